@@ -1,0 +1,114 @@
+# Every task of the project. `make help` lists them.
+#
+# Python environments live in the checkout: .venv (ours), .venv-oracle41 and .venv-oracle60 (the official client).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+export QUESTFRAME_ORACLE_41_PYTHON ?= $(CURDIR)/.venv-oracle41/bin/python
+export QUESTFRAME_ORACLE_60_PYTHON ?= $(CURDIR)/.venv-oracle60/bin/python
+export CARGO_TERM_PROGRESS_WHEN ?= never
+KEEP ?=
+
+RUST := Cargo.toml Cargo.lock py/Cargo.toml py/pyproject.toml $(shell find src py/src -name '*.rs')
+
+.PHONY: help
+help: ## list the tasks
+	@grep -hE '^[a-z0-9-]+:.*?## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: demo
+demo: $(VENV)/.built ## write a real dataset into a real QuestDB started here (KEEP=1 leaves it running)
+	@KEEP=$(KEEP) $(BIN)/python examples/demo.py
+
+.PHONY: test
+test: test-rust test-python test-polars test-wheel ## all tests in their seeded slices, on a real QuestDB
+
+.PHONY: test-rust
+test-rust: $(VENV)/.built ## Rust: unit, golden, property, doc and live tests
+	cargo test --quiet
+	QUESTFRAME_PYTHON=$(CURDIR)/$(BIN)/python cargo test --quiet --test live -- --ignored
+
+.PHONY: test-python
+test-python: $(VENV)/.built $(VENV)/.oracle41 ## Python tests, the oracle's and live ones among them
+	$(BIN)/python -m pytest tests/python
+
+.PHONY: test-polars
+test-polars: ## the crate's feature `polars`
+	cargo test --quiet -p questframe-polars-test
+
+.PHONY: test-wheel
+test-wheel: $(VENV)/.built ## the wheel's files, the sdist, and the wheel in a bare environment with only polars
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/packaging/check.py
+
+.PHONY: test-full
+test-full: $(VENV)/.built $(VENV)/.oracle41 ## the same with many more random cases (half an hour)
+	QUESTFRAME_PROPTEST_CASES=20 cargo test --release --quiet --test properties
+	QUESTFRAME_HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest tests/python -m "not slow or slow"
+	$(MAKE) test
+
+.PHONY: lint
+lint: $(VENV)/.built ## formatting, clippy, rustdoc, ruff, mypy, pyright (also on the README's Python)
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python tests/packaging/readme_python.py target/readme_check.py
+	$(BIN)/mypy --config-file pyproject.toml
+	$(BIN)/pyright -p pyproject.toml
+
+.PHONY: format
+format: $(VENV)/.tools ## format everything
+	cargo fmt --all
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: $(VENV)/.built $(VENV)/.oracle60 ## compare with the official client, on an otherwise idle machine
+	$(BIN)/python benches/python/compare_encode.py $(BENCH_FLAGS)
+	$(BIN)/python benches/python/compare_send.py $(BENCH_FLAGS)
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf target $(VENV) .venv-oracle41 .venv-oracle60 dist
+
+# --- environments -------------------------------------------------------------------------------------------------
+
+.PHONY: prerequisites
+prerequisites:
+	@ok=1; \
+	command -v git >/dev/null || { echo "missing: git"; ok=; }; \
+	command -v cc >/dev/null || { echo "missing: a C compiler (cc), as in Debian's build-essential"; ok=; }; \
+	command -v cargo >/dev/null || { echo "missing: Rust (cargo), stable 1.88 or newer, from rustup"; ok=; }; \
+	command -v $(PYTHON) >/dev/null || { echo "missing: Python 3.10 or newer ($(PYTHON)); set PYTHON= to another"; ok=; }; \
+	[ -z "$$ok" ] || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "too old: $(PYTHON) is older than 3.10; set PYTHON= to another"; ok=; }; \
+	[ -z "$$ok" ] || $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "missing: Python's venv module, as in Debian's python3-venv"; ok=; }; \
+	[ -n "$$ok" ]
+
+$(VENV)/.tools: requirements.txt | prerequisites
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+	$(UV) pip install --quiet --python $(BIN)/python -r requirements.txt
+	@touch $@
+
+# An editable install: Python files are used in place, the compiled part is built in release mode.
+$(VENV)/.built: $(VENV)/.tools $(RUST)
+	cp README.md LICENSE py/
+	env -u CONDA_PREFIX VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --uv --release --quiet --manifest-path py/Cargo.toml
+	@touch $@
+
+$(VENV)/.oracle41: $(VENV)/.tools
+	$(UV) venv --quiet --clear --python $(BIN)/python .venv-oracle41
+	$(UV) pip install --quiet --python .venv-oracle41/bin/python questdb==4.1.0 pandas pyarrow numpy
+	@touch $@
+
+$(VENV)/.oracle60: $(VENV)/.tools
+	$(UV) venv --quiet --clear --python $(BIN)/python .venv-oracle60
+	$(UV) pip install --quiet --python .venv-oracle60/bin/python questdb==6.0.0 pandas pyarrow numpy polars
+	@touch $@

@@ -1,0 +1,208 @@
+"""Encoding, one thread: questframe's `to_ilp` against the official client's `Buffer.dataframe`.
+
+Both turn the same frame (`data.py`) into the same ILP rows, in one run on one core:
+
+- `questframe`: `to_ilp(polars frame, out=os.devnull)`, through its recycled buffers;
+- `questframe, new bytes`: `to_ilp(polars frame)` into a new `bytes` object, first touch of its memory included;
+- `official 6.0.0`: `Buffer.dataframe(pandas frame)` into a cleared buffer that has already grown to size;
+- `memcpy`: copying the finished rows into memory touched before, the machine's limit for writing that many bytes.
+
+Before anything is timed, the rows of both contenders are compared byte for byte, on both of our paths. The rounds are
+interleaved and change their order every time; medians are compared. Gates: protocol v2 at least 8 times the official
+client, v1 at least 2 times, and one thread means one thread. The exit status is 1 when one fails.
+
+    python benches/python/compare_encode.py [--rows N] [--rounds N] [--record] [--no-gates]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import os
+import sys
+import tempfile
+import time
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+
+import data
+import numpy as np
+import record
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from worker import VERSION, Official, Timing
+
+import questframe as qf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+
+OURS, OURS_NEW, OFFICIAL, MEMCPY = "questframe", "questframe, new bytes", f"official {VERSION}", "memcpy"
+Version: TypeAlias = Literal[1, 2]
+PROTOCOLS: tuple[Version, ...] = (2, 1)
+GATES = {2: 8.0, 1: 2.0}  # protocol version: times the official client
+ONE_THREAD = 1.15  # processor seconds per wall second that still count as one thread
+console = Console()
+T = TypeVar("T")
+
+
+def main() -> None:
+    """Run all frames and protocol versions, print, record and judge."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each frame (default 1,000,000)")
+    parser.add_argument("--rounds", type=int, default=9, help="timed rounds of each contender (default 9)")
+    parser.add_argument("--record", action="store_true", help="append the results to benches/record/")
+    parser.add_argument("--no-gates", action="store_true", help="print, but always pass (for small --rows)")
+    options = parser.parse_args()
+
+    pin_to_one_core()
+    measurements: list[record.Measurement] = []
+    failures = 0
+    with Official() as official:
+        for name, protocol in product(data.FRAMES, PROTOCOLS):
+            timings = compare(official, name, protocol, options.rows, options.rounds)
+            measured = summarise(name, protocol, options.rows, timings)
+            report(measured, timings)
+            measurements += measured
+            failures += judge(measured, timings)
+        if options.record:
+            console.print(f"recorded in {record.append(measurements, official.versions)}")
+    sys.exit(1 if failures and not options.no_gates else 0)
+
+
+def pin_to_one_core() -> None:
+    """Keep this thread, and the threads and processes it starts from now on, on one core (where the system can)."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def compare(official: Official, name: str, protocol: Version, rows: int, rounds: int) -> dict[str, list[Timing]]:
+    """Check that both contenders write the same bytes, then time `rounds` interleaved rounds."""
+    frame = data.make(name, rows).to_polars()
+    official.load(name, rows)
+    blob = same_bytes(official, frame, name, protocol)
+    source, target = np.frombuffer(blob, np.uint8), np.zeros(len(blob), np.uint8)
+
+    def to_devnull() -> int:
+        return qf.to_ilp(frame, table=name, at=data.AT, protocol_version=protocol, out=os.devnull)
+
+    def to_bytes() -> bytes:
+        return qf.to_ilp(frame, table=name, at=data.AT, protocol_version=protocol)
+
+    contenders: dict[str, Callable[[], Timing]] = {
+        OURS: lambda: timed(to_devnull, int),
+        OFFICIAL: lambda: official.encode(name, protocol),
+        OURS_NEW: lambda: timed(to_bytes, len),
+        MEMCPY: lambda: timed(lambda: np.copyto(target, source), lambda _: len(target)),
+    }
+    timings: dict[str, list[Timing]] = {contender: [] for contender in contenders}
+    order = list(contenders)
+    for number in track(range(rounds + 1), f"{name} v{protocol}", console=console, transient=True):
+        for contender in order:
+            timing = contenders[contender]()
+            assert timing.size == len(blob), f"{contender} wrote {timing.size} bytes instead of {len(blob)}"
+            if number > 0:  # the first round only warms up
+                timings[contender].append(timing)
+        order.reverse()
+    return timings
+
+
+def same_bytes(official: Official, frame: pl.DataFrame, name: str, protocol: Version) -> bytes:
+    """Give the frame as ILP, once asserted equal between both contenders and between both of our paths."""
+    blob = qf.to_ilp(frame, table=name, at=data.AT, protocol_version=protocol)
+    stream = io.BytesIO()
+    written = qf.to_ilp(frame, table=name, at=data.AT, protocol_version=protocol, out=stream)
+    assert written == len(blob), f"to_ilp(out=...) reports {written} bytes, to_ilp gives {len(blob)}"
+    assert stream.getbuffer() == blob, "to_ilp(out=...) and to_ilp differ"
+    official.encode(name, protocol)
+    if official.digest() != hashlib.sha256(blob).hexdigest():
+        with tempfile.TemporaryDirectory() as folder:
+            official.dump(Path(folder) / "official.ilp")
+            raise AssertionError(first_difference(blob, (Path(folder) / "official.ilp").read_bytes()))
+    return blob
+
+
+def first_difference(ours: bytes, theirs: bytes) -> str:
+    """Say where two ILP texts part, showing both there (v2 floats may hold any byte, so no line is cut out)."""
+    size = min(len(ours), len(theirs))
+    differs = np.flatnonzero(np.frombuffer(ours, np.uint8, size) != np.frombuffer(theirs, np.uint8, size))
+    at = int(differs[0]) if differs.size else size
+    around = slice(max(0, at - 100), at + 60)
+    return f"bytes differ at {at}:\nquestframe {ours[around]!r}\nofficial   {theirs[around]!r}"
+
+
+def timed(run: Callable[[], T], size: Callable[[T], int]) -> Timing:
+    """Time `run` alone, in wall time and in processor time of all threads of this process."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    result = run()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Timing(wall, cpu, size(result))
+
+
+def summarise(name: str, protocol: int, rows: int, timings: dict[str, list[Timing]]) -> list[record.Measurement]:
+    """Take the median of each contender, and say how many times the official client's they are."""
+    seconds = {contender: median(run.seconds for run in runs) for contender, runs in timings.items()}
+    return [
+        record.Measurement(
+            bench="encode",
+            frame=name,
+            protocol=protocol,
+            contender=contender,
+            rows=rows,
+            rows_per_second=rows / seconds[contender],
+            bytes_per_second=runs[0].size / seconds[contender],
+            ratio=seconds[OFFICIAL] / seconds[contender],
+            rounds=len(runs),
+        )
+        for contender, runs in timings.items()
+    ]
+
+
+def report(measured: list[record.Measurement], timings: dict[str, list[Timing]]) -> None:
+    """Print one table: medians, and the fastest and slowest round of each contender."""
+    first = measured[0]
+    width = timings[OURS][0].size / first.rows
+    table = Table(
+        title=f"{first.frame}, protocol v{first.protocol}: {first.rows:,} rows of {width:.1f} bytes, one thread, "
+        f"medians of {first.rounds} interleaved rounds",
+        title_justify="left",
+    )
+    for heading in ("contender", "M rows/s", "MB/s", "ns/row", "M rows/s, slowest to fastest", "times official"):
+        table.add_column(heading, justify="left" if heading == "contender" else "right")
+    for result in measured:
+        speeds = sorted(result.rows / run.seconds / 1e6 for run in timings[result.contender])
+        table.add_row(
+            result.contender,
+            f"{result.rows_per_second / 1e6:.2f}",
+            f"{result.bytes_per_second / 1e6:,.0f}",
+            f"{1e9 / result.rows_per_second:.1f}",
+            f"{speeds[0]:.2f} to {speeds[-1]:.2f}",
+            f"{result.ratio:.2f}",
+        )
+    console.print(table)
+
+
+def judge(measured: list[record.Measurement], timings: dict[str, list[Timing]]) -> int:
+    """Print PASS or FAIL for each gate of this frame and give the number of FAILs."""
+    ours = next(result for result in measured if result.contender == OURS)
+    threads = median(run.cpu_seconds / run.seconds for run in timings[OURS])
+    gate = GATES[ours.protocol]
+    what = f"{ours.frame} v{ours.protocol}"
+    verdicts = [
+        (ours.ratio >= gate, f"{what}: {ours.ratio:.2f} times the official client (at least {gate:g})"),
+        (threads <= ONE_THREAD, f"one thread: {threads:.2f} processor seconds a second (at most {ONE_THREAD:g})"),
+    ]
+    for passed, text in verdicts:
+        console.print(f"[bold {'green' if passed else 'red'}]{'PASS' if passed else 'FAIL'}[/] {text}")
+    console.print()
+    return sum(not passed for passed, _ in verdicts)
+
+
+if __name__ == "__main__":
+    main()

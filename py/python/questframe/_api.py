@@ -1,0 +1,242 @@
+"""The functions users call: each prepares its frame and options, and hands both to the compiled part."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from questframe import _questframe
+from questframe._frames import prepare
+from questframe._options import CheckedPlanOptions, PlanOptions, WriteOptions, normalize
+from questframe._progress import progress_of
+from questframe.exceptions import IngressError, IngressErrorCode
+
+if TYPE_CHECKING:
+    from typing import BinaryIO, overload
+
+    from typing_extensions import Self, Unpack
+
+    from questframe._questframe import Plan, ServerInfo, WriteReport
+    from questframe.types import Frame
+
+__all__ = ["Client", "connect", "plan", "to_ilp", "write_questdb"]
+
+
+class Client:
+    """A client of one QuestDB server: keeps its connections and buffers from one write to the next.
+
+    Made by :func:`connect`. Any number of threads may use it at once; it is also a context manager.
+    """
+
+    def __init__(self, conf: str | None = None) -> None:
+        """Parse the configuration; nothing is connected yet."""
+        self._client: _questframe.Client | None = _questframe.Client(conf)
+        for warning in self._client.warnings:
+            warnings.warn(warning, UserWarning, stacklevel=3)
+
+    def _open(self) -> _questframe.Client:
+        if self._client is None:
+            msg = "the client is closed; make another with questframe.connect()"
+            raise IngressError(IngressErrorCode.InvalidApiCall, msg)
+        return self._client
+
+    def write(self, data: Frame, **options: Unpack[WriteOptions]) -> WriteReport:
+        """Write a frame and return when the server has acknowledged all of it; see :func:`write_questdb`."""
+        return _write(self._open(), data, dict(options), "write")
+
+    def plan(self, data: Frame, **options: Unpack[CheckedPlanOptions]) -> Plan:
+        """How each column would land in this server's table; see :func:`plan`."""
+        prepared, table = prepare(data)
+        return self._open().plan(prepared, table, normalize(dict(options), CheckedPlanOptions, "plan"))
+
+    def ping(self) -> float:
+        """The seconds the server takes to answer a ping.
+
+        Raises:
+            IngressError: if it does not answer, or not as QuestDB does.
+        """
+        return self._open().ping()
+
+    def server_info(self) -> ServerInfo:
+        """The server's release, protocol versions and limit of names; asked once per client.
+
+        Raises:
+            IngressError: if it does not answer, or not as QuestDB does.
+        """
+        return self._open().server_info()
+
+    def close(self) -> None:
+        """Let go of connections and buffers. Closing twice is fine; using it afterwards is an error."""
+        self._client = None
+
+    def __enter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """The configuration, without its secrets."""
+        return "Client(closed)" if self._client is None else repr(self._client)
+
+
+def connect(conf: str | None = None) -> Client:
+    """A client for a configuration string, or for the environment variable ``QDB_CLIENT_CONF``.
+
+    Args:
+        conf: such as ``"http::addr=localhost:9000;"``.
+
+    Returns:
+        The client. Nothing is connected before its first call.
+
+    Raises:
+        IngressError: ConfigError, naming the key or the position that is wrong.
+
+    Example:
+        >>> import questframe as qf
+        >>> with qf.connect("http::addr=localhost:9000;username=admin;password=quest;") as client:
+        ...     "quest;" in repr(client)
+        False
+    """
+    return Client(conf)
+
+
+_shared: dict[str, Client] = {}
+_shared_lock = threading.Lock()
+_shared_pid = os.getpid()
+
+
+def _shared_client(conf: str | None) -> Client:
+    """One client per configuration string and process, so that a second write costs one request."""
+    global _shared, _shared_pid
+    if conf is None:
+        conf = os.environ.get("QDB_CLIENT_CONF")
+        if conf is None:
+            # Let the parser say so.
+            return Client(None)
+    with _shared_lock:
+        if _shared_pid != os.getpid():
+            # The parent's connections and thread do not exist in this process.
+            _shared, _shared_pid = {}, os.getpid()
+        client = _shared.get(conf)
+        if client is None:
+            client = _shared[conf] = Client(conf)
+        return client
+
+
+def _renew_lock() -> None:
+    """In a forked child, another thread of the parent may have held the lock."""
+    global _shared_lock  # noqa: PLW0603
+    _shared_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+def _write(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
+    normalized = normalize(options, WriteOptions, function)
+    progress = normalized.pop("progress", None)
+    prepared, table = prepare(data)
+    with progress_of(progress, normalized.get("table")) as report:
+        return client.write(prepared, table, normalized, report)
+
+
+def write_questdb(data: Frame, conf: str | None = None, **options: Unpack[WriteOptions]) -> WriteReport:
+    """Write a frame into a QuestDB table and return when the server has acknowledged all of it.
+
+    The frame is planned and checked before its first byte is sent; it goes in requests that are each atomic on the
+    server. Memory beside the frame is bounded by ``pool_bytes`` of the configuration string (64 MiB by default).
+
+    Args:
+        data: a polars or pandas DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader, or any object with
+            ``__arrow_c_stream__`` or ``__arrow_c_array__``.
+        conf: a configuration string such as ``"http::addr=localhost:9000;"``; None for ``QDB_CLIENT_CONF``. It may
+            name ``table`` and ``at``, too.
+        **options: see :class:`questframe.WriteOptions`; most used are `table`, `at`, `symbols` and `progress`.
+
+    Returns:
+        What was done: rows, bytes, requests, seconds, and how each column landed.
+
+    Raises:
+        IngressError: with the column, the row and the cure; and which rows were stored, if any were.
+        IngressTypeError: for an object that is no frame, or an unknown option.
+
+    Example:
+        >>> import polars as pl, questframe as qf
+        >>> df = pl.DataFrame({"price": [2615.54], "ts": ["2025-01-02T03:04:05Z"]})
+        >>> df = df.with_columns(pl.col("ts").str.to_datetime())
+        >>> qf.write_questdb(df, "http::addr=localhost:9000;", table="trades", at="ts")  # doctest: +SKIP
+        WriteReport(1 rows into "trades" in 0.004 s: ...)
+    """
+    return _write(_shared_client(conf)._open(), data, dict(options), "write_questdb")  # noqa: SLF001
+
+
+def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOptions]) -> Plan:
+    """How each column of a frame would land, without writing anything; prints as a table.
+
+    Args:
+        data: as for :func:`write_questdb`. A one-shot stream is used up.
+        conf: with a configuration string the plan is checked against that server's table; without one the table is
+            taken to be missing.
+        **options: see :class:`questframe.WriteOptions`.
+
+    Returns:
+        The plan, with one entry per column.
+
+    Raises:
+        IngressError: everything that is wrong with the frame's schema and the options, together.
+
+    Example:
+        >>> import polars as pl, questframe as qf
+        >>> df = pl.DataFrame({"price": [2615.54], "ts": [1735787045]})
+        >>> df = df.with_columns(pl.from_epoch("ts"))
+        >>> [column.questdb_type for column in qf.plan(df, table="trades").columns]
+        ['DOUBLE', 'TIMESTAMP']
+    """
+    normalized = normalize(dict(options), CheckedPlanOptions, "plan")
+    prepared, table = prepare(data)
+    if conf is None:
+        return _questframe.plan(prepared, table, normalized)
+    return _shared_client(conf)._open().plan(prepared, table, normalized)  # noqa: SLF001
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def to_ilp(data: Frame, *, out: None = None, **options: Unpack[PlanOptions]) -> bytes: ...
+
+    @overload
+    def to_ilp(data: Frame, *, out: str | os.PathLike[str] | BinaryIO, **options: Unpack[PlanOptions]) -> int: ...
+
+
+def to_ilp(
+    data: Frame, *, out: str | os.PathLike[str] | BinaryIO | None = None, **options: Unpack[PlanOptions]
+) -> bytes | int:
+    r"""The lines of a frame, exactly as they would be posted.
+
+    Args:
+        data: as for :func:`write_questdb`.
+        out: a path, or a file open for writing bytes: the lines are streamed there, in bounded memory.
+        **options: see :class:`questframe.WriteOptions`. `table` is needed; `protocol_version` is 3 by default.
+
+    Returns:
+        The bytes, or with `out` their number.
+
+    Raises:
+        IngressError: everything that a write would refuse before sending.
+        OSError: if `out` cannot be opened.
+
+    Example:
+        >>> import polars as pl, questframe as qf
+        >>> qf.to_ilp(pl.DataFrame({"n": [1, 2]}), table="t", at=qf.ServerTimestamp)
+        b't n=1i\nt n=2i\n'
+    """
+    normalized = normalize(dict(options), PlanOptions, "to_ilp")
+    prepared, table = prepare(data)
+    result: bytes | int = _questframe.to_ilp(prepared, table, normalized, out)
+    return result

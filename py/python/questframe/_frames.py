@@ -1,0 +1,53 @@
+"""What users hold, told apart without importing anything: only a library that made the object can be asked about it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from questframe.exceptions import IngressErrorCode, IngressTypeError
+
+__all__ = ["prepare"]
+
+
+def prepare(data: object) -> tuple[Any, bool]:
+    """The form of `data` that the compiled part takes, and whether its batches are in memory, to be read twice.
+
+    Raises:
+        IngressTypeError: if it is no frame, with what would be one.
+    """
+    # An object of a library cannot exist unless that library is loaded, so none is imported for this.
+    if "polars" in sys.modules:
+        from questframe import _polars
+
+        if _polars.is_frame(data):
+            return _polars.PolarsFrame(data), False  # type: ignore[arg-type]
+        _refuse(_polars.advice(data), data)
+    if "pandas" in sys.modules:
+        from questframe import _pandas
+
+        if _pandas.is_frame(data):
+            return _pandas.columns_of(data), False  # type: ignore[arg-type]
+        _refuse(_pandas.advice(data), data)
+    if "pyarrow" in sys.modules:
+        import pyarrow as pa
+
+        if isinstance(data, (pa.Table, pa.RecordBatch)):
+            return data, True
+        if isinstance(data, (pa.Array, pa.ChunkedArray)) and not isinstance(data, pa.StructArray):
+            _refuse('make it a table: pyarrow.table({"name": array})', data)
+    if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
+        return data, False
+    _refuse(
+        "pass a polars or pandas DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader, "
+        "or any object with __arrow_c_stream__",
+        data,
+    )
+    raise AssertionError
+
+
+def _refuse(advice: str | None, data: object) -> None:
+    if advice is not None:
+        kind = type(data)
+        msg = f"an object of type {kind.__module__}.{kind.__qualname__} is no frame; {advice}"
+        raise IngressTypeError(IngressErrorCode.InvalidApiCall, msg)

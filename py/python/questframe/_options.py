@@ -1,0 +1,216 @@
+"""The keyword options of writes: their types, and the check that names the nearest where one is misspelt."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
+
+from questframe._timestamps import (
+    ServerTimestamp,
+    ServerTimestampType,
+    TimestampMicros,
+    TimestampNanos,
+    micros_of_datetime,
+)
+from questframe.exceptions import IngressErrorCode, IngressTypeError
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+#: What `at` takes.
+At: TypeAlias = Union[str, ServerTimestampType, TimestampNanos, TimestampMicros, dt.datetime]
+#: What `symbols` takes.
+Symbols: TypeAlias = Union[Literal["auto"], bool, Sequence[str]]
+
+
+class PlanOptions(TypedDict, total=False):
+    """Options that decide how a frame lands.
+
+    Attributes:
+        table: the table's name. Default: ``table=`` of the configuration string.
+        at: the designated timestamp: a column's name, ``ServerTimestamp``, ``TimestampNanos``, ``TimestampMicros``, or
+            an aware ``datetime`` for all rows. Default: an existing table's designated column if the frame has it,
+            else the frame's only timestamp column.
+        symbols: ``"auto"`` (categoricals and enums), ``True`` (every string column), ``False`` (none), or the columns'
+            names. Default ``"auto"``.
+        protocol_version: 1, 2 or 3. Default: the best that the server knows; without a server 3.
+        null_at: a null in `at` is an ``"error"`` (default), or the ``"server"``'s clock.
+        null_bool: a null boolean is an ``"error"`` (default), ``"false"``, or ``"omit"``, which the server stores as
+            false.
+        empty_rows: a row in which everything is null is an ``"error"`` (default), or left out (``"skip"``).
+        nan: NaN in float columns is sent (``"send"``, default; it reads back as NULL) or left out (``"omit"``).
+    """
+
+    table: str | None
+    at: At | None
+    symbols: Symbols
+    protocol_version: Literal[1, 2, 3] | None
+    null_at: Literal["error", "server"]
+    null_bool: Literal["error", "false", "omit"]
+    empty_rows: Literal["error", "skip"]
+    nan: Literal["send", "omit"]
+
+
+class CheckedPlanOptions(PlanOptions, total=False):
+    """Options of a plan that may be checked against a server's table.
+
+    Attributes:
+        create: who creates a missing table: the ``"server"``, as ILP does (the only choice in this version).
+        check: whether the target table is looked up first. Default True.
+    """
+
+    create: Literal["server"]
+    check: bool
+
+
+class WriteOptions(CheckedPlanOptions, total=False):
+    """Options of a write.
+
+    Attributes:
+        connections: requests in flight at once. Default 2, or ``connections=`` of the configuration string.
+        ordered: keep the frame's order among rows whose timestamps meet. Default True.
+        progress: ``True`` for a progress bar (needs ``questframe[progress]``), or a callable that is given the rows
+            acknowledged, the rows in all (None where unknown) and the bytes acknowledged.
+    """
+
+    connections: int
+    ordered: bool
+    progress: bool | Callable[[int, int | None, int], object] | None
+
+
+_WORDS: dict[str, tuple[str, ...]] = {
+    "null_at": ("error", "server"),
+    "null_bool": ("error", "false", "omit"),
+    "empty_rows": ("error", "skip"),
+    "nan": ("send", "omit"),
+    "create": ("server",),
+}
+
+
+def _wrong(message: str) -> IngressTypeError:
+    return IngressTypeError(IngressErrorCode.InvalidApiCall, message)
+
+
+def normalize(options: dict[str, Any], allowed: type, function: str) -> dict[str, Any]:
+    """Check names and values of keyword options, and bring them into the form the compiled part reads.
+
+    Raises:
+        IngressTypeError: for an unknown option (naming the nearest) or a value of the wrong type or spelling.
+    """
+    known = allowed.__annotations__.keys() | {
+        name for base in getattr(allowed, "__orig_bases__", ()) for name in getattr(base, "__annotations__", {})
+    }
+    for name in options:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; it takes {', '.join(sorted(known))}"
+            msg = f"{function}() has no option {name!r}{hint}"
+            raise _wrong(msg)
+    normalized: dict[str, Any] = {}
+    for name, value in options.items():
+        if value is None:
+            continue
+        normalized[name] = _VALUES.get(name, _same)(name, value)
+    return normalized
+
+
+def _same(_name: str, value: object) -> object:
+    return value
+
+
+def _word(name: str, value: object) -> object:
+    if value not in _WORDS[name]:
+        choices = " or ".join(repr(word) for word in _WORDS[name])
+        msg = f"{name} must be {choices}, not {value!r}"
+        raise _wrong(msg)
+    return value
+
+
+def _text(name: str, value: object) -> object:
+    if not isinstance(value, str):
+        msg = f"{name} must be a str, not {type(value).__name__}"
+        raise _wrong(msg)
+    return value
+
+
+def _flag(name: str, value: object) -> object:
+    if not isinstance(value, bool):
+        msg = f"{name} must be True or False, not {value!r}"
+        raise _wrong(msg)
+    return value
+
+
+def _connections(name: str, value: object) -> object:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 64:  # noqa: PLR2004
+        msg = f"{name} must be an int from 1 to 64, not {value!r}"
+        raise _wrong(msg)
+    return value
+
+
+def _version(name: str, value: object) -> object:
+    if value not in (1, 2, 3) or isinstance(value, bool):
+        msg = f"{name} must be 1, 2 or 3, not {value!r}"
+        raise _wrong(msg)
+    return value
+
+
+def _at(name: str, value: object) -> object:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, ServerTimestampType):
+        return ("server", 0)
+    if isinstance(value, TimestampNanos):
+        return ("nanos", value.value)
+    if isinstance(value, TimestampMicros):
+        return ("micros", value.value)
+    if isinstance(value, dt.datetime):
+        if value.tzinfo is None:
+            msg = f"{name}={value!r} has no time zone; say which instant is meant: value.replace(tzinfo=timezone.utc)"
+            raise _wrong(msg)
+        return ("micros", micros_of_datetime(value))
+    msg = (
+        f"{name} must be a column's name, ServerTimestamp, TimestampNanos, TimestampMicros or an aware datetime, "
+        f"not {type(value).__name__}"
+    )
+    raise _wrong(msg)
+
+
+def _symbols(name: str, value: object) -> object:
+    if value is True:
+        return "all"
+    if value is False:
+        return "none"
+    if value == "auto":
+        return value
+    if isinstance(value, (list, tuple)) and all(isinstance(column, str) for column in value):
+        return list(value)
+    msg = f"{name} must be 'auto', True, False or a list of column names, not {value!r}"
+    raise _wrong(msg)
+
+
+def _progress(name: str, value: object) -> object:
+    if not isinstance(value, bool) and not callable(value):
+        msg = f"{name} must be True, False or a callable, not {type(value).__name__}"
+        raise _wrong(msg)
+    return value
+
+
+_VALUES: dict[str, Callable[[str, object], object]] = {
+    "table": _text,
+    "at": _at,
+    "symbols": _symbols,
+    "protocol_version": _version,
+    "null_at": _word,
+    "null_bool": _word,
+    "empty_rows": _word,
+    "nan": _word,
+    "create": _word,
+    "check": _flag,
+    "connections": _connections,
+    "ordered": _flag,
+    "progress": _progress,
+}
+
+__all__ = ["At", "CheckedPlanOptions", "PlanOptions", "ServerTimestamp", "Symbols", "WriteOptions", "normalize"]

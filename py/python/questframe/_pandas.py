@@ -1,0 +1,147 @@
+"""pandas frames: NumPy-backed columns are read from their own buffers, without pyarrow; Arrow-backed ones as Arrow.
+
+NaN in float columns stays NaN; `pd.NA`, None and NaT are missing. The index is never written.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from questframe._questframe import Columns
+from questframe._timestamps import micros_of_datetime
+from questframe.exceptions import IngressError, IngressErrorCode
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+def is_frame(data: object) -> bool:
+    """Whether `data` is a pandas DataFrame. Its module is loaded if so."""
+    import pandas as pd
+
+    return isinstance(data, pd.DataFrame)
+
+
+def advice(data: object) -> str | None:
+    """What to do with other objects of pandas."""
+    import pandas as pd
+
+    if isinstance(data, pd.Series):
+        return "make it a frame: series.to_frame()"
+    return None
+
+
+def columns_of(frame: pd.DataFrame) -> Columns:
+    """The frame's columns, read in place where their memory allows it.
+
+    Raises:
+        IngressError: BadDataFrame for a column that has no Arrow form, naming the row where a cell is to blame.
+    """
+    columns = Columns(len(frame))
+    for position, label in enumerate(frame.columns):
+        if not isinstance(label, str):
+            msg = (
+                f"column {label!r} at position {position} has a name of type {type(label).__name__}; QuestDB's column "
+                f"names are strings: rename it, as with frame.rename(columns=str)"
+            )
+            raise IngressError(IngressErrorCode.InvalidName, msg, column=str(label))
+        _add(columns, label, frame.iloc[:, position])
+    return columns
+
+
+def _add(columns: Columns, name: str, series: pd.Series[Any]) -> None:
+    import numpy as np
+    import pandas as pd
+
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype):
+        _add_numpy(columns, name, series.to_numpy(), None)
+    elif isinstance(dtype, pd.DatetimeTZDtype):
+        # The same instants without their zone: a view, and the zone is only a name to us.
+        utc = series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        _add_numpy(columns, name, utc, str(dtype.tz))
+    elif isinstance(dtype, pd.CategoricalDtype):
+        _add_categories(columns, name, series)
+    elif hasattr(series.array, "__arrow_array__") and _is_arrow(series):
+        import pyarrow as pa
+
+        columns.arrow(name, pa.chunked_array(pa.array(series.array)))
+    elif isinstance(dtype, pd.StringDtype):
+        columns.objects(name, series.astype(object).tolist())
+    elif hasattr(dtype, "numpy_dtype"):
+        # pandas' own nullable numbers and booleans: values and mask.
+        mask = series.isna().to_numpy()
+        filler = False if dtype.numpy_dtype.kind == "b" else 0
+        _add_numpy(columns, name, series.to_numpy(dtype=dtype.numpy_dtype, na_value=filler), mask)
+    else:
+        msg = f"column {name!r}: pandas type {dtype} is not supported; cast it, for instance with astype(str)"
+        raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
+
+
+def _is_arrow(series: pd.Series[Any]) -> bool:
+    """Whether the values lie in pyarrow's memory."""
+    import pandas as pd
+
+    dtype = series.dtype
+    if isinstance(dtype, pd.StringDtype):
+        return bool(dtype.storage == "pyarrow")
+    return isinstance(dtype, pd.ArrowDtype)
+
+
+def _memory(array: np.ndarray[Any, Any]) -> tuple[int, int, int, object]:
+    """Address, items, item size and owner of the array's memory; a copy only if that is strided or foreign."""
+    import numpy as np
+
+    ready = np.require(array, dtype=array.dtype.newbyteorder("="), requirements=["C_CONTIGUOUS", "ALIGNED"])
+    address = ready.__array_interface__["data"][0]
+    return address, ready.size, ready.itemsize, ready
+
+
+def _add_numpy(columns: Columns, name: str, array: np.ndarray[Any, Any], extra: Any) -> None:
+    import numpy as np
+
+    kind = array.dtype.kind
+    if kind == "b":
+        columns.booleans(name, _memory(array), None if extra is None else _memory(extra))
+    elif kind in "iuf" and array.dtype.itemsize <= 8:  # noqa: PLR2004
+        typestr = f"{kind}{array.dtype.itemsize}"
+        columns.numbers(name, typestr, _memory(array), None if extra is None else _memory(extra))
+    elif kind in "mM":
+        unit, count = np.datetime_data(array.dtype)
+        if count != 1 or unit not in {"s", "ms", "us", "ns"}:
+            msg = f"column {name!r}: type {array.dtype} is not supported; cast it to datetime64[us]"
+            raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
+        columns.times(name, kind, unit, extra, _memory(array.view(array.dtype.str.replace(kind, "i")[:3])))
+    elif kind == "O":
+        columns.objects(name, array.tolist())
+    else:
+        msg = f"column {name!r}: NumPy type {array.dtype} has no form in ILP; cast it to float64 or to a string"
+        raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
+
+
+def _add_categories(columns: Columns, name: str, series: pd.Series[Any]) -> None:
+    import numpy as np
+
+    categories = series.cat.categories
+    if all(isinstance(category, str) for category in categories):
+        codes = series.cat.codes.to_numpy()
+        columns.categories(name, f"i{codes.dtype.itemsize}", _memory(codes), [str(text) for text in categories])
+    else:
+        # Categories of numbers and the like are what they stand for, in a type that knows missing ones.
+        dtype: Any = categories.dtype
+        if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
+            bits = 8 * dtype.itemsize
+            dtype = {"b": "boolean", "i": f"Int{bits}", "u": f"UInt{bits}", "f": f"Float{bits}"}[dtype.kind]
+        _add(columns, name, series.astype(dtype))
+
+
+def _micros_of_datetime(cell: dt.datetime) -> int:
+    """Called by the compiled part for object columns: naive datetimes in columns are UTC."""
+    return micros_of_datetime(cell if cell.tzinfo is not None else cell.replace(tzinfo=dt.timezone.utc))
+
+
+def _micros_of_date(cell: dt.date) -> int:
+    """Called by the compiled part for object columns: midnight UTC."""
+    return (cell.toordinal() - dt.date(1970, 1, 1).toordinal()) * 86_400_000_000

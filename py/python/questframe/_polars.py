@@ -1,0 +1,134 @@
+"""Polars frames: exported slice by slice through the Arrow C stream interface, without pyarrow.
+
+Exporting a whole frame would rechunk it in place, doubling its memory for a while. So the frame is sliced where its
+own chunks end, which copies nothing and leaves the caller's frame as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from questframe.exceptions import IngressError, IngressErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import polars as pl
+
+#: Frames in smaller pieces than this (rows, on average) are cheaper to copy slice by slice than to export piecewise.
+_SMALL = 8_192
+#: Rows of a slice of such a frame.
+_SLICE = 262_144
+#: Categories listed for a column, per row of it: beyond, Polars' own export of the values in use is cheaper.
+_CATEGORIES_PER_ROW = 4
+
+#: Types whose Arrow form is private to polars, and the cure.
+_PRIVATE = {
+    "Int128": "cast it to Int64, or to a string to keep every digit",
+    "UInt128": "cast it to Int64, or to a string to keep every digit",
+    "Object": "Python objects have no form in ILP; turn them into strings or numbers",
+}
+
+
+class PolarsFrame:
+    """A Polars frame as the compiled part reads it: any number of times, in any columns."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        """Look at the frame's types and chunks; touches no value.
+
+        Raises:
+            IngressError: BadDataFrame for columns of types that polars does not export.
+        """
+        import polars as pl
+
+        _refuse_private(frame)
+        #: Columns of type Null: their Arrow form is not importable, so another all-null column goes in their place.
+        self.null_columns = [index for index, dtype in enumerate(frame.dtypes) if dtype == pl.Null]
+        columns = [frame.to_series(index).cast(pl.Boolean) for index in self.null_columns]
+        #: The strings that the codes of a categorical stand for, by the column's position; its codes are exported in
+        #: place, where Polars' own export would build new codes and a new dictionary for every slice.
+        self.dictionaries: dict[int, pl.Series] = {}
+        for index, dtype in enumerate(frame.dtypes):
+            if isinstance(dtype, (pl.Categorical, pl.Enum)):
+                coded = _codes(frame.to_series(index))
+                if coded is not None:
+                    codes, self.dictionaries[index] = coded
+                    columns.append(codes)
+        self._frame = frame.with_columns(columns)
+        self.rows = frame.height
+        self.never_null = [
+            index
+            for index, column in enumerate(frame.get_columns())
+            if index not in self.null_columns and column.null_count() == 0
+        ]
+        self._ends = self._chunk_ends()
+
+    @property
+    def schema(self) -> pl.DataFrame:
+        """An empty frame of the same schema."""
+        return self._frame.clear()
+
+    def _chunk_ends(self) -> list[int]:
+        ends: set[int] = set()
+        for column in self._frame.get_columns():
+            end = 0
+            for length in column.chunk_lengths():
+                end += length
+                ends.add(end)
+        ends.discard(0)
+        if len(ends) * _SMALL > max(self.rows, _SMALL):
+            return [*range(_SLICE, self.rows, _SLICE), self.rows]
+        return sorted(ends)
+
+    def streams(self, columns: list[int] | None) -> Iterator[pl.DataFrame]:
+        """The frame's slices in order, of these columns (None: all)."""
+        frame = self._frame
+        if columns is not None:
+            frame = frame.select([frame.columns[index] for index in columns])
+        start = 0
+        for end in self._ends:
+            yield frame.slice(start, end - start)
+            start = end
+
+
+def _codes(column: pl.Series) -> tuple[pl.Series, pl.Series] | None:
+    """A categorical's codes, and the string of every code up to the largest; None if Polars' export should do it."""
+    import polars as pl
+
+    codes = column.to_physical()
+    largest = codes.max()
+    if not isinstance(largest, int) or largest >= max(len(column) * _CATEGORIES_PER_ROW, _SMALL):
+        return None
+    try:
+        # Newer than the oldest Polars we take; codes that mean nothing are refused, too.
+        texts = pl.Series(range(largest + 1), dtype=codes.dtype).cat.to(column.dtype).cast(pl.String)
+    except (AttributeError, TypeError, pl.exceptions.PolarsError):
+        return None
+    return codes, texts
+
+
+def _refuse_private(frame: pl.DataFrame) -> None:
+    found = [(name, str(dtype)) for name, dtype in frame.schema.items() if str(dtype) in _PRIVATE]
+    if not found:
+        return
+    problems = tuple(f'column "{name}": type {dtype} is not supported; {_PRIVATE[dtype]}' for name, dtype in found)
+    msg = problems[0] if len(problems) == 1 else "\n  - ".join([f"{len(problems)} problems", *problems])
+    raise IngressError(IngressErrorCode.BadDataFrame, msg, column=found[0][0], problems=problems)
+
+
+def is_frame(data: object) -> bool:
+    """Whether `data` is a Polars DataFrame. Its module is loaded if so."""
+    import polars as pl
+
+    return isinstance(data, pl.DataFrame)
+
+
+def advice(data: object) -> str | None:
+    """What to do with other objects of Polars."""
+    import polars as pl
+
+    if isinstance(data, pl.LazyFrame):
+        return "collect the LazyFrame first: lf.collect()"
+    if isinstance(data, pl.Series):
+        return "make it a frame: series.to_frame()"
+    return None

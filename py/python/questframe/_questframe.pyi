@@ -1,0 +1,161 @@
+"""The compiled part. Users take what they need from `questframe`."""
+
+import os
+from collections.abc import Callable
+from typing import Any, BinaryIO, final
+
+__version__: str
+
+_Memory = tuple[int, int, int, object]
+_Progress = Callable[[int, int | None, int], object]
+
+@final
+class Client:
+    """One server's client; wrapped by `questframe.Client`."""
+
+    def __new__(cls, conf: str | None) -> Client: ...
+    def write(self, data: Any, table: bool, options: dict[str, Any], progress: _Progress | None) -> WriteReport: ...
+    def plan(self, data: Any, table: bool, options: dict[str, Any]) -> Plan: ...
+    def ping(self) -> float: ...
+    def server_info(self) -> ServerInfo: ...
+    @property
+    def created_in_pid(self) -> int: ...
+    @property
+    def warnings(self) -> list[str]: ...
+
+@final
+class Columns:
+    """A frame collected column by column from NumPy memory and Python objects."""
+
+    def __new__(cls, rows: int) -> Columns: ...
+    def numbers(self, name: str, typestr: str, values: _Memory, mask: _Memory | None = None) -> None: ...
+    def booleans(self, name: str, values: _Memory, mask: _Memory | None = None) -> None: ...
+    def times(self, name: str, kind: str, time_unit: str, zone: str | None, values: _Memory) -> None: ...
+    def categories(self, name: str, typestr: str, codes: _Memory, categories: list[str]) -> None: ...
+    def arrow(self, name: str, column: Any) -> None: ...
+    def objects(self, name: str, cells: list[Any]) -> None: ...
+
+@final
+class ColumnReport:
+    """How a column landed."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+    @property
+    def questdb_type(self) -> str:
+        """Its QuestDB type; empty if it was skipped."""
+    @property
+    def role(self) -> str:
+        """`symbol`, `field`, `designated timestamp` or `skipped`."""
+    @property
+    def nulls(self) -> int:
+        """Nulls in it; they read back as NULL (booleans: false)."""
+
+@final
+class WriteReport:
+    """What a write did. All rows have been acknowledged when there is one; its repr is one line."""
+
+    @property
+    def table(self) -> str:
+        """The table."""
+    @property
+    def at(self) -> str | None:
+        """The column of the designated timestamp, if a column gave it."""
+    @property
+    def rows(self) -> int:
+        """Rows stored."""
+    @property
+    def skipped_rows(self) -> int:
+        """Rows left out because they held nothing (with `empty_rows="skip"`)."""
+    @property
+    def bytes(self) -> int:
+        """Bytes sent."""
+    @property
+    def requests(self) -> int:
+        """Requests sent."""
+    @property
+    def retries(self) -> int:
+        """Requests sent again."""
+    @property
+    def in_flight(self) -> int:
+        """The most requests that were in flight at once."""
+    @property
+    def seconds(self) -> float:
+        """Seconds from the call to the last acknowledgement."""
+    @property
+    def rows_per_second(self) -> float:
+        """Rows a second over the whole call."""
+    @property
+    def bytes_per_second(self) -> float:
+        """Bytes a second over the whole call."""
+    @property
+    def protocol_version(self) -> int:
+        """1, 2 or 3."""
+    @property
+    def created(self) -> bool:
+        """Whether the table was missing before."""
+    @property
+    def columns(self) -> list[ColumnReport]:
+        """How each column landed, in the frame's order."""
+    def _repr_html_(self) -> str: ...
+
+@final
+class PlannedColumn:
+    """How one column would land."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+    @property
+    def arrow_type(self) -> str:
+        """Its Arrow type."""
+    @property
+    def role(self) -> str:
+        """`symbol`, `field`, `designated timestamp` or `skipped`."""
+    @property
+    def questdb_type(self) -> str:
+        """The QuestDB type it has, or gets when the server creates it; empty if skipped."""
+    @property
+    def nulls(self) -> str:
+        """What a null becomes."""
+    @property
+    def note(self) -> str:
+        """A remark, such as that the column looks like a symbol."""
+
+@final
+class Plan:
+    """How a frame would land; its repr is a table."""
+
+    @property
+    def table(self) -> str:
+        """The table."""
+    @property
+    def at(self) -> str | None:
+        """The column of the designated timestamp, if a column gives it."""
+    @property
+    def protocol_version(self) -> int:
+        """1, 2 or 3."""
+    @property
+    def columns(self) -> list[PlannedColumn]:
+        """One entry per column, in the frame's order."""
+    def _repr_html_(self) -> str: ...
+
+@final
+class ServerInfo:
+    """What a server says of itself."""
+
+    @property
+    def release(self) -> str | None:
+        """Its version, such as `9.3.4`."""
+    @property
+    def protocol_versions(self) -> list[int]:
+        """The protocol versions it takes."""
+    @property
+    def max_name_len(self) -> int | None:
+        """The longest name it takes, in bytes."""
+
+def plan(data: Any, table: bool, options: dict[str, Any]) -> Plan: ...
+def to_ilp(
+    data: Any, table: bool, options: dict[str, Any], out: str | os.PathLike[str] | BinaryIO | None
+) -> bytes | int: ...

@@ -1,0 +1,104 @@
+"""The exceptions of questframe: one class, told apart by its code."""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = ["IngressError", "IngressErrorCode", "IngressTypeError"]
+
+
+class IngressErrorCode(enum.Enum):
+    """What an error is about. Names and values are those of the official client 4.x."""
+
+    CouldNotResolveAddr = 0
+    InvalidApiCall = 1
+    SocketError = 2
+    InvalidUtf8 = 3
+    InvalidName = 4
+    InvalidTimestamp = 5
+    AuthError = 6
+    TlsError = 7
+    HttpNotSupported = 8
+    ServerFlushError = 9
+    ConfigError = 10
+    ArrayError = 11
+    ProtocolVersionError = 12
+    DecimalError = 13
+    BadDataFrame = 14
+
+    def __str__(self) -> str:
+        """The bare name of the member."""
+        return self.name
+
+
+class IngressError(Exception):
+    """Something about a frame, an option, the configuration or the server is wrong.
+
+    The message says what, where and the cure. Beside it:
+
+    Attributes:
+        code: what it is about.
+        table: the table, if it was known.
+        column: the frame's column, if there is one to blame.
+        row: the frame's row, counted from 0, if there is one to blame.
+        value: a short text of the value.
+        server_message: what the server said.
+        error_id: the server's id of the error, which also stands in its log.
+        problems: every problem of the frame, one text each.
+        acked: ranges of rows that were stored.
+        doubtful: ranges of rows that may have been stored.
+        unsent: ranges of rows that were not stored. All three are empty if nothing was sent.
+
+    Example:
+        >>> IngressError(IngressErrorCode.ConfigError, "bad port").code
+        <IngressErrorCode.ConfigError: 10>
+    """
+
+    def __init__(  # noqa: PLR0913 - what is known of an error, each by its name
+        self,
+        code: IngressErrorCode,
+        msg: str,
+        *,
+        table: str | None = None,
+        column: str | None = None,
+        row: int | None = None,
+        value: str | None = None,
+        server_message: str | None = None,
+        error_id: str | None = None,
+        problems: tuple[str, ...] = (),
+        acked: tuple[range, ...] = (),
+        doubtful: tuple[range, ...] = (),
+        unsent: tuple[range, ...] = (),
+    ) -> None:
+        """Keep `msg` as the only argument, like the official class."""
+        super().__init__(msg)
+        self._code = code
+        self.table = table
+        self.column = column
+        self.row = row
+        self.value = value
+        self.server_message = server_message
+        self.error_id = error_id
+        self.problems = problems
+        self.acked = acked
+        self.doubtful = doubtful
+        self.unsent = unsent
+
+    @property
+    def code(self) -> IngressErrorCode:
+        """What the error is about."""
+        return self._code
+
+    @property
+    def rows_acked(self) -> int:
+        """How many rows were stored."""
+        return sum(len(rows) for rows in self.acked)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether rows may have been stored without an acknowledgement."""
+        return bool(self.doubtful)
+
+
+class IngressTypeError(IngressError, TypeError):
+    """A wrong argument: an unknown option, or an object that is no frame. Also a ``TypeError``."""

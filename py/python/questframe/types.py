@@ -1,0 +1,37 @@
+"""Types for annotations: what counts as a frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import pandas as pd
+
+__all__ = ["ArrowArrayExportable", "ArrowStreamExportable", "Frame"]
+
+
+@runtime_checkable
+class ArrowStreamExportable(Protocol):
+    """Anything that exports a stream of record batches: frames of polars and pandas, pyarrow, DuckDB."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """A PyCapsule with an Arrow C stream."""
+        ...
+
+
+@runtime_checkable
+class ArrowArrayExportable(Protocol):
+    """Anything that exports one record batch."""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        """Two PyCapsules: schema and array."""
+        ...
+
+
+if TYPE_CHECKING:
+    #: What can be written.
+    Frame: TypeAlias = Union[ArrowStreamExportable, ArrowArrayExportable, pd.DataFrame]
+else:
+    Frame = Union[ArrowStreamExportable, ArrowArrayExportable]

@@ -1,0 +1,178 @@
+//! The client and the functions without one. Each releases the GIL while it encodes, sends and waits.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::error::map;
+use crate::input::Input;
+use crate::options;
+use crate::report::{Plan, ServerInfo, WriteReport};
+
+fn take(data: &Bound<'_, PyAny>, table: bool) -> PyResult<Input> {
+    if table { Input::take_table(data) } else { Input::take(data) }
+}
+
+#[pyclass(frozen, module = "questframe._questframe")]
+#[derive(Debug)]
+pub(crate) struct Client(questframe::Client);
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (conf))]
+    fn new(py: Python<'_>, conf: Option<&str>) -> PyResult<Self> {
+        let client = match conf {
+            Some(conf) => questframe::Client::from_conf(conf),
+            None => questframe::Client::from_env(),
+        };
+        client.map(Self).map_err(|error| map(py, &error))
+    }
+
+    /// `progress(rows, total_rows, bytes)` is called now and then; what it raises ends the write.
+    #[pyo3(signature = (data, table, options, progress))]
+    fn write(
+        &self,
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        table: bool,
+        options: &Bound<'_, PyDict>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<WriteReport> {
+        let options = options::parse(options)?;
+        let input = take(data, table)?;
+        let mut raised = None;
+        let result = py.detach(|| {
+            self.0.write_with_progress(input.into_source(), &options, |now| {
+                let told = Python::attach(|py| {
+                    py.check_signals()?;
+                    if let Some(progress) = &progress {
+                        progress.call1(py, (now.rows, now.total_rows, now.bytes))?;
+                    }
+                    Ok(())
+                });
+                match told {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(error) => {
+                        raised = Some(error);
+                        ControlFlow::Break(())
+                    }
+                }
+            })
+        });
+        match (result, raised) {
+            (_, Some(raised)) => Err(raised),
+            (result, None) => result.map(WriteReport).map_err(|error| map(py, &error)),
+        }
+    }
+
+    #[pyo3(signature = (data, table, options))]
+    fn plan(
+        &self,
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        table: bool,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<Plan> {
+        let options = options::parse(options)?;
+        let input = take(data, table)?;
+        let schema = input.schema();
+        let mut plan = py.detach(|| self.0.plan(&schema, &options)).map_err(|error| map(py, &error))?;
+        if let Some(batch) = input.first_batch() {
+            plan.hint_symbols(&batch);
+        }
+        Ok(Plan(plan))
+    }
+
+    fn ping(&self, py: Python<'_>) -> PyResult<f64> {
+        let took = py.detach(|| self.0.ping());
+        took.map(|took| took.as_secs_f64()).map_err(|error| map(py, &error))
+    }
+
+    fn server_info(&self, py: Python<'_>) -> PyResult<ServerInfo> {
+        py.detach(|| self.0.server_info()).map(ServerInfo).map_err(|error| map(py, &error))
+    }
+
+    #[getter]
+    fn created_in_pid(&self) -> u32 {
+        self.0.created_in_pid()
+    }
+
+    #[getter]
+    fn warnings(&self) -> Vec<String> {
+        self.0.config().warnings().to_vec()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{:?}", self.0)
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (data, table, options))]
+pub(crate) fn plan(
+    py: Python<'_>,
+    data: &Bound<'_, PyAny>,
+    table: bool,
+    options: &Bound<'_, PyDict>,
+) -> PyResult<Plan> {
+    let options = options::parse(options)?;
+    let input = take(data, table)?;
+    let mut plan = questframe::plan(&input.schema(), &options).map_err(|error| map(py, &error))?;
+    if let Some(batch) = input.first_batch() {
+        plan.hint_symbols(&batch);
+    }
+    Ok(Plan(plan))
+}
+
+/// A Python binary file as a writer.
+struct PyFile(Py<PyAny>);
+
+impl Write for PyFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Python::attach(|py| {
+            let written = self.0.call_method1(py, "write", (PyBytes::new(py, bytes),))?;
+            // Raw files tell how much they took; others return None.
+            Ok::<_, PyErr>(written.extract::<usize>(py).unwrap_or(bytes.len()).min(bytes.len()))
+        })
+        .map_err(std::io::Error::other)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (data, table, options, out))]
+pub(crate) fn to_ilp<'py>(
+    py: Python<'py>,
+    data: &Bound<'py, PyAny>,
+    table: bool,
+    options: &Bound<'py, PyDict>,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = options::parse(options)?;
+    let input = take(data, table)?;
+    let Some(out) = out else {
+        let bytes = py.detach(|| questframe::to_ilp(input.into_source(), &options));
+        let bytes = bytes.map_err(|error| map(py, &error))?;
+        return Ok(PyBytes::new(py, &bytes).into_any());
+    };
+    let mut writer: Box<dyn Write + Send> = if out.hasattr("write")? {
+        Box::new(PyFile(out.clone().unbind()))
+    } else if let Ok(path) = out.extract::<PathBuf>() {
+        // The pool's buffers are large already; the file needs no other.
+        Box::new(BufWriter::with_capacity(0, File::create(path)?))
+    } else {
+        return Err(PyTypeError::new_err("`out` must be a path or a binary file"));
+    };
+    let written = py.detach(|| questframe::to_ilp_writer(input.into_source(), &options, &mut writer));
+    let written = written.map_err(|error| map(py, &error))?;
+    Ok(written.into_pyobject(py)?.into_any())
+}

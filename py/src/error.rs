@@ -1,0 +1,85 @@
+//! The one place where errors become Python exceptions: `questframe.IngressError` with its attributes.
+
+use std::ops::Range;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use questframe::{Error, ErrorKind};
+
+/// The name of the `IngressErrorCode` member.
+fn code(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::CouldNotResolveAddr => "CouldNotResolveAddr",
+        ErrorKind::InvalidApiCall => "InvalidApiCall",
+        ErrorKind::SocketError => "SocketError",
+        ErrorKind::InvalidUtf8 => "InvalidUtf8",
+        ErrorKind::InvalidName => "InvalidName",
+        ErrorKind::InvalidTimestamp => "InvalidTimestamp",
+        ErrorKind::AuthError => "AuthError",
+        ErrorKind::TlsError => "TlsError",
+        ErrorKind::HttpNotSupported => "HttpNotSupported",
+        ErrorKind::ServerFlushError => "ServerFlushError",
+        ErrorKind::ConfigError => "ConfigError",
+        ErrorKind::ArrayError => "ArrayError",
+        ErrorKind::ProtocolVersionError => "ProtocolVersionError",
+        ErrorKind::DecimalError => "DecimalError",
+        _ => "BadDataFrame",
+    }
+}
+
+fn ranges<'py>(py: Python<'py>, ranges: &[Range<u64>]) -> PyResult<Bound<'py, PyTuple>> {
+    let range = py.import("builtins")?.getattr("range")?;
+    let ranges = ranges.iter().map(|r| range.call1((r.start, r.end))).collect::<PyResult<Vec<_>>>()?;
+    PyTuple::new(py, ranges)
+}
+
+fn exception(py: Python<'_>, code: &str, message: &str, details: &Bound<'_, PyDict>) -> PyResult<PyErr> {
+    let exceptions = py.import("questframe.exceptions")?;
+    let code = exceptions.getattr("IngressErrorCode")?.getattr(code)?;
+    let error = exceptions.getattr("IngressError")?.call((code, message), Some(details))?;
+    Ok(PyErr::from_value(error))
+}
+
+fn try_map(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    let details = PyDict::new(py);
+    details.set_item("table", error.table())?;
+    details.set_item("column", error.column())?;
+    details.set_item("row", error.row())?;
+    details.set_item("value", error.value())?;
+    details.set_item("server_message", error.server_message())?;
+    details.set_item("error_id", error.error_id())?;
+    let problems = error.problems().iter().map(ToString::to_string).collect::<Vec<_>>();
+    details.set_item("problems", PyTuple::new(py, problems)?)?;
+    details.set_item("acked", ranges(py, &error.delivery().acked)?)?;
+    details.set_item("doubtful", ranges(py, &error.delivery().doubtful)?)?;
+    details.set_item("unsent", ranges(py, &error.delivery().unsent)?)?;
+    exception(py, code(error.kind()), &error.to_string(), &details)
+}
+
+/// The exception for an error of the crate.
+pub(crate) fn map(py: Python<'_>, error: &Error) -> PyErr {
+    try_map(py, error).unwrap_or_else(|failed| failed)
+}
+
+/// The exception for a value of a frame that has no Arrow form.
+pub(crate) fn bad_value(py: Python<'_>, column: &str, row: usize, value: &str, message: &str) -> PyErr {
+    let make = || {
+        let details = PyDict::new(py);
+        details.set_item("column", column)?;
+        details.set_item("row", row)?;
+        details.set_item("value", value)?;
+        let message = format!("column {column:?}, row {row} (value {value}): {message}");
+        exception(py, code(ErrorKind::BadDataFrame), &message, &details)
+    };
+    make().unwrap_or_else(|failed| failed)
+}
+
+/// The exception for a column that has no Arrow form.
+pub(crate) fn bad_column(py: Python<'_>, column: &str, message: &str) -> PyErr {
+    let make = || {
+        let details = PyDict::new(py);
+        details.set_item("column", column)?;
+        exception(py, code(ErrorKind::BadDataFrame), &format!("column {column:?}: {message}"), &details)
+    };
+    make().unwrap_or_else(|failed| failed)
+}

@@ -1,0 +1,248 @@
+//! Frames as Python holds them, to sources of record batches. Nothing is copied but what the producer copies.
+//!
+//! Three shapes arrive here, chosen by `_frames.py`: [`Columns`] (pandas), an adapter object that streams a frame in
+//! slices and can do so again (Polars), and any object with `__arrow_c_stream__` or `__arrow_c_array__`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{UInt8Type, UInt16Type, UInt32Type};
+use arrow_array::{Array, ArrayRef, DictionaryArray, NullArray, RecordBatch, RecordBatchReader};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3_arrow::{PyChunkedArray, PyRecordBatch, PyRecordBatchReader};
+use questframe::{Batches, Frame, IntoSource, Source};
+
+use crate::columns::Columns;
+
+/// A frame taken over from Python, ready to cross to where the GIL is released.
+pub(crate) enum Input {
+    Batches(Vec<RecordBatch>, SchemaRef),
+    Slices(Slices),
+    Reader(Box<dyn RecordBatchReader + Send>),
+}
+
+impl Input {
+    /// Takes over `data`: [`Columns`], an adapter with `streams`, or an Arrow object.
+    pub(crate) fn take(data: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(columns) = data.cast::<Columns>() {
+            let (batches, schema) = columns.borrow().batches()?;
+            return Ok(Self::Batches(batches, schema));
+        }
+        if data.hasattr("streams")? {
+            return Ok(Self::Slices(Slices::new(data)?));
+        }
+        if data.hasattr("__arrow_c_stream__")? {
+            let reader = data.extract::<PyRecordBatchReader>()?.into_reader()?;
+            return Ok(Self::Reader(Box::new(Validated { reader })));
+        }
+        let batch = data.extract::<PyRecordBatch>()?.into_inner();
+        validate(&batch).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let schema = batch.schema();
+        Ok(Self::Batches(vec![batch], schema))
+    }
+
+    /// As [`take`](Self::take), for an object known to hold its batches in memory: read whole, without a copy.
+    pub(crate) fn take_table(data: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let Self::Reader(reader) = Self::take(data)? else { return Self::take(data) };
+        let schema = reader.schema();
+        let batches = reader.collect::<Result<Vec<_>, _>>();
+        Ok(Self::Batches(batches.map_err(|e| PyValueError::new_err(e.to_string()))?, schema))
+    }
+
+    pub(crate) fn schema(&self) -> SchemaRef {
+        match self {
+            Self::Batches(_, schema) => schema.clone(),
+            Self::Slices(slices) => slices.schema.clone(),
+            Self::Reader(reader) => reader.schema(),
+        }
+    }
+
+    /// The first batch, for hints; of a reader none, since it could not be read again.
+    pub(crate) fn first_batch(&self) -> Option<RecordBatch> {
+        match self {
+            Self::Batches(batches, _) => batches.first().cloned(),
+            Self::Slices(slices) => slices.batches(None).next().and_then(Result::ok),
+            Self::Reader(_) => None,
+        }
+    }
+
+    pub(crate) fn into_source(self) -> Source<'static> {
+        match self {
+            // Without a batch the frame still has a schema to be planned.
+            Self::Batches(batches, schema) if batches.is_empty() => vec![RecordBatch::new_empty(schema)].into_source(),
+            Self::Batches(batches, _) => batches.into_source(),
+            Self::Slices(slices) => Source::Frame(Box::new(slices)),
+            Self::Reader(reader) => reader.into_source(),
+        }
+    }
+}
+
+/// Arrow data from producers we know nothing of: their offsets, keys and UTF-8 are checked once, so that nothing
+/// behind this line can read out of bounds.
+struct Validated {
+    reader: Box<dyn RecordBatchReader + Send>,
+}
+
+fn validate(batch: &RecordBatch) -> Result<(), ArrowError> {
+    for (column, field) in batch.columns().iter().zip(batch.schema().fields()) {
+        column.to_data().validate_full().map_err(|error| {
+            ArrowError::InvalidArgumentError(format!("column {:?} is not valid Arrow data: {error}", field.name()))
+        })?;
+    }
+    Ok(())
+}
+
+impl Iterator for Validated {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.reader.next()?.and_then(|batch| validate(&batch).map(|()| batch)))
+    }
+}
+
+impl RecordBatchReader for Validated {
+    fn schema(&self) -> SchemaRef {
+        self.reader.schema()
+    }
+}
+
+/// A frame behind a Python adapter, exported slice by slice whenever it is read.
+///
+/// The adapter has `rows: int`, `schema` (an empty Arrow stream), `null_columns` and `never_null` (lists of column
+/// indices), `dictionaries` (by column index, the values for columns exported as bare codes), and
+/// `streams(columns | None)`, an iterator of objects with `__arrow_c_stream__`.
+pub(crate) struct Slices {
+    adapter: Py<PyAny>,
+    schema: SchemaRef,
+    rows: u64,
+    /// Columns of type Null, which arrow-rs does not import from Polars: exported as something else, replaced here.
+    nulls: Vec<usize>,
+    /// What the codes of categorical columns stand for.
+    dictionaries: HashMap<usize, ArrayRef>,
+}
+
+impl Slices {
+    fn new(adapter: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let exported = adapter.getattr("schema")?.extract::<PyRecordBatchReader>()?.into_reader()?.schema();
+        let nulls: Vec<usize> = adapter.getattr("null_columns")?.extract()?;
+        let never_null: Vec<usize> = adapter.getattr("never_null")?.extract()?;
+        let mut dictionaries = HashMap::new();
+        for (index, values) in adapter.getattr("dictionaries")?.extract::<HashMap<usize, PyChunkedArray>>()? {
+            let (chunks, field) = values.into_inner();
+            let values = match chunks.as_slice() {
+                [values] => values.clone(),
+                _ => return Err(PyValueError::new_err(format!("the categories of {field} are in several chunks"))),
+            };
+            dictionaries.insert(index, values);
+        }
+        let fields = exported.fields().iter().enumerate().map(|(index, field)| {
+            if nulls.contains(&index) {
+                Field::new(field.name(), DataType::Null, true)
+            } else if let Some(values) = dictionaries.get(&index) {
+                let (key, value) = (field.data_type().clone(), values.data_type().clone());
+                let nullable = !never_null.contains(&index);
+                Field::new(field.name(), DataType::Dictionary(Box::new(key), Box::new(value)), nullable)
+            } else {
+                field.as_ref().clone().with_nullable(!never_null.contains(&index))
+            }
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        Ok(Self {
+            adapter: adapter.clone().unbind(),
+            schema,
+            rows: adapter.getattr("rows")?.extract()?,
+            nulls,
+            dictionaries,
+        })
+    }
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> ArrowError {
+    ArrowError::ExternalError(Box::new(error))
+}
+
+impl Frame for Slices {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn batches(&self, columns: Option<&[usize]>) -> Batches<'_> {
+        let wanted: Vec<usize> = columns.map_or_else(|| (0..self.schema.fields().len()).collect(), <[usize]>::to_vec);
+        let streams = Python::attach(|py| {
+            let streams = self.adapter.bind(py).call_method1("streams", (columns.map(<[usize]>::to_vec),))?;
+            Ok::<_, PyErr>(streams.try_iter()?.into_any().unbind())
+        });
+        let streams = match streams {
+            Ok(streams) => streams,
+            Err(error) => return Box::new(std::iter::once(Err(failed(error)))),
+        };
+        let next_reader = move || {
+            Python::attach(|py| {
+                // The iterator is asked by hand: it lives longer than one hold of the GIL.
+                let next = py.import("builtins")?.getattr("next")?.call1((streams.bind(py), py.None()))?;
+                if next.is_none() {
+                    return Ok(None);
+                }
+                Ok::<_, PyErr>(Some(next.extract::<PyRecordBatchReader>()?.into_reader()?))
+            })
+        };
+        let mut reader: Option<Box<dyn RecordBatchReader + Send>> = None;
+        Box::new(std::iter::from_fn(move || {
+            loop {
+                if let Some(batch) = reader.as_mut().and_then(Iterator::next) {
+                    return Some(batch.and_then(|batch| self.restore(&batch, &wanted)));
+                }
+                match next_reader() {
+                    Ok(Some(next)) => reader = Some(next),
+                    Ok(None) => return None,
+                    Err(error) => return Some(Err(failed(error))),
+                }
+            }
+        }))
+    }
+}
+
+impl Slices {
+    /// The batch with its Null columns back, under the planned schema.
+    fn restore(&self, batch: &RecordBatch, wanted: &[usize]) -> Result<RecordBatch, ArrowError> {
+        let schema = self.schema.project(wanted)?;
+        if batch.num_columns() != wanted.len() {
+            return Err(ArrowError::SchemaError("the frame changed while it was written".to_owned()));
+        }
+        let columns = wanted.iter().zip(batch.columns()).map(|(index, column)| -> Result<ArrayRef, ArrowError> {
+            if self.nulls.contains(index) {
+                return Ok(Arc::new(NullArray::new(column.len())));
+            }
+            match self.dictionaries.get(index) {
+                Some(values) => dictionary(column, values),
+                None => Ok(column.clone()),
+            }
+        });
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::new(schema), columns, &options)
+    }
+}
+
+/// Codes and their values as a dictionary; every code is checked to have a value.
+fn dictionary(codes: &ArrayRef, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    Ok(match codes.data_type() {
+        DataType::UInt8 => {
+            Arc::new(DictionaryArray::<UInt8Type>::try_new(codes.as_primitive().clone(), values.clone())?)
+        }
+        DataType::UInt16 => {
+            Arc::new(DictionaryArray::<UInt16Type>::try_new(codes.as_primitive().clone(), values.clone())?)
+        }
+        DataType::UInt32 => {
+            Arc::new(DictionaryArray::<UInt32Type>::try_new(codes.as_primitive().clone(), values.clone())?)
+        }
+        other => return Err(ArrowError::SchemaError(format!("category codes of type {other}"))),
+    })
+}

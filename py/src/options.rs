@@ -1,0 +1,105 @@
+//! Python's keyword options to the crate's `WriteOptions`. Names and spellings have been checked by `_options.py`.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use questframe::{At, EmptyRows, Nan, NullAt, NullBool, ProtocolVersion, Symbols, WriteOptions};
+
+#[derive(FromPyObject)]
+enum PyAt {
+    Column(String),
+    Instant((String, i64)),
+}
+
+#[derive(FromPyObject)]
+enum PySymbols {
+    Word(String),
+    Columns(Vec<String>),
+}
+
+fn get<'py, T>(options: &Bound<'py, PyDict>, name: &str) -> PyResult<Option<T>>
+where
+    T: for<'a> FromPyObject<'a, 'py>,
+    for<'a> <T as FromPyObject<'a, 'py>>::Error: Into<PyErr>,
+{
+    match options.get_item(name)? {
+        Some(value) if !value.is_none() => value.extract::<T>().map(Some).map_err(Into::into),
+        _ => Ok(None),
+    }
+}
+
+fn unknown(name: &str, value: &str) -> PyErr {
+    PyValueError::new_err(format!("{name}={value:?} is not an option"))
+}
+
+/// # Errors
+/// `ValueError` for a value that `_options.py` would have refused.
+pub(crate) fn parse(options: &Bound<'_, PyDict>) -> PyResult<WriteOptions> {
+    let mut parsed = match get::<String>(options, "table")? {
+        Some(table) => WriteOptions::table(table),
+        None => WriteOptions::default(),
+    };
+    parsed = match get::<PyAt>(options, "at")? {
+        None => parsed,
+        Some(PyAt::Column(name)) => parsed.at(At::Column(name)),
+        Some(PyAt::Instant((kind, value))) => match kind.as_str() {
+            "server" => parsed.at(At::Server),
+            "nanos" => parsed.at(At::Nanos(value)),
+            "micros" => parsed.at(At::Micros(value)),
+            other => return Err(unknown("at", other)),
+        },
+    };
+    parsed = match get::<PySymbols>(options, "symbols")? {
+        None => parsed,
+        Some(PySymbols::Columns(names)) => parsed.symbols(Symbols::Columns(names)),
+        Some(PySymbols::Word(word)) => parsed.symbols(match word.as_str() {
+            "auto" => Symbols::Auto,
+            "all" => Symbols::All,
+            "none" => Symbols::None,
+            other => return Err(unknown("symbols", other)),
+        }),
+    };
+    if let Some(check) = get::<bool>(options, "check")? {
+        parsed = parsed.check(check);
+    }
+    if let Some(connections) = get::<usize>(options, "connections")? {
+        parsed = parsed.connections(connections);
+    }
+    if let Some(ordered) = get::<bool>(options, "ordered")? {
+        parsed = parsed.ordered(ordered);
+    }
+    if let Some(number) = get::<u64>(options, "protocol_version")? {
+        let version = ProtocolVersion::from_number(number);
+        parsed = parsed.protocol_version(version.ok_or_else(|| unknown("protocol_version", &number.to_string()))?);
+    }
+    if let Some(word) = get::<String>(options, "null_at")? {
+        parsed = parsed.null_at(match word.as_str() {
+            "error" => NullAt::Error,
+            "server" => NullAt::Server,
+            other => return Err(unknown("null_at", other)),
+        });
+    }
+    if let Some(word) = get::<String>(options, "null_bool")? {
+        parsed = parsed.null_bool(match word.as_str() {
+            "error" => NullBool::Error,
+            "false" => NullBool::False,
+            "omit" => NullBool::Omit,
+            other => return Err(unknown("null_bool", other)),
+        });
+    }
+    if let Some(word) = get::<String>(options, "empty_rows")? {
+        parsed = parsed.empty_rows(match word.as_str() {
+            "error" => EmptyRows::Error,
+            "skip" => EmptyRows::Skip,
+            other => return Err(unknown("empty_rows", other)),
+        });
+    }
+    if let Some(word) = get::<String>(options, "nan")? {
+        parsed = parsed.nan(match word.as_str() {
+            "send" => Nan::Send,
+            "omit" => Nan::Omit,
+            other => return Err(unknown("nan", other)),
+        });
+    }
+    Ok(parsed)
+}

@@ -1,0 +1,218 @@
+//! Reports, plans and server facts as Python objects. Read-only; their docstrings are in the stubs.
+
+use pyo3::prelude::*;
+
+#[pyclass(frozen, module = "questframe")]
+#[derive(Clone, Debug)]
+pub(crate) struct ColumnReport {
+    #[pyo3(get)]
+    name: String,
+    #[pyo3(get)]
+    questdb_type: String,
+    #[pyo3(get)]
+    role: &'static str,
+    #[pyo3(get)]
+    nulls: u64,
+}
+
+#[pymethods]
+impl ColumnReport {
+    fn __repr__(&self) -> String {
+        let Self { name, questdb_type, role, nulls } = self;
+        format!("ColumnReport(name={name:?}, questdb_type={questdb_type:?}, role={role:?}, nulls={nulls})")
+    }
+}
+
+#[pyclass(frozen, module = "questframe")]
+#[derive(Debug)]
+pub(crate) struct WriteReport(pub(crate) questframe::WriteReport);
+
+#[pymethods]
+impl WriteReport {
+    #[getter]
+    fn table(&self) -> &str {
+        &self.0.table
+    }
+    #[getter]
+    fn at(&self) -> Option<&str> {
+        self.0.at.as_deref()
+    }
+    #[getter]
+    fn rows(&self) -> u64 {
+        self.0.rows
+    }
+    #[getter]
+    fn skipped_rows(&self) -> u64 {
+        self.0.skipped_rows
+    }
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.0.bytes
+    }
+    #[getter]
+    fn requests(&self) -> u64 {
+        self.0.requests
+    }
+    #[getter]
+    fn retries(&self) -> u64 {
+        self.0.retries
+    }
+    #[getter]
+    fn in_flight(&self) -> usize {
+        self.0.in_flight
+    }
+    #[getter]
+    fn seconds(&self) -> f64 {
+        self.0.elapsed.as_secs_f64()
+    }
+    #[getter]
+    fn rows_per_second(&self) -> f64 {
+        self.0.rows_per_second()
+    }
+    #[getter]
+    fn bytes_per_second(&self) -> f64 {
+        self.0.bytes_per_second()
+    }
+    #[getter]
+    fn protocol_version(&self) -> u8 {
+        self.0.protocol_version.number()
+    }
+    #[getter]
+    fn created(&self) -> bool {
+        self.0.created
+    }
+    #[getter]
+    fn columns(&self) -> Vec<ColumnReport> {
+        let columns = self.0.columns.iter().cloned();
+        columns
+            .map(|column| ColumnReport {
+                name: column.name,
+                questdb_type: column.questdb_type,
+                role: column.role,
+                nulls: column.nulls,
+            })
+            .collect()
+    }
+    fn __repr__(&self) -> String {
+        format!("WriteReport({})", self.0)
+    }
+    fn _repr_html_(&self) -> String {
+        let mut html = format!(
+            "<p>{}</p><table><tr><th>column</th><th>role</th><th>QuestDB type</th><th>nulls</th></tr>",
+            escape(&self.0.to_string())
+        );
+        for column in &self.0.columns {
+            html.push_str(&format!(
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                escape(&column.name),
+                column.role,
+                escape(&column.questdb_type),
+                column.nulls
+            ));
+        }
+        html.push_str("</table>");
+        html
+    }
+}
+
+/// Text as HTML shows it; names are the user's and may hold anything.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[pyclass(frozen, module = "questframe")]
+#[derive(Clone, Debug)]
+pub(crate) struct PlannedColumn(questframe::PlannedColumn);
+
+#[pymethods]
+impl PlannedColumn {
+    #[getter]
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+    #[getter]
+    fn arrow_type(&self) -> &str {
+        &self.0.arrow_type
+    }
+    #[getter]
+    fn role(&self) -> &str {
+        self.0.role
+    }
+    #[getter]
+    fn questdb_type(&self) -> &str {
+        &self.0.questdb_type
+    }
+    #[getter]
+    fn nulls(&self) -> &str {
+        &self.0.nulls
+    }
+    #[getter]
+    fn note(&self) -> &str {
+        &self.0.note
+    }
+    fn __repr__(&self) -> String {
+        let column = &self.0;
+        format!(
+            "PlannedColumn(name={:?}, arrow_type={:?}, role={:?}, questdb_type={:?}, nulls={:?}, note={:?})",
+            column.name, column.arrow_type, column.role, column.questdb_type, column.nulls, column.note
+        )
+    }
+}
+
+#[pyclass(frozen, module = "questframe")]
+#[derive(Debug)]
+pub(crate) struct Plan(pub(crate) questframe::Plan);
+
+#[pymethods]
+impl Plan {
+    #[getter]
+    fn table(&self) -> &str {
+        self.0.table()
+    }
+    #[getter]
+    fn at(&self) -> Option<&str> {
+        self.0.at()
+    }
+    #[getter]
+    fn protocol_version(&self) -> u8 {
+        self.0.protocol_version().number()
+    }
+    #[getter]
+    fn columns(&self) -> Vec<PlannedColumn> {
+        self.0.columns().into_iter().map(PlannedColumn).collect()
+    }
+    fn __repr__(&self) -> String {
+        self.0.to_string()
+    }
+    fn _repr_html_(&self) -> String {
+        format!("<pre>{}</pre>", escape(&self.0.to_string()))
+    }
+}
+
+#[pyclass(frozen, module = "questframe")]
+#[derive(Debug)]
+pub(crate) struct ServerInfo(pub(crate) questframe::ServerInfo);
+
+#[pymethods]
+impl ServerInfo {
+    #[getter]
+    fn release(&self) -> Option<&str> {
+        self.0.release.as_deref()
+    }
+    #[getter]
+    fn protocol_versions(&self) -> Vec<u64> {
+        self.0.protocol_versions.clone()
+    }
+    #[getter]
+    fn max_name_len(&self) -> Option<usize> {
+        self.0.max_name_len
+    }
+    fn __repr__(&self) -> String {
+        format!(
+            "ServerInfo(release={}, protocol_versions={:?}, max_name_len={})",
+            self.0.release.as_ref().map_or_else(|| "None".to_owned(), |release| format!("{release:?}")),
+            self.0.protocol_versions,
+            self.0.max_name_len.map_or_else(|| "None".to_owned(), |len| len.to_string()),
+        )
+    }
+}

@@ -1,0 +1,185 @@
+//! A pool of equal buffers. Memory is zeroed once, when a buffer is first made, and recycled after that: fresh pages
+//! cost several milliseconds per 16 MiB.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// Buffers of one pool. Fewer would let encoding wait for the network, more would make requests small.
+const BUFFERS: usize = 4;
+
+/// A pool of [`BUFFERS`] buffers; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    buffer_size: usize,
+    state: Mutex<State>,
+    returned: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    idle: Vec<Box<[u8]>>,
+    /// Buffers lent out.
+    lent: usize,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while the lock is held, so a poisoned state is still a sound one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pool {
+    /// A pool of `bytes` in all. No memory is touched yet.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Shared {
+            buffer_size: (bytes / BUFFERS).max(1),
+            state: Mutex::new(State { idle: Vec::new(), lent: 0 }),
+            returned: Condvar::new(),
+        }))
+    }
+
+    /// The size of each buffer in bytes.
+    pub(crate) fn buffer_size(&self) -> usize {
+        self.0.buffer_size
+    }
+
+    /// A buffer, waiting at most `timeout` for one to come back; `None` if none did.
+    pub(crate) fn acquire(&self, timeout: Duration) -> Option<Buffer> {
+        let state = self.0.state();
+        let waited = self.0.returned.wait_timeout_while(state, timeout, |state| state.lent >= BUFFERS);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.lent >= BUFFERS {
+            return None;
+        }
+        state.lent += 1;
+        let bytes = state.idle.pop();
+        drop(state);
+        // Zeroed by the system page by page, as they are touched: a small write touches little.
+        let bytes = bytes.unwrap_or_else(|| vec![0; self.0.buffer_size].into_boxed_slice());
+        Some(Buffer { bytes, len: 0, pool: Some(self.clone()) })
+    }
+
+    /// Buffers lent out at this moment.
+    #[cfg(test)]
+    pub(crate) fn lent(&self) -> usize {
+        self.0.state().lent
+    }
+}
+
+/// A buffer with the bytes written so far; goes back to its pool when dropped.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    bytes: Box<[u8]>,
+    len: usize,
+    /// `None` for one-off buffers, which are larger than the pool's and freed when dropped.
+    pool: Option<Pool>,
+}
+
+impl Buffer {
+    /// A buffer of its own, for a row that is larger than the pool's buffers.
+    pub(crate) fn one_off(size: usize) -> Self {
+        Self { bytes: vec![0; size].into_boxed_slice(), len: 0, pool: None }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The bytes written.
+    pub(crate) fn filled(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// The room that is left.
+    pub(crate) fn spare(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.len..]
+    }
+
+    /// Counts `written` bytes at the start of [`spare`](Self::spare) as filled.
+    pub(crate) fn advance(&mut self, written: usize) {
+        self.len = self.bytes.len().min(self.len + written);
+    }
+
+    /// Forgets what was written behind `len`.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// The filled part, for the transport. The buffer goes back when the last clone is dropped.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(Filled(self))
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            let mut state = pool.0.state();
+            state.lent -= 1;
+            state.idle.push(std::mem::take(&mut self.bytes));
+            drop(state);
+            pool.0.returned.notify_one();
+        }
+    }
+}
+
+/// What `Bytes` asks of an owner.
+struct Filled(Buffer);
+
+impl AsRef<[u8]> for Filled {
+    fn as_ref(&self) -> &[u8] {
+        self.0.filled()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    #[test]
+    fn lends_no_more_than_it_has_and_takes_back_on_drop() {
+        let pool = Pool::new(4096);
+        let mut lent: Vec<_> = (0..BUFFERS).filter_map(|_| pool.acquire(NOW)).collect();
+        assert_eq!(lent.len(), BUFFERS);
+        assert!(pool.acquire(NOW).is_none());
+        lent.pop();
+        assert!(pool.acquire(NOW).is_some());
+    }
+
+    #[test]
+    fn bytes_are_the_buffer_itself_and_return_it_with_the_last_clone() {
+        let pool = Pool::new(4096);
+        let mut buffer = pool.acquire(NOW).expect("a fresh pool lends");
+        buffer.spare()[..3].copy_from_slice(b"abc");
+        buffer.advance(3);
+        let address = buffer.filled().as_ptr();
+        let bytes = buffer.into_bytes();
+        assert_eq!((&bytes[..], bytes.as_ptr()), (&b"abc"[..], address));
+        let again = bytes.clone();
+        drop(bytes);
+        assert_eq!(pool.lent(), 1);
+        drop(again);
+        assert_eq!(pool.lent(), 0);
+        assert_eq!(pool.acquire(NOW).expect("returned").filled().len(), 0);
+    }
+
+    #[test]
+    fn a_waiting_writer_wakes_when_a_buffer_returns() {
+        let pool = Pool::new(4096);
+        let mut lent: Vec<_> = (0..BUFFERS).filter_map(|_| pool.acquire(NOW)).collect();
+        let waiter = std::thread::spawn({
+            let pool = pool.clone();
+            move || pool.acquire(Duration::from_secs(60)).is_some()
+        });
+        lent.pop();
+        assert!(waiter.join().expect("no panic"));
+    }
+}

@@ -1,0 +1,234 @@
+//! Columns bound to a batch: every array downcast once, numbers of any width ready to be read as words.
+
+use std::ops::Range;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_schema::{DataType, TimeUnit};
+
+use super::text::Text;
+use crate::plan::{Plan, Role, WireUnit};
+
+/// Integers of any width.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Integers<'a> {
+    I8(&'a [i8]),
+    I16(&'a [i16]),
+    I32(&'a [i32]),
+    I64(&'a [i64]),
+    U8(&'a [u8]),
+    U16(&'a [u16]),
+    U32(&'a [u32]),
+    U64(&'a [u64]),
+}
+
+impl<'a> Integers<'a> {
+    fn bind(array: &'a dyn Array) -> Option<Self> {
+        Some(match array.data_type() {
+            DataType::Int8 => Self::I8(array.as_primitive::<Int8Type>().values()),
+            DataType::Int16 => Self::I16(array.as_primitive::<Int16Type>().values()),
+            DataType::Int32 => Self::I32(array.as_primitive::<Int32Type>().values()),
+            DataType::Int64 => Self::I64(array.as_primitive::<Int64Type>().values()),
+            DataType::UInt8 => Self::U8(array.as_primitive::<UInt8Type>().values()),
+            DataType::UInt16 => Self::U16(array.as_primitive::<UInt16Type>().values()),
+            DataType::UInt32 => Self::U32(array.as_primitive::<UInt32Type>().values()),
+            DataType::UInt64 => Self::U64(array.as_primitive::<UInt64Type>().values()),
+            _ => return None,
+        })
+    }
+
+    /// The rows as `i64`; what the check has found too large cannot be here.
+    pub(crate) fn fill(&self, rows: Range<usize>, out: &mut Vec<i64>) {
+        out.clear();
+        match self {
+            Self::I8(values) => out.extend(values[rows].iter().map(|v| i64::from(*v))),
+            Self::I16(values) => out.extend(values[rows].iter().map(|v| i64::from(*v))),
+            Self::I32(values) => out.extend(values[rows].iter().map(|v| i64::from(*v))),
+            Self::I64(values) => out.extend_from_slice(&values[rows]),
+            Self::U8(values) => out.extend(values[rows].iter().map(|v| i64::from(*v))),
+            Self::U16(values) => out.extend(values[rows].iter().map(|v| i64::from(*v))),
+            Self::U32(values) => out.extend(values[rows].iter().map(|v| i64::from(*v))),
+            Self::U64(values) => out.extend(values[rows].iter().map(|v| *v as i64)),
+        }
+    }
+}
+
+/// Floats of any width.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Floats<'a> {
+    F16(&'a [half::f16]),
+    F32(&'a [f32]),
+    /// As bits, so that NaN payloads survive and the slice itself can be written.
+    F64(&'a [u64]),
+}
+
+impl<'a> Floats<'a> {
+    pub(crate) fn bind(array: &'a dyn Array) -> Option<Self> {
+        Some(match array.data_type() {
+            DataType::Float16 => Self::F16(array.as_primitive::<Float16Type>().values()),
+            DataType::Float32 => Self::F32(array.as_primitive::<Float32Type>().values()),
+            DataType::Float64 => Self::F64(array.as_primitive::<Float64Type>().values().inner().typed_data::<u64>()),
+            _ => return None,
+        })
+    }
+
+    /// The rows as bits of `f64`, exactly: in place where they are that already, else in `scratch`.
+    pub(crate) fn bits<'s>(&'s self, rows: Range<usize>, scratch: &'s mut Vec<u64>) -> &'s [u64] {
+        match self {
+            Self::F64(bits) => return &bits[rows],
+            Self::F16(values) => {
+                scratch.clear();
+                scratch.extend(values[rows].iter().map(|v| v.to_f64().to_bits()));
+            }
+            Self::F32(values) => {
+                scratch.clear();
+                scratch.extend(values[rows].iter().map(|v| f64::from(*v).to_bits()));
+            }
+        }
+        scratch
+    }
+}
+
+/// Timestamps and dates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Instants<'a> {
+    Days(&'a [i32]),
+    /// Values and how many make a second.
+    Units(&'a [i64], i64),
+}
+
+impl<'a> Instants<'a> {
+    pub(crate) fn bind(array: &'a dyn Array) -> Option<Self> {
+        Some(match array.data_type() {
+            DataType::Date32 => Self::Days(array.as_primitive::<Date32Type>().values()),
+            DataType::Date64 => Self::Units(array.as_primitive::<Date64Type>().values(), 1_000),
+            DataType::Timestamp(TimeUnit::Second, _) => {
+                Self::Units(array.as_primitive::<TimestampSecondType>().values(), 1)
+            }
+            DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                Self::Units(array.as_primitive::<TimestampMillisecondType>().values(), 1_000)
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                Self::Units(array.as_primitive::<TimestampMicrosecondType>().values(), 1_000_000)
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                Self::Units(array.as_primitive::<TimestampNanosecondType>().values(), 1_000_000_000)
+            }
+            _ => return None,
+        })
+    }
+
+    /// The factor from stored values to `per_second` units: `Ok(multiply)` or `Err(divide)`.
+    pub(crate) fn factor(&self, per_second: i64) -> Result<i64, i64> {
+        match self {
+            Self::Days(_) => Ok(86_400 * per_second),
+            Self::Units(_, have) if *have <= per_second => Ok(per_second / have),
+            Self::Units(_, have) => Err(have / per_second),
+        }
+    }
+
+    /// The rows in `per_second` units, truncated toward zero where they are finer.
+    ///
+    /// The check has refused what would overflow; nulls may hold anything and wrap.
+    pub(crate) fn fill(&self, rows: Range<usize>, per_second: i64, out: &mut Vec<i64>) {
+        out.clear();
+        match (self, self.factor(per_second)) {
+            (Self::Days(values), Ok(factor)) => {
+                out.extend(values[rows].iter().map(|v| i64::from(*v).wrapping_mul(factor)));
+            }
+            (Self::Units(values, _), Ok(1)) => out.extend_from_slice(&values[rows]),
+            (Self::Units(values, _), Ok(factor)) => {
+                out.extend(values[rows].iter().map(|v| v.wrapping_mul(factor)));
+            }
+            (Self::Units(values, _), Err(divisor)) => out.extend(values[rows].iter().map(|v| v / divisor)),
+            (Self::Days(_), Err(_)) => {}
+        }
+    }
+
+    /// The stored value at `row`, in its own unit.
+    pub(crate) fn raw(&self, row: usize) -> i64 {
+        match self {
+            Self::Days(values) => i64::from(values[row]),
+            Self::Units(values, _) => values[row],
+        }
+    }
+}
+
+impl WireUnit {
+    /// How many of the unit make a second.
+    pub(crate) fn per_second(self) -> i64 {
+        match self {
+            Self::Micros => 1_000_000,
+            Self::Nanos => 1_000_000_000,
+        }
+    }
+}
+
+/// The values of a bound column.
+#[derive(Clone, Debug)]
+pub(crate) enum Values<'a> {
+    Booleans(&'a BooleanBuffer),
+    Integers(Integers<'a>),
+    Floats(Floats<'a>),
+    Instants(Instants<'a>),
+    Text(Text<'a>),
+    /// A dictionary of strings.
+    Dictionary(&'a ArrayRef),
+}
+
+/// One column of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Column<'a> {
+    /// `None` if no row is null. A dictionary's nulls are in its cells instead.
+    pub(crate) nulls: Option<&'a NullBuffer>,
+    pub(crate) values: Values<'a>,
+}
+
+impl<'a> Column<'a> {
+    pub(crate) fn bind(array: &'a ArrayRef) -> Option<Self> {
+        let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
+        let values = match array.data_type() {
+            DataType::Boolean => Values::Booleans(array.as_boolean().values()),
+            DataType::Dictionary(..) => return Some(Self { nulls: None, values: Values::Dictionary(array) }),
+            _ => Integers::bind(array)
+                .map(Values::Integers)
+                .or_else(|| Floats::bind(array).map(Values::Floats))
+                .or_else(|| Instants::bind(array).map(Values::Instants))
+                .or_else(|| Text::bind(array).map(Values::Text))?,
+        };
+        Some(Self { nulls, values })
+    }
+
+    /// Whether a row of this range is null.
+    pub(crate) fn has_nulls(&self, rows: &Range<usize>) -> bool {
+        self.nulls.is_some_and(|nulls| nulls.slice(rows.start, rows.len()).null_count() > 0)
+    }
+}
+
+/// The batch's columns with dictionaries of anything but strings unpacked.
+///
+/// Such dictionaries are rare; unpacking them costs a copy of the column, bounded by the batch.
+pub(crate) fn unpack(plan: &Plan, batch: &RecordBatch) -> Result<Vec<ArrayRef>, arrow_schema::ArrowError> {
+    plan.columns
+        .iter()
+        .map(|column| {
+            let array = batch.column(column.index);
+            match array.data_type() {
+                DataType::Dictionary(_, values)
+                    if column.role != Role::Skipped
+                        && !matches!(**values, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) =>
+                {
+                    let dictionary = array.as_any_dictionary();
+                    arrow_select::take::take(dictionary.values(), dictionary.keys(), None)
+                }
+                _ => Ok(array.clone()),
+            }
+        })
+        .collect()
+}

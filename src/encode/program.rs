@@ -1,0 +1,343 @@
+//! Programs: the steps by which the rows of a block become lines.
+//!
+//! Everything of constant length between two cells of variable length is one *run*: a template into which values are
+//! poked. Which cells are constant depends on the block: a column without nulls needs no branch, integers below 10^8
+//! fit one word, timestamps of one decade share their first digits. A program is compiled for such a *shape* and
+//! kept, since blocks of one frame have few shapes.
+
+use std::ops::Range;
+
+use crate::options::EmptyRows;
+use crate::options::ProtocolVersion;
+use crate::plan::{AtPlan, ColumnPlan, Plan, Role, Wire, WireUnit};
+
+/// Runs are copied in pieces of this many bytes, and padded to them.
+pub(super) const PIECE: usize = 32;
+
+/// How the cells of a column look in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Eight raw bytes.
+    Fixed,
+    /// One byte: a boolean.
+    Byte,
+    /// At most eight bytes of text.
+    Word,
+    /// At most a slot of text.
+    Slot,
+    /// A string.
+    Text,
+    /// A rendered dictionary cell, key included.
+    Cells,
+}
+
+/// A column's form in a block, and whether rows of it are null there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) form: Form,
+    pub(super) nullable: bool,
+}
+
+/// How the designated timestamps look in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AtShape {
+    /// Not from a column.
+    Plan,
+    /// The first digits are shared by all rows, sixteen follow in two words.
+    Words { shared: usize },
+    /// Any digits.
+    Slot,
+    /// Any digits, or none where null.
+    MaybeSlot,
+}
+
+/// A column in the order of the line.
+#[derive(Debug)]
+pub(super) struct WireColumn {
+    /// Its index in the frame.
+    pub(super) index: usize,
+    pub(super) role: Role,
+    pub(super) is_dictionary: bool,
+    /// Separator, name, `=` and what opens the value. The separator of fields is a comma.
+    pub(super) key: Vec<u8>,
+    /// What closes the value.
+    pub(super) close: &'static [u8],
+}
+
+impl WireColumn {
+    pub(super) fn new(column: &ColumnPlan, version: ProtocolVersion) -> Self {
+        let mut key = vec![b','];
+        key.extend_from_slice(column.name.escaped());
+        key.push(b'=');
+        let close: &[u8] = match column.role {
+            Role::Field(Wire::String) => {
+                key.push(b'"');
+                b"\""
+            }
+            Role::Field(Wire::Float) if version > ProtocolVersion::V1 => {
+                key.extend_from_slice(&[b'=', 16]);
+                b""
+            }
+            Role::Field(Wire::Integer) => b"i",
+            Role::Field(Wire::Timestamp(WireUnit::Nanos)) if version > ProtocolVersion::V1 => b"n",
+            Role::Field(Wire::Timestamp(_)) => b"t",
+            _ => b"",
+        };
+        let is_dictionary = matches!(column.data_type, arrow_schema::DataType::Dictionary(..));
+        Self { index: column.index, role: column.role, is_dictionary, key, close }
+    }
+}
+
+/// Where a poke takes its bytes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Eight bytes of this column.
+    Words(usize),
+    /// One byte of this column.
+    Bytes(usize),
+    /// Digits 16 to 9 of the designated timestamp, counted from the end.
+    AtHigh,
+    /// Its last eight digits.
+    AtLow,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Poke {
+    pub(super) offset: usize,
+    pub(super) lane: Lane,
+}
+
+/// A key with the value of one nullable column.
+#[derive(Clone, Debug)]
+pub(super) struct Maybe {
+    pub(super) column: usize,
+    /// The key, padded to pieces, in [`Program::bytes`].
+    pub(super) key: usize,
+    pub(super) key_len: usize,
+    /// One byte after the value, if any.
+    pub(super) close: Option<u8>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Run {
+        start: usize,
+        len: usize,
+        pokes: Range<usize>,
+    },
+    Cells(usize),
+    Word(usize),
+    Slot(usize),
+    Text(usize),
+    AtSlot,
+    MaybeFixed(Maybe),
+    MaybeByte(Maybe),
+    MaybeWord(Maybe),
+    MaybeSlot(Maybe),
+    MaybeText(Maybe),
+    MaybeAt(Maybe),
+    /// Remembers where the fields start: each begins with a comma.
+    FieldsStart,
+    /// Turns the first comma since then into the space that ends the symbols.
+    FieldsEnd,
+    /// Drops the row if it holds nothing after the table's name.
+    SkipIfEmpty,
+}
+
+/// The steps for blocks of one shape.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) shapes: Vec<Shape>,
+    pub(super) at: AtShape,
+    /// The templates and keys of all steps, each padded to pieces.
+    pub(super) bytes: Vec<u8>,
+    pub(super) pokes: Vec<Poke>,
+    pub(super) steps: Vec<Step>,
+    /// The most bytes a row takes, strings and dictionary cells aside.
+    pub(super) row_max: usize,
+    /// Where in `bytes` the shared digits of the designated timestamp stand.
+    pub(super) at_shared: Range<usize>,
+    /// Bytes of the table's name.
+    pub(super) table_len: usize,
+}
+
+impl Program {
+    pub(super) fn compile(plan: &Plan, columns: &[WireColumn], shapes: Vec<Shape>, at: AtShape) -> Self {
+        let mut builder = Builder {
+            program: Self {
+                shapes,
+                at,
+                bytes: Vec::new(),
+                pokes: Vec::new(),
+                steps: Vec::new(),
+                row_max: 0,
+                at_shared: 0..0,
+                table_len: plan.table.escaped().len(),
+            },
+            run: Vec::new(),
+            run_pokes: Vec::new(),
+            shared: None,
+        };
+        builder.line(plan, columns);
+        builder.program
+    }
+}
+
+struct Builder {
+    program: Program,
+    /// The run being gathered.
+    run: Vec<u8>,
+    run_pokes: Vec<Poke>,
+    /// The shared digits inside it.
+    shared: Option<Range<usize>>,
+}
+
+impl Builder {
+    fn line(&mut self, plan: &Plan, columns: &[WireColumn]) {
+        let symbols = columns.iter().take_while(|column| column.role == Role::Symbol).count();
+        // The cells of a first symbol bring the table's name along.
+        if !columns.first().is_some_and(|column| column.role == Role::Symbol && column.is_dictionary) {
+            self.constant(plan.table.escaped());
+        }
+        for column in 0..symbols {
+            self.column(columns, column, b',');
+        }
+        self.fields(columns, symbols);
+        if plan.empty_rows == EmptyRows::Skip {
+            self.step(Step::SkipIfEmpty);
+        }
+        self.at(plan);
+        self.constant(b"\n");
+        self.end_run();
+    }
+
+    fn fields(&mut self, columns: &[WireColumn], symbols: usize) {
+        let Some(first) = self.program.shapes.get(symbols).copied() else { return };
+        // If the first field is there in every row it opens with the space; else whichever comes first is mended.
+        let mend = first.nullable || first.form == Form::Cells;
+        if mend {
+            self.step(Step::FieldsStart);
+        }
+        for column in symbols..columns.len() {
+            self.column(columns, column, if column == symbols && !mend { b' ' } else { b',' });
+        }
+        if mend {
+            self.step(Step::FieldsEnd);
+        }
+    }
+
+    fn column(&mut self, columns: &[WireColumn], column: usize, separator: u8) {
+        let wire = &columns[column];
+        let Shape { form, nullable } = self.program.shapes[column];
+        if form == Form::Cells {
+            self.step(Step::Cells(column));
+            return;
+        }
+        if nullable {
+            let maybe = self.maybe(column, &wire.key, wire.close);
+            let step = match form {
+                Form::Fixed => Step::MaybeFixed(maybe),
+                Form::Byte => Step::MaybeByte(maybe),
+                Form::Word => Step::MaybeWord(maybe),
+                Form::Slot => Step::MaybeSlot(maybe),
+                Form::Text | Form::Cells => Step::MaybeText(maybe),
+            };
+            self.step(step);
+            return;
+        }
+        self.constant(&[separator]);
+        self.constant(&wire.key[1..]);
+        match form {
+            Form::Fixed => self.poke(Lane::Words(column), 8),
+            Form::Byte => self.poke(Lane::Bytes(column), 1),
+            Form::Word => self.variable(Step::Word(column), 8),
+            Form::Slot => self.variable(Step::Slot(column), crate::fmt::SLOT),
+            Form::Text | Form::Cells => self.step(Step::Text(column)),
+        }
+        self.constant(wire.close);
+    }
+
+    fn at(&mut self, plan: &Plan) {
+        let suffix: &[u8] = match plan.at {
+            AtPlan::Column { unit, .. } if plan.version > ProtocolVersion::V1 => match unit {
+                WireUnit::Micros => b"t",
+                WireUnit::Nanos => b"n",
+            },
+            _ => b"",
+        };
+        match self.program.at {
+            AtShape::Plan => {
+                if let AtPlan::Constant { text } = &plan.at {
+                    self.constant(b" ");
+                    self.constant(text);
+                }
+            }
+            AtShape::Words { shared } => {
+                self.constant(b" ");
+                let start = self.run.len();
+                self.shared = Some(start..start + shared);
+                self.run.resize(start + shared, b'0');
+                self.poke(Lane::AtHigh, 8);
+                self.poke(Lane::AtLow, 8);
+                self.constant(suffix);
+            }
+            AtShape::Slot => {
+                self.constant(b" ");
+                self.variable(Step::AtSlot, crate::fmt::SLOT);
+                self.constant(suffix);
+            }
+            AtShape::MaybeSlot => {
+                let maybe = self.maybe(usize::MAX, b" ", suffix);
+                self.step(Step::MaybeAt(maybe));
+            }
+        }
+    }
+
+    fn constant(&mut self, bytes: &[u8]) {
+        self.run.extend_from_slice(bytes);
+    }
+
+    fn poke(&mut self, lane: Lane, len: usize) {
+        self.run_pokes.push(Poke { offset: self.run.len(), lane });
+        self.run.resize(self.run.len() + len, 0);
+    }
+
+    fn variable(&mut self, step: Step, max: usize) {
+        self.step(step);
+        self.program.row_max += max;
+    }
+
+    fn step(&mut self, step: Step) {
+        self.end_run();
+        self.program.steps.push(step);
+    }
+
+    fn maybe(&mut self, column: usize, key: &[u8], close: &[u8]) -> Maybe {
+        // Whatever the form: a value that is no string fits a slot.
+        self.program.row_max += key.len() + crate::fmt::SLOT + close.len();
+        let (start, key_len) = self.store(key);
+        Maybe { column, key: start, key_len, close: close.first().copied() }
+    }
+
+    fn end_run(&mut self) {
+        if self.run.is_empty() {
+            return;
+        }
+        let run = std::mem::take(&mut self.run);
+        let (start, len) = self.store(&run);
+        let pokes = self.program.pokes.len()..self.program.pokes.len() + self.run_pokes.len();
+        self.program.pokes.append(&mut self.run_pokes);
+        if let Some(shared) = self.shared.take() {
+            self.program.at_shared = start + shared.start..start + shared.end;
+        }
+        self.program.row_max += len;
+        self.program.steps.push(Step::Run { start, len, pokes });
+    }
+
+    fn store(&mut self, bytes: &[u8]) -> (usize, usize) {
+        let start = self.program.bytes.len();
+        self.program.bytes.extend_from_slice(bytes);
+        self.program.bytes.resize(start + bytes.len().next_multiple_of(PIECE), 0);
+        (start, bytes.len())
+    }
+}

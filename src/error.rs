@@ -1,0 +1,359 @@
+//! One public error: what went wrong, where in the frame, and what had been stored by then.
+//!
+//! Stages have their own `thiserror` enums (`ConfigError`, `PlanError`, `ValueError`, `TransportError`),
+//! each with the cure in its text; [`Error`] boxes them with a position, so that a `Result` stays one word wide
+//! and callers ask [`Error::kind`] instead of reading strings. No secret ever enters an error: the
+//! configuration hides them before an error can see them.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::check::ValueError;
+use crate::config::ConfigError;
+use crate::plan::PlanError;
+use crate::transport::TransportError;
+
+/// A `Result` with the crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What an error is about; the names are the official clients' `IngressErrorCode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The host's name has no address.
+    CouldNotResolveAddr,
+    /// The call itself is wrong: an unknown column, a missing argument, a contradiction between options.
+    InvalidApiCall,
+    /// The connection could not be made, broke, or timed out.
+    SocketError,
+    /// Text that is not UTF-8.
+    InvalidUtf8,
+    /// A table or column name that QuestDB does not take.
+    InvalidName,
+    /// A designated timestamp that is null, negative or too large.
+    InvalidTimestamp,
+    /// The server refused the credentials.
+    AuthError,
+    /// The TLS handshake failed or certificates could not be loaded.
+    TlsError,
+    /// The server does not speak ILP over HTTP.
+    HttpNotSupported,
+    /// The server refused the data, or failed.
+    ServerFlushError,
+    /// The configuration string or an option is invalid.
+    ConfigError,
+    /// An array value that cannot be sent.
+    ArrayError,
+    /// The server and this client have no protocol version in common, or the value needs a newer one.
+    ProtocolVersionError,
+    /// A decimal that cannot be sent.
+    DecimalError,
+    /// A value or a type in the frame that cannot be sent.
+    BadDataFrame,
+}
+
+/// One thing wrong with a frame, and where.
+#[derive(Debug)]
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    cause: Cause,
+    column: Option<String>,
+    row: Option<u64>,
+    value: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The caller's own stream or callback failed; the text is theirs.
+    #[error("reading the frame failed: {0}")]
+    Source(String),
+    /// The client was made before a fork.
+    #[error(
+        "the client was made in another process, and its connections do not survive a fork; make a client in this process"
+    )]
+    Forked,
+    /// The caller asked for the write to stop.
+    #[error("the write was interrupted")]
+    Interrupted,
+}
+
+impl Problem {
+    pub(crate) fn new(cause: impl Into<Cause>) -> Self {
+        Self(Box::new(Parts { cause: cause.into(), column: None, row: None, value: None }))
+    }
+
+    pub(crate) fn column(mut self, column: impl Into<String>) -> Self {
+        self.0.column = Some(column.into());
+        self
+    }
+
+    pub(crate) fn row(mut self, row: u64) -> Self {
+        self.0.row = Some(row);
+        self
+    }
+
+    pub(crate) fn value(mut self, value: impl Into<String>) -> Self {
+        self.0.value = Some(value.into());
+        self
+    }
+
+    /// What kind of problem this is.
+    pub fn kind(&self) -> ErrorKind {
+        match &self.0.cause {
+            Cause::Config(_) => ErrorKind::ConfigError,
+            Cause::Plan(error) => error.kind(),
+            Cause::Value(error) => error.kind(),
+            Cause::Transport(error) => error.kind(),
+            Cause::Source(_) => ErrorKind::BadDataFrame,
+            Cause::Forked | Cause::Interrupted => ErrorKind::InvalidApiCall,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts { cause, column, row, value } = &*self.0;
+        if let Some(column) = column {
+            write!(f, "column {column:?}")?;
+        }
+        if let Some(row) = row {
+            write!(f, "{}row {row}", if column.is_some() { ", " } else { "" })?;
+        }
+        if let Some(value) = value {
+            write!(f, " (value {value})")?;
+        }
+        if column.is_some() || row.is_some() {
+            write!(f, ": ")?;
+        }
+        write!(f, "{cause}")
+    }
+}
+
+/// Which rows of the frame were stored when a write failed: three disjoint sets of row ranges that cover the
+/// rows seen so far. All empty when the error came before the first byte was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Rows the server acknowledged.
+    pub acked: Vec<Range<u64>>,
+    /// Rows whose request may or may not have been stored.
+    pub doubtful: Vec<Range<u64>>,
+    /// Rows that were not stored.
+    pub unsent: Vec<Range<u64>>,
+}
+
+impl Delivery {
+    /// The number of acknowledged rows.
+    pub fn rows_acked(&self) -> u64 {
+        self.acked.iter().map(|range| range.end - range.start).sum()
+    }
+}
+
+/// The error of every fallible function of this crate.
+///
+/// ```
+/// let error = questframe::Client::from_conf("http::addr").unwrap_err();
+/// assert_eq!(error.kind(), questframe::ErrorKind::ConfigError);
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    problems: Vec<Problem>,
+    /// How many more problems of the same frame were not written down.
+    more: usize,
+    table: Option<String>,
+    delivery: Delivery,
+}
+
+impl Error {
+    pub(crate) fn new(problem: Problem) -> Self {
+        Self::from_problems(vec![problem], 0)
+    }
+
+    /// `problems` holds at least one; the first decides the error's kind.
+    pub(crate) fn from_problems(problems: Vec<Problem>, more: usize) -> Self {
+        debug_assert!(!problems.is_empty(), "an error needs a problem");
+        Self(Box::new(Inner { problems, more, table: None, delivery: Delivery::default() }))
+    }
+
+    pub(crate) fn source(message: impl fmt::Display) -> Self {
+        Self::new(Problem::new(Cause::Source(message.to_string())))
+    }
+
+    pub(crate) fn forked() -> Self {
+        Self::new(Problem::new(Cause::Forked))
+    }
+
+    pub(crate) fn interrupted() -> Self {
+        Self::new(Problem::new(Cause::Interrupted))
+    }
+
+    pub(crate) fn with_table(mut self, table: &str) -> Self {
+        self.0.table = Some(table.to_owned());
+        self
+    }
+
+    pub(crate) fn with_delivery(mut self, delivery: Delivery) -> Self {
+        self.0.delivery = delivery;
+        self
+    }
+
+    fn first(&self) -> Option<&Problem> {
+        self.0.problems.first()
+    }
+
+    /// What the error is about.
+    pub fn kind(&self) -> ErrorKind {
+        self.first().map_or(ErrorKind::InvalidApiCall, Problem::kind)
+    }
+
+    /// Everything that is wrong with the frame, in the order of its columns.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0.problems
+    }
+
+    /// The table that was written to, if it was known.
+    pub fn table(&self) -> Option<&str> {
+        self.0.table.as_deref()
+    }
+
+    /// The column of the first problem.
+    pub fn column(&self) -> Option<&str> {
+        self.first()?.0.column.as_deref()
+    }
+
+    /// The row of the first problem, counted from 0 over the whole frame.
+    pub fn row(&self) -> Option<u64> {
+        self.first()?.0.row
+    }
+
+    /// A short text of the value of the first problem.
+    pub fn value(&self) -> Option<&str> {
+        self.first()?.0.value.as_deref()
+    }
+
+    /// What the server said, if it said something.
+    pub fn server_message(&self) -> Option<&str> {
+        match &self.first()?.0.cause {
+            Cause::Transport(error) => error.server_message(),
+            _ => None,
+        }
+    }
+
+    /// The server's id of its error, which also stands in the server's log.
+    pub fn error_id(&self) -> Option<&str> {
+        match &self.first()?.0.cause {
+            Cause::Transport(error) => error.error_id(),
+            _ => None,
+        }
+    }
+
+    /// Which rows were stored, may have been stored, and were not stored.
+    pub fn delivery(&self) -> &Delivery {
+        &self.0.delivery
+    }
+
+    /// Whether some rows may have been stored without an acknowledgement.
+    pub fn in_doubt(&self) -> bool {
+        !self.0.delivery.doubtful.is_empty()
+    }
+
+    /// Whether the server or the way to it is the cause, so that requests may be in doubt.
+    pub(crate) fn is_transport(&self) -> bool {
+        matches!(self.first().map(|problem| &problem.0.cause), Some(Cause::Transport(_)))
+    }
+
+    /// Whether the caller stopped the write.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self.first().map(|problem| &problem.0.cause), Some(Cause::Interrupted))
+    }
+}
+
+fn write_ranges(f: &mut fmt::Formatter<'_>, what: &str, ranges: &[Range<u64>]) -> fmt::Result {
+    const SHOWN: usize = 4;
+    if ranges.is_empty() {
+        return Ok(());
+    }
+    write!(f, "; {what}: rows ")?;
+    for (i, range) in ranges.iter().take(SHOWN).enumerate() {
+        write!(f, "{}{}..{}", if i == 0 { "" } else { ", " }, range.start, range.end)?;
+    }
+    if ranges.len() > SHOWN {
+        write!(f, " and {} more ranges", ranges.len() - SHOWN)?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        if let Some(table) = &inner.table {
+            write!(f, "table {table:?}")?;
+        }
+        match inner.problems.as_slice() {
+            [one] => {
+                if inner.table.is_some() {
+                    // "table "t", column "c", row 3: ..." or "table "t": ...".
+                    write!(f, "{}", if one.0.column.is_some() || one.0.row.is_some() { ", " } else { ": " })?;
+                }
+                write!(f, "{one}")?;
+            }
+            many => {
+                let count = many.len() + inner.more;
+                write!(f, "{}{count} problems", if inner.table.is_some() { ": " } else { "" })?;
+                for problem in many {
+                    write!(f, "\n  - {problem}")?;
+                }
+                if inner.more > 0 {
+                    write!(f, "\n  - and {} more", inner.more)?;
+                }
+            }
+        }
+        let delivery = &inner.delivery;
+        if *delivery != Delivery::default() {
+            write_ranges(f, "stored", &delivery.acked)?;
+            write_ranges(f, "in doubt", &delivery.doubtful)?;
+            write_ranges(f, "not stored", &delivery.unsent)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({:?}: {self})", self.kind())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.first().map(|problem| &problem.0.cause as _)
+    }
+}
+
+macro_rules! from_cause {
+    ($($cause:ty),*) => {$(
+        impl From<$cause> for Error {
+            fn from(cause: $cause) -> Self {
+                Self::new(Problem::new(cause))
+            }
+        }
+    )*};
+}
+
+from_cause!(ConfigError, PlanError, ValueError, TransportError);
+
+const _: () = {
+    const fn sent_between_threads<T: Send + Sync>() {}
+    sent_between_threads::<Error>();
+    assert!(size_of::<Error>() == size_of::<usize>());
+};

@@ -1,0 +1,118 @@
+//! Record batches, readers, and frames that can be read more than once.
+
+use std::fmt;
+
+use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_schema::{ArrowError, SchemaRef};
+
+/// The batches of a frame, one after the other.
+pub type Batches<'a> = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + 'a>;
+
+/// A frame that can be read more than once, so that it is checked whole before its first row is sent.
+pub trait Frame {
+    /// The schema of all batches. A field that is not nullable here must hold no null.
+    fn schema(&self) -> SchemaRef;
+
+    /// The number of rows.
+    fn rows(&self) -> u64;
+
+    /// Reads the frame from its start, in these columns only, in this order; `None` means all.
+    fn batches(&self, columns: Option<&[usize]>) -> Batches<'_>;
+}
+
+/// Where a write takes its rows from.
+pub enum Source<'a> {
+    /// Can be read again.
+    Frame(Box<dyn Frame + 'a>),
+    /// Can be read once: checked and sent batch by batch.
+    Stream(Box<dyn RecordBatchReader + 'a>),
+}
+
+impl Source<'_> {
+    /// The schema of its batches.
+    pub fn schema(&self) -> SchemaRef {
+        match self {
+            Self::Frame(frame) => frame.schema(),
+            Self::Stream(reader) => reader.schema(),
+        }
+    }
+}
+
+impl fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame(frame) => f.debug_struct("Frame").field("rows", &frame.rows()).finish_non_exhaustive(),
+            Self::Stream(_) => f.debug_struct("Stream").finish_non_exhaustive(),
+        }
+    }
+}
+
+/// What can be written: `&RecordBatch`, `Vec<RecordBatch>`, any `RecordBatchReader`, or a [`Source`].
+///
+/// `Via` only tells the implementations apart; it is always inferred.
+pub trait IntoSource<'a, Via> {
+    /// The rows to write.
+    fn into_source(self) -> Source<'a>;
+}
+
+/// Marks `&RecordBatch` in [`IntoSource`].
+#[derive(Clone, Copy, Debug)]
+pub struct ViaBatch;
+/// Marks `Vec<RecordBatch>` in [`IntoSource`].
+#[derive(Clone, Copy, Debug)]
+pub struct ViaBatches;
+/// Marks readers in [`IntoSource`].
+#[derive(Clone, Copy, Debug)]
+pub struct ViaReader;
+/// Marks [`Source`] itself in [`IntoSource`].
+#[derive(Clone, Copy, Debug)]
+pub struct ViaSource;
+
+impl<'a> IntoSource<'a, ViaBatch> for &RecordBatch {
+    fn into_source(self) -> Source<'a> {
+        Source::Frame(Box::new(Whole { schema: self.schema(), batches: vec![self.clone()] }))
+    }
+}
+
+impl<'a> IntoSource<'a, ViaBatches> for Vec<RecordBatch> {
+    fn into_source(self) -> Source<'a> {
+        let schema = self.first().map(RecordBatch::schema).unwrap_or_else(|| arrow_schema::Schema::empty().into());
+        Source::Frame(Box::new(Whole { schema, batches: self }))
+    }
+}
+
+impl<'a, R: RecordBatchReader + 'a> IntoSource<'a, ViaReader> for R {
+    fn into_source(self) -> Source<'a> {
+        Source::Stream(Box::new(self))
+    }
+}
+
+impl<'a> IntoSource<'a, ViaSource> for Source<'a> {
+    fn into_source(self) -> Source<'a> {
+        self
+    }
+}
+
+/// Batches in memory.
+struct Whole {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
+impl Frame for Whole {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn rows(&self) -> u64 {
+        self.batches.iter().map(|batch| batch.num_rows() as u64).sum()
+    }
+
+    fn batches(&self, columns: Option<&[usize]>) -> Batches<'_> {
+        let columns = columns.map(<[usize]>::to_vec);
+        Box::new(self.batches.iter().map(move |batch| match &columns {
+            None => Ok(batch.clone()),
+            Some(columns) => batch.project(columns),
+        }))
+    }
+}

@@ -1,0 +1,70 @@
+//! Arrow record batches into QuestDB: exactly, fast, in one line.
+//!
+//! [`Client::write`] takes a [`RecordBatch`](arrow::array::RecordBatch), batches, or any
+//! [`RecordBatchReader`](arrow::array::RecordBatchReader), plans how each column lands, checks the values, encodes
+//! them column by column into pooled buffers and sends those over HTTP on a few connections at once. [`to_ilp`] gives
+//! the bytes alone. With the feature `polars`, [`polars::WriteQuestDb`] writes a `polars::DataFrame`.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use questframe::arrow::array::{ArrayRef, Float64Array, RecordBatch, TimestampMicrosecondArray};
+//! use questframe::{Client, WriteOptions};
+//!
+//! let batch = RecordBatch::try_from_iter([
+//!     ("price", Arc::new(Float64Array::from(vec![2615.54])) as ArrayRef),
+//!     ("ts", Arc::new(TimestampMicrosecondArray::from(vec![1_735_787_045_000_000])) as ArrayRef),
+//! ])?;
+//! let client = Client::from_conf("http::addr=localhost:9000;")?;
+//! let report = client.write(&batch, &WriteOptions::table("trades").at("ts"))?;
+//! assert_eq!(report.rows, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Data goes one way: `frontend -> plan -> check -> encode -> buffer -> transport`; `DESIGN.md` tells why.
+
+#![forbid(unsafe_op_in_unsafe_fn)]
+
+mod buffer;
+mod check;
+mod client;
+mod config;
+mod encode;
+mod error;
+mod fmt;
+mod frontend;
+mod options;
+mod plan;
+mod report;
+mod sender;
+mod transport;
+
+pub use check::ValueError;
+pub use client::{Client, plan};
+pub use config::{Config, ConfigError};
+pub use error::{Delivery, Error, ErrorKind, Problem, Result};
+pub use frontend::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSource};
+pub use options::{At, Create, EmptyRows, Nan, NullAt, NullBool, ProtocolVersion, Symbols, WriteOptions};
+pub use plan::{Plan, PlanError, PlannedColumn};
+pub use report::{ColumnReport, WriteReport};
+pub use sender::{Progress, to_ilp, to_ilp_writer};
+pub use transport::{ServerInfo, TransportError};
+
+#[cfg(feature = "polars")]
+pub use frontend::polars;
+
+/// The parts of arrow-rs this crate takes, under the paths of the `arrow` crate of the same major version.
+pub mod arrow {
+    pub use arrow_array as array;
+    pub use arrow_buffer as buffer;
+    pub use arrow_schema as datatypes;
+
+    /// Arrow's error.
+    pub mod error {
+        pub use arrow_schema::ArrowError;
+    }
+    pub use arrow_array::{ffi, ffi_stream};
+}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

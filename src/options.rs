@@ -1,0 +1,258 @@
+//! What a caller may choose for one write: [`WriteOptions`] and the small enums it is made of.
+//!
+//! Plain data without behaviour; every choice is judged by the plan, never here.
+
+use std::fmt;
+
+/// The ILP protocol version, which decides the forms values may take on the wire.
+///
+/// Source: `spec/ilp-wire.md` section 1. Negotiated with the server unless set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ProtocolVersion {
+    /// Plain text only; nanosecond field timestamps are truncated to microseconds.
+    V1 = 1,
+    /// Binary `f64`, binary arrays, timestamps with their unit. QuestDB 9.0 and newer.
+    V2 = 2,
+    /// Version 2 and decimals. QuestDB 9.2 and newer.
+    V3 = 3,
+}
+
+impl ProtocolVersion {
+    /// The version with this number, or `None` if there is no such version.
+    ///
+    /// ```
+    /// use questframe::ProtocolVersion;
+    /// assert_eq!(ProtocolVersion::from_number(2), Some(ProtocolVersion::V2));
+    /// assert_eq!(ProtocolVersion::from_number(9), None);
+    /// ```
+    pub fn from_number(number: u64) -> Option<Self> {
+        match number {
+            1 => Some(Self::V1),
+            2 => Some(Self::V2),
+            3 => Some(Self::V3),
+            _ => None,
+        }
+    }
+
+    /// The number of the version: 1, 2 or 3.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+impl fmt::Display for ProtocolVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v{}", self.number())
+    }
+}
+
+/// Where the designated timestamp of every row comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum At {
+    /// The column of this name: a timestamp or a date.
+    Column(String),
+    /// The server's clock when the row arrives. Such rows cannot be deduplicated.
+    Server,
+    /// One instant for all rows, in nanoseconds since the epoch.
+    Nanos(i64),
+    /// One instant for all rows, in microseconds since the epoch.
+    Micros(i64),
+}
+
+impl At {
+    /// The column of this name.
+    pub fn column(name: impl Into<String>) -> Self {
+        Self::Column(name.into())
+    }
+}
+
+impl From<&str> for At {
+    fn from(name: &str) -> Self {
+        Self::Column(name.to_owned())
+    }
+}
+
+impl From<String> for At {
+    fn from(name: String) -> Self {
+        Self::Column(name)
+    }
+}
+
+/// Which string columns become `SYMBOL`s.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Symbols {
+    /// Dictionary columns with string values (Polars Categorical and Enum, pandas category).
+    #[default]
+    Auto,
+    /// Every string column, dictionary or not.
+    All,
+    /// None; dictionaries are sent as plain strings.
+    None,
+    /// Exactly these columns.
+    Columns(Vec<String>),
+}
+
+/// Who creates a missing table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Create {
+    /// The server, as ILP does it: the designated timestamp is called `timestamp`, partitions are days.
+    #[default]
+    Server,
+}
+
+/// What a null in the `at` column means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NullAt {
+    /// An error that names the row.
+    #[default]
+    Error,
+    /// The row gets the server's clock.
+    Server,
+}
+
+/// What a null in a boolean column means. QuestDB has no boolean null: an omitted value reads as `false`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NullBool {
+    /// An error that names the column and the row.
+    #[default]
+    Error,
+    /// `false` is sent.
+    False,
+    /// Nothing is sent; the server stores `false`.
+    Omit,
+}
+
+/// What a row means in which every symbol and field is null. ILP has no form for such a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EmptyRows {
+    /// An error that names the row.
+    #[default]
+    Error,
+    /// The row is left out and counted in the report.
+    Skip,
+}
+
+/// What happens to NaN in float columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Nan {
+    /// It is sent as NaN; the server reads it back as NULL.
+    #[default]
+    Send,
+    /// It is left out like a null.
+    Omit,
+}
+
+/// The options of one write. Made by [`WriteOptions::table`], refined by the methods named after each option.
+///
+/// ```
+/// use questframe::{ProtocolVersion, Symbols, WriteOptions};
+/// let options = WriteOptions::table("trades")
+///     .at("timestamp")
+///     .symbols(Symbols::Columns(vec!["side".into()]))
+///     .protocol_version(ProtocolVersion::V2);
+/// assert_eq!(options.table_name(), Some("trades"));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct WriteOptions {
+    pub(crate) table: Option<String>,
+    pub(crate) at: Option<At>,
+    pub(crate) symbols: Symbols,
+    pub(crate) create: Create,
+    pub(crate) check: Option<bool>,
+    pub(crate) connections: Option<usize>,
+    pub(crate) ordered: Option<bool>,
+    pub(crate) protocol_version: Option<ProtocolVersion>,
+    pub(crate) null_at: NullAt,
+    pub(crate) null_bool: NullBool,
+    pub(crate) empty_rows: EmptyRows,
+    pub(crate) nan: Nan,
+}
+
+impl WriteOptions {
+    /// Options for writing into this table, everything else at its default.
+    pub fn table(name: impl Into<String>) -> Self {
+        Self { table: Some(name.into()), ..Self::default() }
+    }
+
+    /// The table's name, if it was given here and not left to the configuration string.
+    pub fn table_name(&self) -> Option<&str> {
+        self.table.as_deref()
+    }
+
+    /// The source of the designated timestamp. Default: an existing table's designated column if the
+    /// frame has it, else the frame's only timestamp column.
+    pub fn at(mut self, at: impl Into<At>) -> Self {
+        self.at = Some(at.into());
+        self
+    }
+
+    /// Which string columns are symbols. Default: [`Symbols::Auto`].
+    pub fn symbols(mut self, symbols: Symbols) -> Self {
+        self.symbols = symbols;
+        self
+    }
+
+    /// Who creates a missing table. Default: [`Create::Server`].
+    pub fn create(mut self, create: Create) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Whether the target table is looked up before the first byte is sent. Default: true.
+    pub fn check(mut self, check: bool) -> Self {
+        self.check = Some(check);
+        self
+    }
+
+    /// How many requests may be in flight at once. Default: 2, or what the configuration string says.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = Some(connections);
+        self
+    }
+
+    /// Whether a request waits for earlier ones whose timestamps overlap its own, so that the last row of a
+    /// key wins and equal timestamps keep their order. Default: true.
+    pub fn ordered(mut self, ordered: bool) -> Self {
+        self.ordered = Some(ordered);
+        self
+    }
+
+    /// The protocol version. Default: the highest the server and this crate have in common;
+    /// without a server ([`to_ilp`](crate::to_ilp)) version 3.
+    pub fn protocol_version(mut self, version: ProtocolVersion) -> Self {
+        self.protocol_version = Some(version);
+        self
+    }
+
+    /// What a null in `at` means. Default: [`NullAt::Error`].
+    pub fn null_at(mut self, null_at: NullAt) -> Self {
+        self.null_at = null_at;
+        self
+    }
+
+    /// What a null boolean means. Default: [`NullBool::Error`].
+    pub fn null_bool(mut self, null_bool: NullBool) -> Self {
+        self.null_bool = null_bool;
+        self
+    }
+
+    /// What an all-null row means. Default: [`EmptyRows::Error`].
+    pub fn empty_rows(mut self, empty_rows: EmptyRows) -> Self {
+        self.empty_rows = empty_rows;
+        self
+    }
+
+    /// What happens to NaN. Default: [`Nan::Send`].
+    pub fn nan(mut self, nan: Nan) -> Self {
+        self.nan = nan;
+        self
+    }
+}

@@ -1,0 +1,83 @@
+//! What a write did.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::options::ProtocolVersion;
+
+/// How a column landed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnReport {
+    /// Its name.
+    pub name: String,
+    /// Its QuestDB type, or empty if it was skipped.
+    pub questdb_type: String,
+    /// `symbol`, `field`, `designated timestamp` or `skipped`.
+    pub role: &'static str,
+    /// Values that were null and read back as NULL (booleans: false).
+    pub nulls: u64,
+}
+
+/// What a write did. All rows of the frame have been acknowledged when there is one.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WriteReport {
+    /// The table.
+    pub table: String,
+    /// The column of the designated timestamp, if a column gave it.
+    pub at: Option<String>,
+    /// Rows stored.
+    pub rows: u64,
+    /// Rows left out because they held nothing (only with `empty_rows="skip"`).
+    pub skipped_rows: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Requests sent again.
+    pub retries: u64,
+    /// Time from the call to the last acknowledgement, the table's look-up and the check included.
+    pub elapsed: Duration,
+    /// The protocol version.
+    pub protocol_version: ProtocolVersion,
+    /// Whether the table was missing before.
+    pub created: bool,
+    /// How each column landed, in the frame's order.
+    pub columns: Vec<ColumnReport>,
+    /// The most requests that were in flight at once.
+    pub in_flight: usize,
+}
+
+impl WriteReport {
+    /// Rows a second, over the whole call.
+    pub fn rows_per_second(&self) -> f64 {
+        per_second(self.rows, self.elapsed)
+    }
+
+    /// Bytes a second, over the whole call.
+    pub fn bytes_per_second(&self) -> f64 {
+        per_second(self.bytes, self.elapsed)
+    }
+}
+
+fn per_second(count: u64, elapsed: Duration) -> f64 {
+    let seconds = elapsed.as_secs_f64();
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}
+
+impl fmt::Display for WriteReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} rows into {:?} in {:.3} s: {:.2} M rows/s, {:.1} MB/s, {} request{}, protocol {}",
+            self.rows,
+            self.table,
+            self.elapsed.as_secs_f64(),
+            self.rows_per_second() / 1e6,
+            self.bytes_per_second() / 1e6,
+            self.requests,
+            if self.requests == 1 { "" } else { "s" },
+            self.protocol_version,
+        )
+    }
+}

@@ -1,0 +1,336 @@
+//! Cutting a frame into requests: reads batches, checks and encodes them into buffers, and decides where each ends.
+//!
+//! A request ends when its buffer, its rows or its bytes are full. Under the order rule (`DESIGN.md`) two requests may
+//! only fly together if their timestamps do not meet, ends included; so requests are cut where `at` changes. Blocks
+//! end at such places already; where one run of equal timestamps is longer than a block, the cut goes back to the last
+//! change within [`LOOK_BACK`] and the bytes behind it open the next request.
+
+use std::ops::Range;
+
+use arrow_array::RecordBatch;
+
+use crate::buffer::Buffer;
+use crate::check::{self, Check, ValueError};
+use crate::encode::column::unpack;
+use crate::encode::{AtRange, Block, BoundBatch, Encoder};
+use crate::error::{Error, Problem};
+use crate::frontend::Source;
+use crate::plan::{AtPlan, Plan};
+
+/// The part of a request, one in so many, that a cut may go back over.
+const LOOK_BACK: usize = 10;
+
+/// Requests are not made smaller than this to share a frame among connections.
+const MIN_SHARED: usize = 1 << 20;
+
+/// What bounds a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) max_rows: u64,
+    pub(super) max_bytes: usize,
+    pub(super) max_buf_size: usize,
+    /// Connections that a frame is shared among; 1 where nothing is sent.
+    pub(super) connections: usize,
+}
+
+/// One request's worth of lines.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) buffer: Buffer,
+    pub(super) rows: Range<u64>,
+    /// Rows of `rows` that have no line, in order.
+    pub(super) skipped: Vec<u64>,
+    /// `None` where the server's clock has a part in it.
+    pub(super) at: Option<AtRange>,
+}
+
+/// Where requests go.
+pub(super) trait Outlet {
+    /// A buffer to fill, waiting for one if need be.
+    fn acquire(&mut self) -> Result<Buffer, Error>;
+    /// Takes a request over.
+    fn submit(&mut self, request: Request) -> Result<(), Error>;
+    /// The pool's buffer size.
+    fn buffer_size(&self) -> usize;
+}
+
+/// Rows read so far, and the nulls of each column.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) rows: u64,
+    pub(super) skipped: u64,
+    pub(super) nulls: Vec<u64>,
+}
+
+/// Reads `source` to its end and hands its requests to `outlet`. `read` tells how far it came, also after an error.
+pub(super) fn cut(
+    plan: &Plan,
+    source: Source<'_>,
+    limits: Limits,
+    outlet: &mut dyn Outlet,
+    read: &mut Read,
+) -> Result<(), Error> {
+    read.nulls = vec![0; plan.columns.len()];
+    let mut cutter = Cutter {
+        plan,
+        limits,
+        outlet,
+        encoder: Encoder::new(plan),
+        filling: None,
+        tail: Vec::new(),
+        total_rows: None,
+        max_bytes: limits.max_bytes,
+        skipped: Vec::new(),
+    };
+    let failed = |error: arrow_schema::ArrowError| Error::source(error).with_table(plan.table());
+    match source {
+        Source::Frame(frame) => {
+            let needed = check::needed(plan);
+            if !needed.is_empty() {
+                let mut check = Check::new(plan);
+                for batch in frame.batches(Some(&needed)) {
+                    let batch = batch.map_err(failed)?;
+                    let position = |index: usize| needed.iter().position(|needed| *needed == index).unwrap_or(0);
+                    check.batch(batch.num_rows(), |index| batch.column(position(index)));
+                }
+                check.finish()?;
+            }
+            cutter.total_rows = Some(frame.rows());
+            for batch in frame.batches(None) {
+                cutter.batch(&batch.map_err(failed)?, read)?;
+            }
+        }
+        Source::Stream(reader) => {
+            for batch in reader {
+                let batch = batch.map_err(failed)?;
+                let mut check = Check::starting_at(plan, read.rows);
+                check.batch(batch.num_rows(), |index| batch.column(index));
+                check.finish()?;
+                cutter.batch(&batch, read)?;
+            }
+        }
+    }
+    cutter.submit()
+}
+
+/// The end of an encoded block inside the buffer.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    bytes: usize,
+    row: u64,
+    at: Option<AtRange>,
+    /// First and last designated timestamp of the block.
+    ends: Option<(i64, i64)>,
+}
+
+/// The request being filled.
+#[derive(Debug)]
+struct Filling {
+    buffer: Buffer,
+    first_row: u64,
+    marks: Vec<Mark>,
+    skipped: Vec<u64>,
+}
+
+impl Filling {
+    fn end_row(&self) -> u64 {
+        self.marks.last().map_or(self.first_row, |mark| mark.row)
+    }
+}
+
+struct Cutter<'a, 'p> {
+    plan: &'p Plan,
+    limits: Limits,
+    outlet: &'a mut dyn Outlet,
+    encoder: Encoder<'p>,
+    filling: Option<Filling>,
+    /// Bytes and marks behind the last cut.
+    tail: Vec<u8>,
+    total_rows: Option<u64>,
+    max_bytes: usize,
+    skipped: Vec<usize>,
+}
+
+impl Cutter<'_, '_> {
+    fn batch(&mut self, batch: &RecordBatch, read: &mut Read) -> Result<(), Error> {
+        if batch.num_columns() != self.plan.columns.len() {
+            return Err(Error::source(format_args!(
+                "a batch has {} columns and its stream's schema has {}",
+                batch.num_columns(),
+                self.plan.columns.len()
+            )));
+        }
+        let arrays = unpack(self.plan, batch).map_err(Error::source)?;
+        let bound = self.encoder.bind(&arrays, batch.num_rows())?;
+        for (nulls, array) in read.nulls.iter_mut().zip(&arrays) {
+            *nulls += array.logical_null_count() as u64;
+        }
+        let mut row = 0;
+        while row < bound.rows() {
+            let end = bound.block_end(row);
+            row = self.block(&bound, row..end, read)?;
+        }
+        Ok(())
+    }
+
+    /// Encodes some rows from the start of `rows` and returns the next row.
+    fn block(&mut self, batch: &BoundBatch<'_>, mut rows: Range<usize>, read: &mut Read) -> Result<usize, Error> {
+        if let Some(filling) = &self.filling {
+            let room = self.limits.max_rows.saturating_sub(filling.end_row() - filling.first_row);
+            if room == 0 {
+                self.submit_before(batch.at_of(rows.start))?;
+                return Ok(rows.start);
+            }
+            rows.end = rows.end.min(rows.start.saturating_add(room as usize));
+        } else {
+            rows.end = rows.end.min(rows.start.saturating_add(self.limits.max_rows as usize));
+        }
+        loop {
+            let block = self.encoder.prepare(batch, rows.clone());
+            let capacity = self.max_bytes.min(self.outlet.buffer_size());
+            let used = self.filling.as_ref().map_or(0, |filling| filling.buffer.len());
+            if used + block.bound <= capacity {
+                self.fill(batch, rows.clone(), block, read)?;
+                break;
+            }
+            // A request at least half full goes as it is; else a smaller block may still fit.
+            if used > 0 && (used >= capacity / 2 || rows.len() == 1) {
+                self.submit_before(batch.at_of(rows.start))?;
+                continue;
+            }
+            if rows.len() > 1 {
+                rows.end = rows.start + rows.len() / 2;
+                continue;
+            }
+            if block.bound <= self.outlet.buffer_size() {
+                // Larger than the caller's limit on bytes, which a single row cannot keep.
+                self.fill(batch, rows.clone(), block, read)?;
+                break;
+            }
+            self.large_row(batch, rows.clone(), block, read)?;
+            break;
+        }
+        Ok(rows.end)
+    }
+
+    fn fill(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>, block: Block, read: &mut Read) -> Result<(), Error> {
+        let first_row = read.rows;
+        let mut filling = match self.filling.take() {
+            Some(filling) => filling,
+            None => Filling { buffer: self.outlet.acquire()?, first_row, marks: Vec::new(), skipped: Vec::new() },
+        };
+        let written = self.encoder.encode(batch, filling.buffer.spare(), &mut self.skipped);
+        filling.buffer.advance(written);
+        self.advance(&mut filling, rows.len(), block, read);
+        // The first block tells how long lines are: enough to share a small frame among the connections.
+        if filling.marks.len() == 1 && filling.first_row == 0 {
+            self.share(written, rows.len());
+        }
+        self.filling = Some(filling);
+        Ok(())
+    }
+
+    fn advance(&mut self, filling: &mut Filling, rows: usize, block: Block, read: &mut Read) {
+        filling.skipped.extend(self.skipped.iter().map(|row| read.rows + *row as u64));
+        read.skipped += self.skipped.len() as u64;
+        self.skipped.clear();
+        read.rows += rows as u64;
+        filling.marks.push(Mark { bytes: filling.buffer.len(), row: read.rows, at: block.at, ends: block.ends });
+    }
+
+    fn share(&mut self, bytes: usize, rows: usize) {
+        if let Some(total) = self.total_rows {
+            let frame = bytes as u128 * u128::from(total) / rows.max(1) as u128;
+            let share = usize::try_from(frame / (2 * self.limits.connections.max(1)) as u128).unwrap_or(usize::MAX);
+            // A little more, so that the last request is not a crumb.
+            self.max_bytes = self.limits.max_bytes.min(share.saturating_add(share / 16).max(MIN_SHARED));
+        }
+    }
+
+    /// A row too long for the pool's buffers goes alone in a buffer of its own.
+    fn large_row(
+        &mut self,
+        batch: &BoundBatch<'_>,
+        rows: Range<usize>,
+        block: Block,
+        read: &mut Read,
+    ) -> Result<(), Error> {
+        let max_buf_size = self.limits.max_buf_size;
+        let too_large = |bytes: usize| {
+            let problem = Problem::new(ValueError::RowTooLarge { bytes, max_buf_size }).row(read.rows);
+            Error::new(problem).with_table(self.plan.table())
+        };
+        // The bound counts every byte of a string twice, for its escape.
+        if block.bound / 2 > max_buf_size.saturating_add(1 << 20) {
+            return Err(too_large(block.bound / 2));
+        }
+        let mut buffer = Buffer::one_off(block.bound);
+        let written = self.encoder.encode(batch, buffer.spare(), &mut self.skipped);
+        if written > max_buf_size {
+            return Err(too_large(written));
+        }
+        buffer.advance(written);
+        let mut filling = Filling { buffer, first_row: read.rows, marks: Vec::new(), skipped: Vec::new() };
+        self.advance(&mut filling, rows.len(), block, read);
+        self.filling = Some(filling);
+        self.submit()
+    }
+
+    /// Submits what is filled, whole.
+    fn submit(&mut self) -> Result<(), Error> {
+        match self.filling.take() {
+            Some(filling) => self.hand_over(filling),
+            None => Ok(()),
+        }
+    }
+
+    /// Submits what is filled, up to a place where `at` changes if one is near; `next` is the timestamp that follows.
+    fn submit_before(&mut self, next: Option<i64>) -> Result<(), Error> {
+        let Some(mut filling) = self.filling.take() else { return Ok(()) };
+        let Some(cut) = self.find_cut(&filling, next) else { return self.hand_over(filling) };
+        let mark = filling.marks[cut];
+        let rest = filling.marks.split_off(cut + 1);
+        self.tail.clear();
+        self.tail.extend_from_slice(&filling.buffer.filled()[mark.bytes..]);
+        filling.buffer.truncate(mark.bytes);
+        let split = filling.skipped.partition_point(|row| *row < mark.row);
+        let skipped = filling.skipped.split_off(split);
+        self.hand_over(filling)?;
+
+        let mut buffer = self.outlet.acquire()?;
+        buffer.spare()[..self.tail.len()].copy_from_slice(&self.tail);
+        buffer.advance(self.tail.len());
+        let marks = rest.into_iter().map(|rest| Mark { bytes: rest.bytes - mark.bytes, ..rest }).collect();
+        self.filling = Some(Filling { buffer, first_row: mark.row, marks, skipped });
+        Ok(())
+    }
+
+    /// The last mark before a change of `at`, if it is not the end itself and near enough to it.
+    fn find_cut(&self, filling: &Filling, next: Option<i64>) -> Option<usize> {
+        if !matches!(self.plan.at, AtPlan::Column { .. }) {
+            return None;
+        }
+        let floor = filling.buffer.len() - filling.buffer.len() / LOOK_BACK;
+        let mut following = next;
+        for (index, mark) in filling.marks.iter().enumerate().rev() {
+            if mark.bytes < floor || mark.bytes == 0 {
+                return None;
+            }
+            let (first, last) = mark.ends?;
+            if following.is_some_and(|following| following != last) {
+                return (index + 1 < filling.marks.len()).then_some(index);
+            }
+            following = Some(first);
+        }
+        None
+    }
+
+    fn hand_over(&mut self, filling: Filling) -> Result<(), Error> {
+        let end = filling.end_row();
+        // One block without timestamps of its own, and the request has none to go by.
+        let at =
+            filling.marks.iter().map(|mark| mark.at).reduce(|a, b| Some((a?.0.min(b?.0), a?.1.max(b?.1)))).flatten();
+        let Filling { buffer, first_row, skipped, .. } = filling;
+        self.outlet.submit(Request { buffer, rows: first_row..end, skipped, at })
+    }
+}

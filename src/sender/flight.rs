@@ -1,0 +1,210 @@
+//! Requests in flight, under the order rule.
+//!
+//! Why it is hard: the server's log follows the order of commits, not of sending. So a request does not leave while an
+//! unresolved one of the same frame has timestamps that meet its own, ends included: then the last row of a key wins
+//! under deduplication, and equal timestamps keep the frame's order. Requests whose order the server decides (no
+//! timestamps of the caller's) leave one at a time. The queue is strictly in row order: the head waits, and nothing
+//! overtakes it.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+
+use crate::encode::AtRange;
+use crate::transport::{HttpTransport, Runtime, TransportError};
+
+/// A request without its bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Manifest {
+    pub(super) rows: Range<u64>,
+    pub(super) skipped: Vec<u64>,
+    pub(super) bytes: u64,
+    pub(super) at: Option<AtRange>,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub(super) enum Settled {
+    /// The server acknowledged it.
+    Acked,
+    /// The transport's error tells whether it may have been stored.
+    Failed(TransportError),
+    /// It never left, because an earlier one failed or the caller stopped.
+    Unsent,
+    /// The caller stopped while it was in flight.
+    Abandoned,
+}
+
+/// What the caller's thread hears of a request.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) manifest: Manifest,
+    pub(super) settled: Settled,
+    /// The most requests that have been in flight at once so far.
+    pub(super) in_flight: usize,
+}
+
+enum Order {
+    Send(Manifest, Bytes),
+    Stop,
+}
+
+/// Requests of one write in flight.
+#[derive(Debug)]
+pub(super) struct Flight {
+    /// Dropped with the flight: then no more requests will come.
+    orders: mpsc::UnboundedSender<Order>,
+    outcomes: std_mpsc::Receiver<Outcome>,
+}
+
+impl Flight {
+    /// `ordered`: keep the order rule. Without it requests leave as soon as a connection is free.
+    pub(super) fn start(runtime: &Runtime, transport: HttpTransport, connections: usize, ordered: bool) -> Self {
+        let (orders, received) = mpsc::unbounded_channel();
+        let (report, outcomes) = std_mpsc::channel();
+        let dispatcher = Dispatcher {
+            transport,
+            connections: connections.max(1),
+            ordered,
+            waiting: VecDeque::new(),
+            flying: Vec::new(),
+            tasks: JoinSet::new(),
+            report,
+            halted: false,
+            most: 0,
+        };
+        runtime.spawn(dispatcher.run(received));
+        Self { orders, outcomes }
+    }
+
+    /// Queues a request; bounded by the pool that its bytes come from.
+    pub(super) fn send(&self, manifest: Manifest, body: Bytes) {
+        // The dispatcher outlives its orders; were it gone, `wait` would tell.
+        let _ = self.orders.send(Order::Send(manifest, body));
+    }
+
+    /// Abandons what is in flight and drops what waits; each is still reported.
+    pub(super) fn stop(&self) {
+        let _ = self.orders.send(Order::Stop);
+    }
+
+    /// An outcome that is there already.
+    pub(super) fn poll(&self) -> Option<Outcome> {
+        self.outcomes.try_recv().ok()
+    }
+
+    /// The next outcome: `Ok(None)` if none came in time, `Err` once all have come.
+    pub(super) fn wait(&self, timeout: Duration) -> Result<Option<Outcome>, ()> {
+        match self.outcomes.recv_timeout(timeout) {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(std_mpsc::RecvTimeoutError::Timeout) => Ok(None),
+            Err(std_mpsc::RecvTimeoutError::Disconnected) => Err(()),
+        }
+    }
+}
+
+struct Dispatcher {
+    transport: HttpTransport,
+    connections: usize,
+    ordered: bool,
+    waiting: VecDeque<(Manifest, Bytes)>,
+    flying: Vec<(Id, Manifest)>,
+    tasks: JoinSet<Result<(), TransportError>>,
+    report: std_mpsc::Sender<Outcome>,
+    /// Nothing leaves any more: a request failed, or the caller stopped.
+    halted: bool,
+    most: usize,
+}
+
+impl Dispatcher {
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let mut open = true;
+        while open || !self.flying.is_empty() || !self.waiting.is_empty() {
+            self.launch();
+            tokio::select! {
+                order = orders.recv(), if open => match order {
+                    Some(Order::Send(manifest, body)) => self.waiting.push_back((manifest, body)),
+                    Some(Order::Stop) => {
+                        self.halted = true;
+                        self.tasks.abort_all();
+                    }
+                    None => open = false,
+                },
+                Some(done) = self.tasks.join_next_with_id(), if !self.flying.is_empty() => self.land(done),
+            }
+        }
+    }
+
+    /// Sends what may leave, in row order.
+    fn launch(&mut self) {
+        while !self.waiting.is_empty() {
+            if self.halted {
+                if let Some((manifest, _)) = self.waiting.pop_front() {
+                    self.tell(manifest, Settled::Unsent);
+                }
+                continue;
+            }
+            let blocked = self.waiting.front().is_some_and(|(head, _)| {
+                self.flying.len() >= self.connections
+                    || (self.ordered && self.flying.iter().any(|(_, flying)| meet(flying.at, head.at)))
+            });
+            if blocked {
+                return;
+            }
+            if let Some((manifest, body)) = self.waiting.pop_front() {
+                let transport = self.transport.clone();
+                let task = self.tasks.spawn(async move { transport.write(body).await });
+                self.flying.push((task.id(), manifest));
+                self.most = self.most.max(self.flying.len());
+            }
+        }
+    }
+
+    fn land(&mut self, done: Result<(Id, Result<(), TransportError>), JoinError>) {
+        let (id, settled) = match done {
+            Ok((id, Ok(()))) => (id, Settled::Acked),
+            Ok((id, Err(error))) => (id, Settled::Failed(error)),
+            // Aborted; a panic cannot be told from it here, and is as doubtful.
+            Err(error) => (error.id(), Settled::Abandoned),
+        };
+        let Some(position) = self.flying.iter().position(|(flying, _)| *flying == id) else { return };
+        let (_, manifest) = self.flying.swap_remove(position);
+        if !matches!(settled, Settled::Acked) {
+            self.halted = true;
+        }
+        self.tell(manifest, settled);
+    }
+
+    fn tell(&self, manifest: Manifest, settled: Settled) {
+        // The caller may have gone after an error of its own; then nobody needs to know.
+        let _ = self.report.send(Outcome { manifest, settled, in_flight: self.most });
+    }
+}
+
+/// Whether the order of two requests matters: their timestamps meet, ends included, or are the server's.
+fn meet(a: Option<AtRange>, b: Option<AtRange>) -> bool {
+    match (a, b) {
+        (Some((a_min, a_max)), Some((b_min, b_max))) => a_min <= b_max && b_min <= a_max,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::meet;
+
+    #[test]
+    fn ranges_meet_at_their_ends() {
+        assert!(meet(Some((0, 5)), Some((5, 9))));
+        assert!(meet(Some((5, 9)), Some((0, 5))));
+        assert!(meet(Some((0, 9)), Some((3, 4))));
+        assert!(!meet(Some((0, 5)), Some((6, 9))));
+        assert!(meet(None, Some((6, 9))));
+        assert!(meet(None, None));
+    }
+}

@@ -1,0 +1,105 @@
+//! ILP bytes without a server: exactly what would be posted.
+
+use std::io;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::cut::{Limits, Outlet, Read, Request, cut};
+use crate::buffer::{Buffer, Pool};
+use crate::error::{Error, Result};
+use crate::frontend::IntoSource;
+use crate::options::{ProtocolVersion, WriteOptions};
+use crate::plan::name::DEFAULT_MAX_NAME_LEN;
+use crate::plan::{Context, Plan, Target};
+
+/// The buffers that [`to_ilp`] and [`to_ilp_writer`] fill, kept from call to call: the first touch of a buffer costs
+/// as much as encoding into it. One call at a time uses one of them, 16 MiB.
+static POOL: OnceLock<Pool> = OnceLock::new();
+const POOL_BYTES: usize = 64 << 20;
+const MAX_BUF_SIZE: usize = 100 << 20;
+
+/// The lines of a frame, exactly as they would be posted: one `Vec` with all of them.
+///
+/// Without [`WriteOptions::protocol_version`] the version is 3. Costs the encoding and one copy.
+///
+/// # Errors
+/// Everything a write would refuse before sending: names, types, options and values.
+///
+/// ```
+/// use std::sync::Arc;
+/// use questframe::arrow::array::{ArrayRef, Float64Array, RecordBatch, TimestampMicrosecondArray};
+/// use questframe::{ProtocolVersion, WriteOptions, to_ilp};
+///
+/// let batch = RecordBatch::try_from_iter([
+///     ("price", Arc::new(Float64Array::from(vec![2615.54])) as ArrayRef),
+///     ("ts", Arc::new(TimestampMicrosecondArray::from(vec![1_735_787_045_000_000])) as ArrayRef),
+/// ])?;
+/// let options = WriteOptions::table("trades").at("ts").protocol_version(ProtocolVersion::V1);
+/// assert_eq!(to_ilp(&batch, &options)?, b"trades price=2615.54 1735787045000000000\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn to_ilp<'a, Via>(data: impl IntoSource<'a, Via>, options: &WriteOptions) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    to_ilp_writer(data, options, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes the lines of a frame to `out` and returns their number of bytes; as [`to_ilp`], in bounded memory.
+///
+/// # Errors
+/// As [`to_ilp`], and what `out` answers.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use questframe::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+/// use questframe::{At, WriteOptions, to_ilp_writer};
+/// let batch = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef)])?;
+/// let mut out = Vec::new();
+/// let written = to_ilp_writer(&batch, &WriteOptions::table("t").at(At::Server), &mut out)?;
+/// assert_eq!((written, out.as_slice()), (14, b"t n=1i\nt n=2i\n".as_slice()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn to_ilp_writer<'a, Via>(
+    data: impl IntoSource<'a, Via>,
+    options: &WriteOptions,
+    out: &mut dyn io::Write,
+) -> Result<u64> {
+    let source = data.into_source();
+    let context = Context {
+        table: options.table.as_deref(),
+        default_at: None,
+        version: options.protocol_version.unwrap_or(ProtocolVersion::V3),
+        max_name_len: DEFAULT_MAX_NAME_LEN,
+        target: Target::Unknown,
+    };
+    let plan = Plan::try_new(&source.schema(), options, &context)?;
+    let limits = Limits { max_rows: u64::MAX, max_bytes: usize::MAX, max_buf_size: MAX_BUF_SIZE, connections: 1 };
+    let mut outlet = WriterOutlet { pool: POOL.get_or_init(|| Pool::new(POOL_BYTES)), out, written: 0 };
+    cut(&plan, source, limits, &mut outlet, &mut Read::default())?;
+    let written = outlet.written;
+    Ok(written)
+}
+
+struct WriterOutlet<'a> {
+    pool: &'static Pool,
+    out: &'a mut dyn io::Write,
+    written: u64,
+}
+
+impl Outlet for WriterOutlet<'_> {
+    fn acquire(&mut self) -> Result<Buffer, Error> {
+        // More callers at once than buffers do not wait for each other: theirs are freed after use.
+        Ok(self.pool.acquire(Duration::ZERO).unwrap_or_else(|| Buffer::one_off(self.pool.buffer_size())))
+    }
+
+    fn submit(&mut self, request: Request) -> Result<(), Error> {
+        let lines = request.buffer.filled();
+        self.out.write_all(lines).map_err(|error| Error::source(format_args!("writing to `out`: {error}")))?;
+        self.written += lines.len() as u64;
+        Ok(())
+    }
+
+    fn buffer_size(&self) -> usize {
+        self.pool.buffer_size()
+    }
+}

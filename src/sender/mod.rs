@@ -1,0 +1,23 @@
+//! The pipeline: frontend, plan, check, encode, buffer and transport joined. The only room that knows them all.
+//!
+//! The caller's thread reads, checks and encodes; requests fly beside it ([`flight`]), bounded by the pool.
+
+mod cut;
+mod flight;
+mod ilp;
+mod write;
+
+pub use ilp::{to_ilp, to_ilp_writer};
+pub(crate) use write::{Job, write};
+
+/// How far a write has come, for progress bars.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Rows acknowledged.
+    pub rows: u64,
+    /// Rows of the frame, where known from the start.
+    pub total_rows: Option<u64>,
+    /// Bytes acknowledged.
+    pub bytes: u64,
+}

@@ -1,0 +1,419 @@
+//! How a request can end badly, and what that says about its rows.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use super::answer::{ErrorAnswer, ServerInfo, column_in};
+use super::{Certainty, classify};
+use crate::error::ErrorKind;
+
+/// A request that did not end as it should. Each text names the address, what happened, and the cure.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The client could not be set up from its configuration.
+    #[error("the client cannot be set up: {reason}")]
+    Setup {
+        /// Why not.
+        reason: String,
+    },
+    /// The background thread could not be started.
+    #[error("the background thread cannot be started: {reason}; is the process at a limit of threads or files?")]
+    Thread {
+        /// Why not.
+        reason: String,
+    },
+    /// The trusted certificates could not be loaded.
+    #[error(
+        "no trusted certificates from {origin}: {reason}; give a PEM file in \"tls_roots\", or set \"tls_ca\" to \
+         \"webpki_roots\""
+    )]
+    Certificates {
+        /// The file or store.
+        origin: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The host's name has no address.
+    #[error("the host of {address} has no address ({reason}); check the name in \"addr\"")]
+    Resolve {
+        /// Host and port.
+        address: String,
+        /// What the resolver said.
+        reason: String,
+    },
+    /// No connection.
+    #[error(
+        "no connection to {address} ({reason}); is QuestDB running there, and is this the port of its HTTP server \
+         (usually 9000)?"
+    )]
+    Connect {
+        /// Host and port.
+        address: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// No connection in time.
+    #[error(
+        "no connection to {address} within {after:?}; is QuestDB running there, does a firewall drop the packets, or is \
+         this \"https\" to a port that speaks plain HTTP? \"request_timeout\" sets the limit"
+    )]
+    ConnectTimeout {
+        /// Host and port.
+        address: String,
+        /// The time limit.
+        after: Duration,
+    },
+    /// The connection could not be encrypted.
+    #[error(
+        "no TLS with {address} ({reason}); if this port speaks plain HTTP use \"http\", and if its certificate is of \
+         a private authority give that in \"tls_roots\""
+    )]
+    Tls {
+        /// Host and port.
+        address: String,
+        /// What the TLS library said.
+        reason: String,
+    },
+    /// No answer in time.
+    #[error(
+        "{address} did not answer {request} within {after:?}; raise \"request_timeout\" or lower \
+         \"request_min_throughput\" if it is only slow"
+    )]
+    Timeout {
+        /// Host and port.
+        address: String,
+        /// What was asked.
+        request: Request,
+        /// The time limit.
+        after: Duration,
+    },
+    /// The connection broke before the answer was complete.
+    #[error(
+        "the connection to {address} broke during {request} ({reason}); did the server or a proxy before it stop, or \
+         does this port not speak HTTP?"
+    )]
+    Broken {
+        /// Host and port.
+        address: String,
+        /// What was asked.
+        request: Request,
+        /// What happened to it.
+        reason: String,
+    },
+    /// The server answered with an error.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    /// Something answered as no QuestDB does.
+    #[error(
+        "what answers at {url} is not a QuestDB: {request} was answered with {found}; check host and port in \"addr\" \
+         (QuestDB's HTTP port is usually 9000)"
+    )]
+    NotQuestDb {
+        /// The address of the request, without its query.
+        url: String,
+        /// What was asked.
+        request: Request,
+        /// The status of the answer.
+        status: u16,
+        /// Whether the answer was read to its end.
+        complete: bool,
+        /// What the answer looked like.
+        found: String,
+    },
+    /// No protocol version in common.
+    #[error(
+        "the server takes ILP protocol versions {offered:?}, and this client speaks 1, 2 and 3; use a newer version of \
+         this client, or force one with \"protocol_version\""
+    )]
+    NoCommonVersion {
+        /// The versions that the server takes.
+        offered: Vec<u64>,
+    },
+}
+
+/// What was asked of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// What the server is.
+    Settings,
+    /// Whether it is there.
+    Ping,
+    /// To store rows.
+    Write,
+    /// To run a query.
+    Query,
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Settings => "GET /settings",
+            Self::Ping => "GET /ping",
+            Self::Write => "POST /write",
+            Self::Query => "GET /exec",
+        })
+    }
+}
+
+/// An error that the server answered with.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub(super) address: String,
+    pub(super) request: Request,
+    pub(super) status: u16,
+    /// Whether the answer was read to its end.
+    pub(super) complete: bool,
+    pub(super) answer: ErrorAnswer,
+}
+
+impl Refusal {
+    fn kind(&self) -> ErrorKind {
+        match (self.status, self.request) {
+            (401 | 403, _) => ErrorKind::AuthError,
+            (404 | 405, Request::Write) => ErrorKind::HttpNotSupported,
+            (_, Request::Settings | Request::Ping) => ErrorKind::ProtocolVersionError,
+            (_, Request::Write | Request::Query) => ErrorKind::ServerFlushError,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, request, status, answer, .. } = self;
+        match (status, request) {
+            (401, _) => write!(f, "{address} refused the credentials for {request}")?,
+            (403, _) => write!(f, "{address} does not permit {request} with these credentials")?,
+            (404 | 405, Request::Write) => write!(f, "{address} does not take {request}")?,
+            (_, Request::Write) if classify(*status) == Certainty::Refused => write!(f, "the server refused the data")?,
+            (_, Request::Query) => write!(f, "the server refused the query")?,
+            _ => write!(f, "{address} failed at {request}")?,
+        }
+        write!(f, " (status {status}")?;
+        if let Some(code) = &answer.code {
+            write!(f, ", {code}")?;
+        }
+        write!(f, ")")?;
+        if let Some(message) = answer.short_message() {
+            write!(f, ": {message}")?;
+        }
+        if let Some(position) = answer.position {
+            write!(f, " at position {position}")?;
+        }
+        if let Some(id) = &answer.error_id {
+            write!(f, " [server log id {id}]")?;
+        }
+        match (status, request) {
+            (401 | 403, _) => write!(f, "; check \"username\" and \"password\", or \"token\""),
+            (404 | 405, Request::Write) => {
+                write!(f, "; check host and port in \"addr\", and that line.http.enabled is true on the server")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl TransportError {
+    /// Explains why no answer came. `after` is the time limit that was set.
+    pub(super) fn no_answer(address: &str, request: Request, after: Duration, error: &reqwest::Error) -> Self {
+        let address = address.to_owned();
+        let reason = root_cause(error);
+        if !error.is_connect() {
+            return if error.is_timeout() {
+                Self::Timeout { address, request, after }
+            } else {
+                Self::Broken { address, request, reason }
+            };
+        }
+        if error.is_dns() {
+            Self::Resolve { address, reason }
+        } else if error.is_timeout() {
+            Self::ConnectTimeout { address, after }
+        } else if has_tls_cause(error) {
+            Self::Tls { address, reason }
+        } else {
+            Self::Connect { address, reason }
+        }
+    }
+
+    /// The error of a server that speaks none of our protocol versions.
+    pub(crate) fn no_common_version(server: &ServerInfo) -> Self {
+        Self::NoCommonVersion { offered: server.protocol_versions.clone() }
+    }
+
+    /// What kind of problem this is.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Setup { .. } => ErrorKind::ConfigError,
+            Self::Certificates { .. } | Self::Tls { .. } => ErrorKind::TlsError,
+            Self::Resolve { .. } => ErrorKind::CouldNotResolveAddr,
+            Self::Thread { .. }
+            | Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Timeout { .. }
+            | Self::Broken { .. } => ErrorKind::SocketError,
+            Self::Refused(refusal) => refusal.kind(),
+            Self::NotQuestDb { status: 404 | 405, request: Request::Write, .. } => ErrorKind::HttpNotSupported,
+            Self::NotQuestDb { request: Request::Settings | Request::Ping, .. } | Self::NoCommonVersion { .. } => {
+                ErrorKind::ProtocolVersionError
+            }
+            Self::NotQuestDb { .. } => ErrorKind::ServerFlushError,
+        }
+    }
+
+    fn answer(&self) -> Option<&ErrorAnswer> {
+        match self {
+            Self::Refused(refusal) => Some(&refusal.answer),
+            _ => None,
+        }
+    }
+
+    /// What the server said, in full.
+    pub(crate) fn server_message(&self) -> Option<&str> {
+        self.answer()?.message.as_deref()
+    }
+
+    /// The id under which the server logged its error.
+    pub(crate) fn error_id(&self) -> Option<&str> {
+        self.answer()?.error_id.as_deref()
+    }
+
+    /// The line of the request that the server refused, counted from 1.
+    pub(crate) fn line(&self) -> Option<u64> {
+        // 0 stands for the request as a whole.
+        self.answer()?.line.filter(|line| *line != 0)
+    }
+
+    /// The column that the server's message names.
+    pub(crate) fn column(&self) -> Option<&str> {
+        column_in(self.server_message()?)
+    }
+
+    /// What is known about the rows of the request.
+    pub(crate) fn certainty(&self) -> Certainty {
+        match self {
+            Self::Timeout { request, .. } | Self::Broken { request, .. } => of_request(*request, Certainty::Ambiguous),
+            Self::Refused(refusal) => of_request(refusal.request, of_answer(refusal.status, refusal.complete)),
+            Self::NotQuestDb { request, status, complete, .. } => of_request(*request, of_answer(*status, *complete)),
+            Self::Setup { .. } | Self::Certificates { .. } | Self::NoCommonVersion { .. } => Certainty::Refused,
+            Self::Thread { .. }
+            | Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Tls { .. } => Certainty::Clean,
+        }
+    }
+}
+
+/// An answer that breaks off may have been going to be another.
+fn of_answer(status: u16, complete: bool) -> Certainty {
+    match classify(status) {
+        Certainty::Clean if !complete => Certainty::Ambiguous,
+        certainty => certainty,
+    }
+}
+
+/// Only a write can leave a doubt.
+fn of_request(request: Request, certainty: Certainty) -> Certainty {
+    match certainty {
+        Certainty::Ambiguous if request != Request::Write => Certainty::Clean,
+        certainty => certainty,
+    }
+}
+
+/// The innermost of the errors in a chain, which is the one that says what happened.
+pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn has_tls_cause(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|cause| cause.is::<rustls::Error>())
+}
+
+/// The errors below this one, outermost first. Starting below leaves out reqwest's own text with its URL.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(cause(error), |error| cause(*error))
+}
+
+/// `source`, except that an `io::Error` made from another error hides that one and gives the one below.
+fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(request: Request, status: u16, complete: bool, line: Option<u64>) -> TransportError {
+        let answer = ErrorAnswer {
+            code: Some("invalid".into()),
+            message: Some("error in line 7: table: t, column: c; cast error from x".into()),
+            line,
+            error_id: Some("id-1".into()),
+            position: None,
+        };
+        let address = "h:9000".into();
+        TransportError::Refused(Box::new(Refusal { address, request, status, complete, answer }))
+    }
+
+    #[test]
+    fn a_refusal_tells_all_it_knows() {
+        let error = refusal(Request::Write, 400, true, Some(7));
+        assert_eq!(error.kind(), ErrorKind::ServerFlushError);
+        assert_eq!(error.line(), Some(7));
+        assert_eq!(error.column(), Some("c"));
+        assert_eq!(error.error_id(), Some("id-1"));
+        assert_eq!(error.server_message(), Some("error in line 7: table: t, column: c; cast error from x"));
+        assert_eq!(
+            error.to_string(),
+            "the server refused the data (status 400, invalid): table: t, column: c; cast error from x \
+             [server log id id-1]"
+        );
+        assert_eq!(refusal(Request::Write, 400, true, Some(0)).line(), None);
+        assert_eq!(refusal(Request::Write, 400, true, None).line(), None);
+    }
+
+    #[test]
+    fn kinds_follow_status_and_request() {
+        let kind = |request, status| refusal(request, status, true, None).kind();
+        for request in [Request::Settings, Request::Ping, Request::Write, Request::Query] {
+            assert_eq!(kind(request, 401), ErrorKind::AuthError);
+            assert_eq!(kind(request, 403), ErrorKind::AuthError);
+        }
+        assert_eq!(kind(Request::Write, 404), ErrorKind::HttpNotSupported);
+        assert_eq!(kind(Request::Write, 405), ErrorKind::HttpNotSupported);
+        assert_eq!(kind(Request::Write, 503), ErrorKind::ServerFlushError);
+        assert_eq!(kind(Request::Query, 404), ErrorKind::ServerFlushError);
+        assert_eq!(kind(Request::Settings, 500), ErrorKind::ProtocolVersionError);
+    }
+
+    #[test]
+    fn certainty_follows_status_request_and_completeness() {
+        let certainty = |request, status, complete| refusal(request, status, complete, None).certainty();
+        assert_eq!(certainty(Request::Write, 400, true), Certainty::Refused);
+        assert_eq!(certainty(Request::Write, 400, false), Certainty::Refused);
+        assert_eq!(certainty(Request::Write, 503, true), Certainty::Clean);
+        assert_eq!(certainty(Request::Write, 503, false), Certainty::Ambiguous);
+        assert_eq!(certainty(Request::Write, 500, true), Certainty::Ambiguous);
+        assert_eq!(certainty(Request::Query, 500, true), Certainty::Clean);
+        let broken = |request| TransportError::Broken { address: "h:1".into(), request, reason: "reset".into() };
+        assert_eq!(broken(Request::Write).certainty(), Certainty::Ambiguous);
+        assert_eq!(broken(Request::Settings).certainty(), Certainty::Clean);
+    }
+
+    #[test]
+    fn the_root_cause_is_found_inside_io_errors() {
+        let tls = rustls::Error::General("deep".into());
+        let outer = io::Error::other(io::Error::other(tls));
+        assert_eq!(root_cause(&outer), "unexpected error: deep");
+        assert!(has_tls_cause(&outer));
+        assert_eq!(root_cause(&io::Error::other("flat")), "flat");
+        assert!(!has_tls_cause(&io::Error::other("flat")));
+    }
+}

@@ -1,0 +1,299 @@
+//! Requests to one QuestDB server over HTTP.
+//!
+//! Each is tried once, redirects are not followed and no proxy is asked, so that a status always is the server's
+//! own (or of whatever stands at its address) and an acknowledgement always means this request.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+
+use super::TransportError;
+use super::answer::{ErrorAnswer, Media, QueryAnswer, ServerInfo};
+use super::error::{Refusal, Request, root_cause};
+use super::tls;
+use crate::config::{Auth, Config};
+
+const USER_AGENT: &str = concat!("questframe/", env!("CARGO_PKG_VERSION"));
+
+/// More of an error than this nobody reads; more of `/settings` no QuestDB says.
+const MAX_ERROR_BODY: usize = 64 << 10;
+const MAX_SETTINGS_BODY: usize = 1 << 20;
+
+/// The time limit of connecting is [`Config::request_timeout`] too. The limit of the whole call leaves it a
+/// head start, so that a server that is not there is told from one that took the request and fell silent.
+const CONNECT_HEAD_START: Duration = Duration::from_millis(50);
+
+/// A client of one server, with a pool of kept-alive connections. A clone shares them.
+#[derive(Clone)]
+pub(crate) struct HttpTransport {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    base: Url,
+    address: String,
+    /// Marked as sensitive, so that its `Debug` hides the value.
+    authorization: Option<HeaderValue>,
+    request_timeout: Duration,
+    min_throughput: u64,
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransport").field("url", &self.inner.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl HttpTransport {
+    /// Prepares a client. Nothing connects.
+    pub(crate) fn new(config: &Config) -> Result<Self, TransportError> {
+        let scheme = config.scheme();
+        let address = config.address();
+        if !scheme.is_http() {
+            let reason = format!("{}::addr={address} is not HTTP; use \"http\" or \"https\"", scheme.name());
+            return Err(TransportError::Setup { reason });
+        }
+        let base = Url::parse(&format!("{}://{address}/", scheme.name()))
+            .map_err(|error| TransportError::Setup { reason: format!("\"addr\" cannot be {address:?}: {error}") })?;
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls::client_config(config.tls())?)
+            .http1_only()
+            .no_proxy()
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(config.connections())
+            .redirect(reqwest::redirect::Policy::none())
+            // What remains is hyper's own second try, when a kept connection had closed before any byte was sent.
+            .retry(reqwest::retry::never())
+            .connect_timeout(config.request_timeout())
+            .user_agent(USER_AGENT)
+            .build()
+            .map_err(setup)?;
+        let authorization = authorization(&client, &base, config.auth())?;
+        let request_timeout = config.request_timeout();
+        let min_throughput = config.request_min_throughput();
+        let inner = Inner { client, base, address, authorization, request_timeout, min_throughput };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Asks the server what it is, without credentials as all official clients do.
+    ///
+    /// A 404 is what a QuestDB from before `/settings` says, and most other servers too: `/ping` tells them apart.
+    pub(crate) async fn settings(&self) -> Result<ServerInfo, TransportError> {
+        let request = Request::Settings;
+        let response = self.send(request, self.request(Method::GET, self.url("settings")), None).await?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => {
+                if self.is_old_questdb().await? {
+                    return Ok(ServerInfo::old());
+                }
+                let found = "status 404, and GET /ping as no QuestDB does";
+                return Err(self.not_questdb(request, StatusCode::NOT_FOUND, true, found));
+            }
+            _ => return Err(self.unexpected(request, response).await),
+        }
+        let (body, complete) = self.read(request, response, MAX_SETTINGS_BODY).await?;
+        match ServerInfo::parse(body) {
+            Some(info) => Ok(info),
+            None => {
+                let found = "something other than QuestDB's settings";
+                Err(self.not_questdb(request, StatusCode::OK, complete, found))
+            }
+        }
+    }
+
+    /// Posts lines of the line protocol. Only a 204 means that they are stored.
+    pub(crate) async fn write(&self, body: Bytes) -> Result<(), TransportError> {
+        let mut url = self.url("write");
+        url.set_query(Some("precision=n"));
+        let size = body.len();
+        let builder = self
+            .authorized(self.request(Method::POST, url))
+            .header(CONTENT_TYPE, "text/plain; charset=utf-8")
+            .body(body);
+        let response = self.send(Request::Write, builder, Some(size)).await?;
+        match response.status() {
+            StatusCode::NO_CONTENT => Ok(()),
+            _ => Err(self.unexpected(Request::Write, response).await),
+        }
+    }
+
+    /// Asks whether the server is there, and tells how long the answer took.
+    pub(crate) async fn ping(&self) -> Result<Duration, TransportError> {
+        let start = Instant::now();
+        let response = self.send(Request::Ping, self.request(Method::GET, self.url("ping")), None).await?;
+        match response.status() {
+            StatusCode::NO_CONTENT => Ok(start.elapsed()),
+            _ => Err(self.unexpected(Request::Ping, response).await),
+        }
+    }
+
+    /// Runs a query and gives its rows.
+    pub(crate) async fn query(&self, sql: &str) -> Result<QueryAnswer, TransportError> {
+        let request = Request::Query;
+        let mut url = self.url("exec");
+        url.query_pairs_mut().append_pair("query", sql);
+        let response = self.send(request, self.authorized(self.request(Method::GET, url)), None).await?;
+        let status = response.status();
+        if status != StatusCode::OK {
+            return Err(self.unexpected(request, response).await);
+        }
+        let (body, _) = self.read(request, response, usize::MAX).await?;
+        match QueryAnswer::parse(body) {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(answer)) => Err(self.refused(request, status, true, answer)),
+            Err(error) => Err(self.not_questdb(request, status, true, &format!("unreadable JSON ({error})"))),
+        }
+    }
+
+    async fn is_old_questdb(&self) -> Result<bool, TransportError> {
+        let response = self.send(Request::Ping, self.request(Method::GET, self.url("ping")), None).await?;
+        let signed = |headers: &HeaderMap| {
+            headers
+                .keys()
+                .any(|name| name.as_str().starts_with("x-influxdb-") || name.as_str().starts_with("x-questdb"))
+        };
+        Ok(response.status() == StatusCode::NO_CONTENT && signed(response.headers()))
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.inner.base.clone();
+        url.set_path(path);
+        url
+    }
+
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.inner.client.request(method, url)
+    }
+
+    fn authorized(&self, builder: RequestBuilder) -> RequestBuilder {
+        match &self.inner.authorization {
+            Some(value) => builder.header(AUTHORIZATION, value.clone()),
+            None => builder,
+        }
+    }
+
+    /// The time limit of a request with a body of this size; without a body it is that of connecting.
+    fn time_limit(&self, body: Option<usize>) -> Duration {
+        let Inner { request_timeout, min_throughput, .. } = *self.inner;
+        match body {
+            Some(size) if min_throughput > 0 => {
+                let millis = (size as u128) * 1000 / u128::from(min_throughput);
+                request_timeout.saturating_add(Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)))
+            }
+            _ => request_timeout,
+        }
+    }
+
+    async fn send(
+        &self,
+        request: Request,
+        builder: RequestBuilder,
+        body: Option<usize>,
+    ) -> Result<Response, TransportError> {
+        let limit = self.time_limit(body);
+        builder
+            .timeout(limit.saturating_add(CONNECT_HEAD_START))
+            .send()
+            .await
+            .map_err(|error| if error.is_builder() { setup(error) } else { self.no_answer(request, limit, &error) })
+    }
+
+    /// Reads a body up to a limit, and tells whether it ended there.
+    async fn read(
+        &self,
+        request: Request,
+        mut response: Response,
+        limit: usize,
+    ) -> Result<(Vec<u8>, bool), TransportError> {
+        let mut body = Vec::new();
+        match read_into(&mut body, &mut response, limit).await {
+            Ok(complete) => Ok((body, complete)),
+            Err(error) => Err(self.no_answer(request, self.time_limit(None), &error)),
+        }
+    }
+
+    fn no_answer(&self, request: Request, limit: Duration, error: &reqwest::Error) -> TransportError {
+        let after = if error.is_connect() { self.inner.request_timeout } else { limit };
+        TransportError::no_answer(&self.inner.address, request, after, error)
+    }
+
+    /// The error that an answer with another status than hoped for is.
+    async fn unexpected(&self, request: Request, mut response: Response) -> TransportError {
+        let status = response.status();
+        let media = Media::of(response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()));
+        let target = redirect_target(response.headers());
+        // The status says enough: of a body that breaks off, what came is kept.
+        let mut body = Vec::new();
+        let complete = read_into(&mut body, &mut response, MAX_ERROR_BODY).await.unwrap_or(false);
+
+        let number = status.as_u16();
+        let page = media == Media::Html || (media == Media::Other && body.trim_ascii_start().starts_with(b"<"));
+        let found = match number {
+            401 | 403 => None,
+            300..=399 => Some(format!("a redirect{target} (status {number})")),
+            _ if page => Some(format!("a web page (status {number})")),
+            400..=599 => None,
+            _ => Some(format!("status {number}")),
+        };
+        match found {
+            Some(found) => self.not_questdb(request, status, complete, &found),
+            None if page => self.refused(request, status, complete, ErrorAnswer::default()),
+            None => self.refused(request, status, complete, ErrorAnswer::parse(media, &body)),
+        }
+    }
+
+    fn refused(&self, request: Request, status: StatusCode, complete: bool, answer: ErrorAnswer) -> TransportError {
+        let address = self.inner.address.clone();
+        let status = status.as_u16();
+        TransportError::Refused(Box::new(Refusal { address, request, status, complete, answer }))
+    }
+
+    fn not_questdb(&self, request: Request, status: StatusCode, complete: bool, found: &str) -> TransportError {
+        let url = self.inner.base.to_string();
+        TransportError::NotQuestDb { url, request, status: status.as_u16(), complete, found: found.to_owned() }
+    }
+}
+
+/// Appends the body up to `limit` bytes; true if that was all of it.
+async fn read_into(body: &mut Vec<u8>, response: &mut Response, limit: usize) -> Result<bool, reqwest::Error> {
+    while let Some(chunk) = response.chunk().await? {
+        let room = limit - body.len();
+        if chunk.len() > room {
+            body.extend_from_slice(&chunk[..room]);
+            return Ok(false);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(true)
+}
+
+/// Where a redirect leads, without its query, which may hold a session of a login page.
+fn redirect_target(headers: &HeaderMap) -> String {
+    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    location.and_then(|text| text.split(['?', '#']).next()).map_or_else(String::new, |text| format!(" to {text}"))
+}
+
+/// The header of the credentials, made by reqwest once and not for every request.
+fn authorization(client: &Client, base: &Url, auth: &Auth) -> Result<Option<HeaderValue>, TransportError> {
+    let builder = client.get(base.clone());
+    let builder = match auth {
+        Auth::Basic { username, password } => builder.basic_auth(username, Some(password)),
+        Auth::Bearer { token } => builder.bearer_auth(token),
+        Auth::None | Auth::Ecdsa { .. } => return Ok(None),
+    };
+    let mut request = builder.build().map_err(setup)?;
+    Ok(request.headers_mut().remove(AUTHORIZATION))
+}
+
+fn setup(error: reqwest::Error) -> TransportError {
+    TransportError::Setup { reason: root_cause(&error) }
+}

@@ -1,0 +1,211 @@
+//! The encoder against the reference encoder, on random frames of every type, layout and option.
+//!
+//! Each property runs a fixed number of seeded cases, so that a failure comes back on the next run;
+//! `QUESTFRAME_PROPTEST_CASES=20` runs twenty times as many, with other seeds behind the first ones.
+
+mod support;
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, RecordBatchIterator, StringArray,
+    TimestampMicrosecondArray,
+};
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use questframe::{WriteOptions, to_ilp};
+
+use support::random::{Case, Shape, case};
+use support::reference::{At, Fault, Options, reference_ilp, try_reference_ilp};
+use support::{first_difference, write_options};
+
+/// Cases of an ordinary run, for each protocol version.
+const SMALL_CASES: u32 = 800;
+const BLOCK_CASES: u32 = 80;
+const WIDE_CASES: u32 = 50;
+const NARROW_CASES: u32 = 800;
+const FAULTY_CASES: u32 = 400;
+
+/// Frames of a few rows in up to four chunks, some of them empty: every type, null and offset.
+fn small() -> Shape {
+    Shape { columns: 1..=8, chunks: 1..=4, rows: vec![0, 1, 2, 3, 5, 8, 13, 40, 90], faulty: false }
+}
+
+/// Row counts around the borders of the encoder's blocks, also where a block begins in one chunk of the frame.
+fn blocks() -> Shape {
+    Shape { columns: 1..=5, chunks: 1..=2, rows: vec![255, 256, 257, 511, 512, 513, 1_000, 3_000], faulty: false }
+}
+
+/// Frames of many columns.
+fn wide() -> Shape {
+    Shape { columns: 20..=40, chunks: 1..=2, rows: vec![1, 7, 64, 300], faulty: false }
+}
+
+/// Frames of one or two columns, whose rows are often empty.
+fn narrow() -> Shape {
+    Shape { columns: 1..=2, chunks: 1..=2, rows: vec![1, 2, 9], faulty: true }
+}
+
+/// Frames that mostly hold something that cannot be sent.
+fn faulty() -> Shape {
+    Shape { columns: 1..=6, chunks: 1..=3, rows: vec![0, 1, 4, 30, 300], faulty: true }
+}
+
+fn run(version: u8, shape: Shape, cases: u32, seed: u64) {
+    let factor = std::env::var("QUESTFRAME_PROPTEST_CASES").map_or(1, |factor| factor.parse().expect("a number"));
+    let config = Config {
+        cases: cases * factor,
+        rng_seed: RngSeed::Fixed(seed * 10 + u64::from(version)),
+        failure_persistence: None,
+        max_shrink_iters: 4_000,
+        ..Config::default()
+    };
+    if let Err(failure) = TestRunner::new(config).run(&case(version, shape), |case| check(&case)) {
+        panic!("{failure}");
+    }
+}
+
+fn check(case: &Case) -> Result<(), TestCaseError> {
+    let batches = case.batches();
+    let options = write_options(&case.options());
+    match try_reference_ilp(&batches, &case.options()) {
+        Ok(expected) => {
+            for (form, encoded) in encoded_in_every_form(&batches, &options) {
+                let got = encoded.map_err(|error| TestCaseError::fail(format!("{form}: refused: {error}")))?;
+                if let Some(difference) = first_difference(&expected, &got) {
+                    return Err(TestCaseError::fail(format!("{form}: {difference}")));
+                }
+            }
+        }
+        Err(faults) => {
+            for (form, encoded) in encoded_in_every_form(&batches, &options) {
+                check_refusal(form, encoded, &faults)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An error is right if it tells one of the frame's faults by its place; which one comes first is the encoder's
+/// choice.
+fn check_refusal(form: &str, encoded: questframe::Result<Vec<u8>>, faults: &[Fault]) -> Result<(), TestCaseError> {
+    let error = match encoded {
+        Err(error) => error,
+        Ok(bytes) => {
+            let lines = bytes.iter().filter(|&&byte| byte == b'\n').count();
+            let start = bytes[..bytes.len().min(200)].escape_ascii();
+            let text = format!("{form}: accepted in spite of {:?}: about {lines} lines, {start}", faults[0]);
+            return Err(TestCaseError::fail(text));
+        }
+    };
+    let told = |fault: &Fault| error.row() == Some(fault.row) && error.column() == fault.column.as_deref();
+    match faults.iter().any(told) {
+        true => Ok(()),
+        false => Err(TestCaseError::fail(format!("{form}: {error:?} is none of {faults:?}"))),
+    }
+}
+
+fn encoded_in_every_form(
+    batches: &[RecordBatch],
+    options: &WriteOptions,
+) -> Vec<(&'static str, questframe::Result<Vec<u8>>)> {
+    let reader = RecordBatchIterator::new(batches.iter().cloned().map(Ok), batches[0].schema());
+    let mut forms = vec![("batches", to_ilp(batches.to_vec(), options)), ("reader", to_ilp(reader, options))];
+    if let [batch] = batches {
+        forms.push(("batch", to_ilp(batch, options)));
+    }
+    forms
+}
+
+macro_rules! properties {
+    ($($name:ident: $version:literal, $shape:expr, $cases:expr, $seed:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            run($version, $shape, $cases, $seed);
+        }
+    )*};
+}
+
+properties! {
+    small_frames_v1: 1, small(), SMALL_CASES, 1;
+    small_frames_v2: 2, small(), SMALL_CASES, 1;
+    small_frames_v3: 3, small(), SMALL_CASES, 1;
+    block_borders_v1: 1, blocks(), BLOCK_CASES, 2;
+    block_borders_v2: 2, blocks(), BLOCK_CASES, 2;
+    block_borders_v3: 3, blocks(), BLOCK_CASES, 2;
+    wide_frames_v1: 1, wide(), WIDE_CASES, 3;
+    wide_frames_v2: 2, wide(), WIDE_CASES, 3;
+    wide_frames_v3: 3, wide(), WIDE_CASES, 3;
+    narrow_frames_v1: 1, narrow(), NARROW_CASES, 5;
+    narrow_frames_v2: 2, narrow(), NARROW_CASES, 5;
+    narrow_frames_v3: 3, narrow(), NARROW_CASES, 5;
+    faults_are_refused_v1: 1, faulty(), FAULTY_CASES, 4;
+    faults_are_refused_v2: 2, faulty(), FAULTY_CASES, 4;
+    faults_are_refused_v3: 3, faulty(), FAULTY_CASES, 4;
+}
+
+/// 45 MB of lines in batches of 9,000 rows, where `at` changes in every row, now and then, or never: the frame is cut
+/// at other places each time, and no line may be lost or moved by it.
+#[test]
+fn frames_of_several_buffers() {
+    const ROWS: usize = 45_000;
+    let text = "x".repeat(970);
+    for rows_of_one_at in [1, 700, ROWS] {
+        let columns: [(_, ArrayRef); 3] = [
+            ("row", Arc::new(Int64Array::from_iter_values(0..ROWS as i64))),
+            ("text", Arc::new(StringArray::from_iter_values((0..ROWS).map(|row| &text[row % 97..])))),
+            (
+                "at",
+                Arc::new(TimestampMicrosecondArray::from_iter_values(
+                    (0..ROWS).map(|row| (row / rows_of_one_at) as i64),
+                )),
+            ),
+        ];
+        let whole = RecordBatch::try_from_iter(columns).expect("a batch");
+        let batches: Vec<_> = (0..ROWS).step_by(9_000).map(|row| whole.slice(row, 9_000)).collect();
+        let options = Options::new("t", At::Column("at".to_owned()), 2);
+        check_forms(&batches, &options, &format!("{rows_of_one_at} rows of one timestamp"));
+    }
+}
+
+/// One line that is longer than a buffer, between short ones.
+#[test]
+fn lines_longer_than_a_buffer() {
+    let long = "y \" ".repeat(6 << 20);
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["short", &long, "", "short again"]));
+    let batch = RecordBatch::try_from_iter([("text", texts)]).expect("a batch");
+    let options = Options::new("t", At::Server, 2);
+    check_forms(&[batch], &options, "a long line");
+}
+
+/// The first lines tell how long lines will be, and later ones are not: requests are cut by other rules then.
+#[test]
+fn lines_of_very_different_lengths() {
+    let long = "z=".repeat(500_000);
+    let texts = (0..700).map(|row| if (300..330).contains(&row) { long.as_str() } else { "short" });
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+    let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(0..700));
+    let batch = RecordBatch::try_from_iter([("text", texts), ("at", at)]).expect("a batch");
+    let options = Options::new("t", At::Column("at".to_owned()), 2);
+    check_forms(&[batch], &options, "different lengths");
+}
+
+/// More distinct symbols than are kept from one batch to the next, some of them in both.
+#[test]
+fn dictionaries_of_many_values() {
+    let batch = |first: usize| {
+        let values = StringArray::from_iter_values((first..first + 70_000).map(|value| format!("value {value}")));
+        let keys = Int32Array::from_iter_values((0..70_000).rev());
+        let symbols: ArrayRef = Arc::new(DictionaryArray::new(keys, Arc::new(values)));
+        RecordBatch::try_from_iter([("symbol", symbols)]).expect("a batch")
+    };
+    let batches = [batch(0), batch(0), batch(60_000), batch(0)];
+    check_forms(&batches, &Options::new("t", At::Server, 2), "many values");
+}
+
+fn check_forms(batches: &[RecordBatch], options: &Options, what: &str) {
+    let expected = reference_ilp(batches, options);
+    for (form, got) in encoded_in_every_form(batches, &write_options(options)) {
+        let difference = first_difference(&expected, &got.expect("a frame that can be sent"));
+        assert_eq!(difference, None, "{what}, {form}");
+    }
+}

@@ -1,0 +1,79 @@
+"""What the Python tests share: one real QuestDB, servers by script, and a name for each test's table."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import urllib.parse
+from typing import TYPE_CHECKING
+
+import pytest
+import questframe as qf
+from servers import FakeQuestDB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from questframe.local import QuestDB
+
+USER, PASSWORD = "alice", "p;ss=w€rd"
+
+_numbers = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Threads of scripted servers end with their test; a failure in one is the test's failure.
+    config.addinivalue_line("filterwarnings", "error::pytest.PytestUnhandledThreadExceptionWarning")
+
+
+@pytest.fixture(scope="session")
+def quick_java() -> Iterator[None]:
+    """Start real servers in half the time, at the price of throughput."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def server(quick_java: None) -> Iterator[QuestDB]:
+    """A real QuestDB for all tests."""
+    with qf.local.QuestDB() as db:
+        yield db
+
+
+@pytest.fixture(scope="session")
+def locked_server(quick_java: None) -> Iterator[QuestDB]:
+    """A real QuestDB that wants a password."""
+    with qf.local.QuestDB(config={"http.user": USER, "http.password": PASSWORD}) as db:
+        yield db
+
+
+@pytest.fixture
+def port(server: QuestDB) -> int:
+    """The HTTP port of the real server."""
+    return urllib.parse.urlsplit(server.http_url).port or 0
+
+
+@pytest.fixture
+def table(request: pytest.FixtureRequest) -> str:
+    """A table's name that no other test has."""
+    name = re.sub(r"\W+", "_", request.node.name)[:80]
+    return f"{name}_{next(_numbers)}"
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeQuestDB]:
+    """A scripted server."""
+    with FakeQuestDB() as fake:
+        yield fake
+
+
+@pytest.fixture
+def read(server: QuestDB):
+    """Read a table back, in its storage order, once `rows` rows are visible: a dictionary a row."""
+
+    def read(table: str, rows: int, columns: str = "*") -> list[dict[str, object]]:
+        assert server.wait_visible(table, rows) == rows
+        return server.sql(f'select {columns} from "{table}"').dicts()
+
+    return read

@@ -1,0 +1,487 @@
+"""Bad input: each case is one clear error that names what and where, with the cure, before any byte is sent."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import questframe as qf
+from questframe import IngressErrorCode as Code
+from servers import FakeQuestDB, answer_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CLOCK = qf.ServerTimestamp
+UTC = dt.timezone.utc
+
+
+def moments(*values: int | None, unit: str = "us") -> pl.Series:
+    return pl.Series("ts", values, dtype=pl.Datetime(unit))
+
+
+def frame(**columns: Any) -> pl.DataFrame:
+    """Three rows: `n`, `ts`, and more."""
+    return pl.DataFrame({"n": [1, 2, 3], "ts": moments(1, 2, 3), **columns})
+
+
+def nothing_sent(fake: FakeQuestDB, data: Any, options: dict[str, Any]) -> qf.IngressError:
+    """The error of a write; not a row of it has reached the server, and nothing is said to have."""
+    with pytest.raises(qf.IngressError) as caught:
+        qf.write_questdb(data, fake.conf, **options)
+    assert fake.writes == []
+    error = caught.value
+    assert (error.acked, error.doubtful, error.unsent) == ((), (), ())
+    assert (error.rows_acked, error.in_doubt) == (0, False)
+    return error
+
+
+class Case(NamedTuple):
+    """A frame and options that cannot be written, and the error they give."""
+
+    data: Callable[[], Any]
+    options: dict[str, Any]
+    code: Code
+    says: list[str]
+    column: str | None = None
+    row: int | None = None
+    value: str | None = None
+    table: str | None = "t"
+
+
+U64 = pl.Series([1, 2**63 + 5, 2**64 - 1], dtype=pl.UInt64)
+
+CASES = {
+    # Names.
+    "table_empty": Case(frame, {"table": ""}, Code.InvalidName, ["the table name is empty; give it a name"], table=None),
+    "table_character": Case(
+        frame,
+        {"table": "a?b"},
+        Code.InvalidName,
+        ['table name "a?b" holds the character \'?\' at byte 1', "rename it"],
+        table=None,
+    ),
+    "table_dot": Case(frame, {"table": "a..b"}, Code.InvalidName, ['"a..b" has a dot at byte 2'], table=None),
+    "table_space": Case(frame, {"table": " a"}, Code.InvalidName, ["starts or ends with a space", "strip"], table=None),
+    "table_too_long": Case(frame, {"table": "é" * 64}, Code.InvalidName, ["128 bytes", "127", "shorten"], table=None),
+    "table_missing": Case(
+        frame, {"table": None}, Code.InvalidApiCall, ["no table was given", "`table`", "table=...;"], table=None
+    ),
+    "column_empty": Case(
+        lambda: frame().rename({"n": ""}), {}, Code.InvalidName, ["the column name is empty; give it a name"], ""
+    ),
+    "column_character": Case(
+        lambda: frame(**{"b.c": 1}), {}, Code.InvalidName, ["holds the character '.' at byte 1", "rename it"], "b.c"
+    ),
+    "column_too_long": Case(
+        lambda: frame(**{"x" * 128: 1}), {}, Code.InvalidName, ["128 bytes", "127", "shorten"], "x" * 128
+    ),
+    "columns_equal_but_for_case": Case(
+        lambda: frame(N=1),
+        {},
+        Code.InvalidApiCall,
+        ['equals that of column "n" but for case', "rename one of them"],
+        "N",
+    ),
+    "columns_equal_but_for_umlaut_case": Case(
+        lambda: frame(**{"ä": 1, "Ä": 2}), {}, Code.InvalidApiCall, ['column "ä"', "rename"], "Ä"
+    ),
+    "columns_equal": Case(
+        lambda: pd.DataFrame([[1, 2]], columns=["a", "a"]), {"at": CLOCK}, Code.InvalidApiCall, ["rename one of"], "a"
+    ),
+    # at
+    "at_no_candidate": Case(
+        lambda: frame().drop("ts"), {}, Code.InvalidApiCall, ["no timestamp column", "`at`", "qf.ServerTimestamp"]
+    ),
+    "at_several_candidates": Case(
+        lambda: frame(t2=moments(1, 2, 3)), {}, Code.InvalidApiCall, ['"ts", "t2"', "name one of them with `at`"]
+    ),
+    "at_unknown": Case(
+        frame, {"at": "tz"}, Code.InvalidApiCall, ["`at` names no column", 'did you mean "ts"?', '"n", "ts"'], "tz"
+    ),
+    "at_of_other_type": Case(frame, {"at": "n"}, Code.BadDataFrame, ["this is Int64; cast it to a timestamp"], "n"),
+    "at_null": Case(
+        lambda: frame(ts=moments(1, None, None)),
+        {},
+        Code.InvalidTimestamp,
+        ["is null (so is one more row)", 'null_at="server"'],
+        "ts",
+        1,
+    ),
+    "at_negative": Case(
+        lambda: frame(ts=moments(1, 2, -7)), {}, Code.InvalidTimestamp, ["before 1970-01-01", "drop"], "ts", 2, "-7"
+    ),
+    "at_too_large": Case(
+        lambda: frame(ts=moments(1, 253_402_300_800_000_000, 3)),
+        {},
+        Code.InvalidTimestamp,
+        ["too large: the most is 9999-12-31T23:59:59.999999Z", "drop or correct"],
+        "ts",
+        1,
+        "253402300800000000",
+    ),
+    "at_too_large_in_nanoseconds": Case(
+        lambda: frame(ts=moments(1, 2, 2**63 - 1, unit="ns")),
+        {},
+        Code.InvalidTimestamp,
+        ["2261-12-31T23:59:59.999999999Z", "cast it to microseconds"],
+        "ts",
+        2,
+        str(2**63 - 1),
+    ),
+    "at_too_large_in_milliseconds": Case(
+        lambda: frame(ts=moments(1, 2, 2**62, unit="ms")), {}, Code.InvalidTimestamp, ["too large"], "ts", 2, str(2**62)
+    ),
+    "at_constant_before_1970": Case(
+        frame, {"at": dt.datetime(1969, 1, 1, tzinfo=UTC)}, Code.InvalidTimestamp, ["out of range", "1970-01-01"]
+    ),
+    "at_constant_too_large": Case(
+        frame, {"at": qf.TimestampNanos(2**63 - 1)}, Code.InvalidTimestamp, ["2261-12-31", str(2**63 - 1)]
+    ),
+    "at_null_in_pandas": Case(
+        lambda: pd.DataFrame({"n": [1, 2], "ts": np.array([1, "NaT"], "M8[ns]")}),
+        {},
+        Code.InvalidTimestamp,
+        ["is null"],
+        "ts",
+        1,
+    ),
+    # symbols
+    "symbols_unknown": Case(
+        lambda: frame(side="b"), {"symbols": ["sides"]}, Code.InvalidApiCall, ['did you mean "side"?'], "sides"
+    ),
+    "symbols_of_numbers": Case(
+        frame, {"symbols": ["n"]}, Code.BadDataFrame, ["symbols hold strings, not Int64; cast it to a string"], "n"
+    ),
+    "symbols_with_at": Case(
+        frame, {"symbols": ["ts"]}, Code.InvalidApiCall, ["cannot be both", "take it out of `symbols`"], "ts"
+    ),
+    # Values.
+    "unsigned_above_i64": Case(
+        lambda: frame(u=U64),
+        {},
+        Code.BadDataFrame,
+        ["above 9223372036854775807", "(so is one more row)", "cast the column to a string or to Float64"],
+        "u",
+        1,
+        str(2**63 + 5),
+    ),
+    "unsigned_above_i64_in_pandas": Case(
+        lambda: pd.DataFrame({"u": np.array([1, 2**63], "u8")}),
+        {"at": CLOCK},
+        Code.BadDataFrame,
+        ["largest LONG"],
+        "u",
+        1,
+        str(2**63),
+    ),
+    "unsigned_above_i64_in_a_dictionary": Case(
+        lambda: pa.table({"u": pa.array([1, 2**63, 1], pa.uint64()).dictionary_encode()}),
+        {"at": CLOCK},
+        Code.BadDataFrame,
+        ["largest LONG"],
+        "u",
+        1,
+        str(2**63),
+    ),
+    "boolean_null": Case(
+        lambda: frame(b=[True, None, None]),
+        {},
+        Code.BadDataFrame,
+        ["no boolean null", 'null_bool="false"', 'null_bool="omit"'],
+        "b",
+        1,
+    ),
+    "row_of_nulls": Case(
+        lambda: frame(n=[1, None, 3], s=["x", None, "y"]),
+        {},
+        Code.BadDataFrame,
+        ["every symbol and field of the row is null", 'empty_rows="skip"'],
+        row=1,
+    ),
+    "milliseconds_beyond_microseconds": Case(
+        lambda: frame(m=moments(1, 2**61, 3, unit="ms")),
+        {},
+        Code.BadDataFrame,
+        ["does not fit 64-bit microseconds"],
+        "m",
+        1,
+        str(2**61),
+    ),
+    "nothing_beside_at": Case(
+        lambda: frame().drop("n"), {}, Code.BadDataFrame, ["no column to write beside `at`", "at least one"]
+    ),
+    "only_null_columns": Case(
+        lambda: frame(n=[None] * 3), {}, Code.BadDataFrame, ["no column to write beside `at`", "at least one"]
+    ),
+    "no_columns": Case(pd.DataFrame, {"at": CLOCK}, Code.BadDataFrame, ["no column to write"]),
+    "bad_schema_without_rows": Case(
+        lambda: frame(s=[{"a": 1}] * 3).clear(), {}, Code.BadDataFrame, ["unnest it"], "s"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_frames_and_options(name: str, fake: FakeQuestDB) -> None:
+    case = CASES[name]
+    error = nothing_sent(fake, case.data(), {"table": "t", **case.options})
+    where = (error.code, error.column, error.row, error.value, error.table)
+    assert where == (case.code, case.column, case.row, case.value, case.table), str(error)
+    for words in case.says:
+        assert words in str(error)
+    if error.column:
+        assert f'"{error.column}"' in str(error)
+    if error.row is not None:
+        assert f"row {error.row}" in str(error)
+    assert len(error.problems) == 1
+
+    # Without a server it is the same error.
+    with pytest.raises(qf.IngressError) as caught:
+        qf.to_ilp(case.data(), **{"table": "t", **case.options})
+    assert caught.value.code is case.code
+    assert str(caught.value) == str(error)
+
+
+POLARS_TYPES = {
+    "Int128": (pl.Series([1] * 3, dtype=pl.Int128), "Int128", "cast it to Int64"),
+    "UInt128": (pl.Series([1] * 3, dtype=pl.UInt128), "UInt128", "cast it to Int64"),
+    "Object": (pl.Series([object()] * 3, dtype=pl.Object), "Object", "strings or numbers"),
+    "Decimal": (pl.Series([decimal.Decimal("1.5")] * 3), "Decimal128(38, 1)", "cast it to Float64"),
+    "List": (pl.Series([[1.0]] * 3), "LargeList", "explode"),
+    "Array": (pl.Series([[1.0]] * 3, dtype=pl.Array(pl.Float64, 1)), "FixedSizeList", "explode"),
+    "Struct": (pl.Series([{"a": 1}] * 3), "Struct", "unnest"),
+    "Binary": (pl.Series([b"x"] * 3), "BinaryView", "hex or base64"),
+    "Duration": (pl.Series([dt.timedelta(1)] * 3), "Duration(µs)", "cast it to Int64"),
+    "Time": (pl.Series([dt.time(1)] * 3), "Time64(ns)", "cast it to Int64"),
+}
+
+
+@pytest.mark.parametrize("name", POLARS_TYPES)
+def test_polars_types_without_a_form_name_the_cast(name: str, fake: FakeQuestDB) -> None:
+    series, shown, cure = POLARS_TYPES[name]
+    error = nothing_sent(fake, frame(x=series), {"table": "t"})
+    assert (error.code, error.column) == (Code.BadDataFrame, "x")
+    assert f"type {shown}" in str(error)
+    assert "is not supported" in str(error)
+    assert cure in str(error)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown", "cure"),
+    [
+        (pd.to_timedelta([1, 2]), "Duration(ns)", "cast it to Int64"),
+        (pd.period_range("2025", periods=2), "period[D]", "astype(str)"),
+        (pd.interval_range(0, 2), "interval[int64, right]", "astype(str)"),
+        (pd.arrays.SparseArray([1, 0]), "Sparse[int64, 0]", "astype"),
+        (np.array([1, 2], "c16"), "complex128", "cast it to float64"),
+        (np.array([1, 2], "longdouble"), "float128", "cast it to float64"),
+        (pd.array([[1.0], None], dtype=pd.ArrowDtype(pa.list_(pa.float64()))), "List(Float64)", "explode"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_pandas_types_without_a_form_name_the_cast(values: Any, shown: str, cure: str, fake: FakeQuestDB) -> None:
+    error = nothing_sent(fake, pd.DataFrame({"x": values}), {"table": "t", "at": CLOCK})
+    assert (error.code, error.column) == (Code.BadDataFrame, "x")
+    assert shown in str(error)
+    assert cure in str(error)
+
+
+@pytest.mark.parametrize(
+    ("cells", "row", "value", "says"),
+    [
+        (["a", None, 5], 2, "5", ["str and int", "astype(str)"]),
+        ([None, 1, True], 2, "True", ["int and bool"]),
+        ([1, 2.5], 1, "2.5", ["int and float"]),
+        ([1, 2**63], 1, "9223372036854775808", ["does not fit 64 bits", "string or to float64"]),
+        ([b"x"], 0, "b'x'", ["objects of type bytes", "strings or numbers"]),
+        ([None, decimal.Decimal("1.5")], 1, "Decimal('1.5')", ["decimal.Decimal"]),
+        (["a", "\ud800"], 1, "'\\ud800'", ["lone surrogates", "repair"]),
+        ([["x" * 100]], 0, "['" + "x" * 58 + "...", ["list"]),
+    ],
+    ids=["str_int", "int_bool", "int_float", "int_too_large", "bytes", "decimal", "surrogates", "list"],
+)
+def test_pandas_object_cells_without_a_form_name_the_row(
+    cells: list[Any], row: int, value: str, says: list[str], fake: FakeQuestDB
+) -> None:
+    data = pd.DataFrame({"n": range(len(cells)), "x": pd.Series(cells, dtype=object)})
+    error = nothing_sent(fake, data, {"table": "t", "at": CLOCK})
+    assert (error.code, error.column, error.row, error.value) == (Code.BadDataFrame, "x", row, value)
+    for words in [f'column "x", row {row} (value {value}): ', *says]:
+        assert words in str(error)
+
+
+def test_all_problems_of_a_schema_are_reported_together(fake: FakeQuestDB) -> None:
+    data = frame(N=1, x=[{"a": 1}] * 3, **{"b.c": 1, "d-e": 2})
+    error = nothing_sent(fake, data, {"table": "a?", "at": "tz", "symbols": ["n", "q"]})
+    assert str(error).startswith("9 problems\n")
+    whole = [
+        ("table name", "'?'"),
+        ('column "tz"', "`at` names no column"),
+        ('column "q"', "`symbols` names no column"),
+        ('column "N"', 'equals that of column "n"'),
+        ('column "n"', "symbols hold strings"),
+        ('column "x"', "unnest"),
+        ('column "b.c"', "'.'"),
+        ('column "d-e"', "'-'"),
+    ]
+    assert len(error.problems) == len(whole) or len(error.problems) == 9
+    for where, what in whole:
+        assert any(problem.startswith(where) and what in problem for problem in error.problems), (where, error.problems)
+    for problem in error.problems:
+        assert f"\n  - {problem}" in str(error)
+
+
+def test_all_problems_of_the_values_are_reported_together(fake: FakeQuestDB) -> None:
+    data = frame(ts=moments(None, 2, -3), u=U64, b=[True, None, True])
+    error = nothing_sent(fake, data, {"table": "t"})
+    assert str(error).startswith('table "t": 4 problems\n')
+    expected = {('"ts"', 0, "is null"), ('"ts"', 2, "before 1970"), ('"u"', 1, "largest LONG"), ('"b"', 1, "boolean")}
+    for column, row, what in expected:
+        found = [p for p in error.problems if p.startswith(f"column {column}, row {row}") and what in p]
+        assert len(found) == 1, error.problems
+    assert len(error.problems) == len(expected)
+
+
+def test_rows_of_problems_count_over_the_whole_frame(fake: FakeQuestDB) -> None:
+    rows = 50_000
+    pieces = [frame().select("ts").clear(), *[pl.DataFrame({"ts": moments(*range(rows)), "n": range(rows)})] * 3]
+    data = pl.concat(pieces[1:], rechunk=False)
+    bad = data.with_columns(ts=pl.when(pl.int_range(pl.len()) == 123_456).then(None).otherwise("ts"))
+    for shape in (bad, bad.to_arrow(), bad.to_pandas()):
+        error = nothing_sent(fake, shape, {"table": "t"})
+        assert (error.column, error.row, error.code) == ("ts", 123_456, Code.InvalidTimestamp)
+
+
+# --- the table's designated timestamp -----------------------------------------------------------------------------
+
+
+def test_a_field_named_like_the_timestamp_of_a_table_to_be_created(fake: FakeQuestDB) -> None:
+    data = frame(Timestamp=moments(7, 8, 9))
+    error = nothing_sent(fake, data, {"table": "t", "at": "ts"})
+    assert (error.code, error.column) == (Code.InvalidApiCall, "Timestamp")
+    assert 'pass at="Timestamp"' in str(error)
+    assert "rename" in str(error)
+    # Bytes that go nowhere override nothing, and as `at` the column is right.
+    assert qf.to_ilp(data, table="t", at="ts").count(b"Timestamp=") == 3
+    assert qf.write_questdb(data.drop("ts"), fake.conf, table="t", at="Timestamp").rows == 3
+
+
+def test_a_field_named_like_the_timestamp_of_an_existing_table(fake: FakeQuestDB) -> None:
+    names = [{"name": name, "type": "STRING"} for name in ("column", "type", "designated")]
+    rows = [["n", "LONG", False], ["when", "TIMESTAMP", True]]
+    fake.exec = answer_json(200, {"query": "", "columns": names, "dataset": rows, "count": 2})
+    error = nothing_sent(fake, frame(when=moments(7, 8, 9)), {"table": "t", "at": "ts"})
+    assert (error.code, error.column, error.table) == (Code.InvalidApiCall, "when", "t")
+    assert 'is called "when"' in str(error)
+    assert 'pass at="when"' in str(error)
+    # A column called `timestamp` is one like any other there; and the table's own is taken without being named.
+    assert qf.write_questdb(frame(timestamp=1), fake.conf, table="t", at="ts").rows == 3
+    report = qf.write_questdb(frame(when=moments(7, 8, 9)), fake.conf, table="t")
+    assert report.at == "when"
+
+
+# --- wrong arguments ------------------------------------------------------------------------------------------------
+
+
+NO_FRAMES = {
+    "None": (None, "polars or pandas DataFrame"),
+    "int": (5, "polars or pandas DataFrame"),
+    "dict": ({"a": [1]}, "polars or pandas DataFrame"),
+    "list": ([1], "polars or pandas DataFrame"),
+    "str": ("frame.csv", "polars or pandas DataFrame"),
+    "numpy": (np.zeros(3), "polars or pandas DataFrame"),
+    "polars_series": (pl.Series([1]), "series.to_frame()"),
+    "polars_lazy": (pl.LazyFrame({"a": [1]}), "lf.collect()"),
+    "pandas_series": (pd.Series([1]), "series.to_frame()"),
+    "pyarrow_array": (pa.array([1]), "pyarrow.table"),
+    "pyarrow_chunked_array": (pa.chunked_array([[1]]), "pyarrow.table"),
+}
+
+
+@pytest.mark.parametrize("name", NO_FRAMES)
+def test_an_object_that_is_no_frame(name: str, fake: FakeQuestDB) -> None:
+    data, cure = NO_FRAMES[name]
+    error = nothing_sent(fake, data, {"table": "t", "at": CLOCK})
+    assert type(error) is qf.IngressTypeError
+    assert isinstance(error, TypeError)
+    assert error.code is Code.InvalidApiCall
+    kind = type(data)
+    assert f"{kind.__module__}.{kind.__qualname__} is no frame" in str(error)
+    assert cure in str(error)
+    assert fake.requests == []
+
+
+class Scalars:
+    """Exports an array that is no record batch."""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        return pa.array([1, 2]).__arrow_c_array__(requested_schema)
+
+
+class Nonsense:
+    """Exports no capsule at all."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return "stream"
+
+
+@pytest.mark.parametrize("data", [Scalars(), Nonsense()], ids=["scalars", "nonsense"])
+def test_an_object_that_exports_no_frame(data: Any, fake: FakeQuestDB) -> None:
+    error = nothing_sent(fake, data, {"table": "t", "at": CLOCK})
+    assert isinstance(error, TypeError)
+    assert type(data).__name__ in str(error)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"tabel": "t"}, ["write_questdb() has no option 'tabel'", "did you mean 'table'?"]),
+        ({"symbol": []}, ["did you mean 'symbols'?"]),
+        ({"protocol": 2}, ["did you mean 'protocol_version'?"]),
+        ({"xyzzy": 1}, ["it takes at, check, connections, create"]),
+        ({"at": 5}, ["at must be", "not int"]),
+        ({"at": dt.datetime(2025, 1, 1)}, ["no time zone", "tzinfo"]),
+        ({"table": 5}, ["table must be a str, not int"]),
+        ({"symbols": "side"}, ["symbols must be 'auto', True, False or a list", "not 'side'"]),
+        ({"symbols": ["a", 5]}, ["list of column names"]),
+        ({"null_at": "now"}, ["null_at must be 'error' or 'server', not 'now'"]),
+        ({"null_bool": True}, ["null_bool must be 'error' or 'false' or 'omit', not True"]),
+        ({"empty_rows": "drop"}, ["'error' or 'skip'"]),
+        ({"nan": "null"}, ["'send' or 'omit'"]),
+        ({"create": "always"}, ["create must be 'server', not 'always'"]),
+        ({"check": 1}, ["check must be True or False, not 1"]),
+        ({"ordered": "yes"}, ["ordered must be True or False"]),
+        ({"connections": 0}, ["connections must be an int from 1 to 64, not 0"]),
+        ({"connections": 65}, ["not 65"]),
+        ({"connections": True}, ["not True"]),
+        ({"protocol_version": 4}, ["protocol_version must be 1, 2 or 3, not 4"]),
+        ({"progress": "bar"}, ["progress must be True, False or a callable, not str"]),
+    ],
+    ids=lambda value: "_".join(f"{k}" for k in value) if isinstance(value, dict) else "",
+)
+def test_wrong_options(options: dict[str, Any], says: list[str], fake: FakeQuestDB) -> None:
+    error = nothing_sent(fake, frame(), {"table": "t", **options})
+    assert isinstance(error, TypeError)
+    assert error.code is Code.InvalidApiCall
+    for words in says:
+        assert words in str(error)
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize("function", ["to_ilp", "plan", "write"])
+def test_unknown_options_name_the_function(function: str, fake: FakeQuestDB) -> None:
+    with qf.connect(fake.conf) as client:
+        call = {"to_ilp": qf.to_ilp, "plan": qf.plan, "write": client.write}[function]
+        with pytest.raises(qf.IngressTypeError, match=rf"^{function}\(\) has no option 'sybols'; did you mean 'symbols'"):
+            call(frame(), table="t", sybols=[])
+
+
+def test_options_that_are_none_are_as_if_left_out(fake: FakeQuestDB) -> None:
+    options: Any = {"at": None, "protocol_version": None, "progress": None}
+    assert qf.write_questdb(frame(), fake.conf, table="t", **options).at == "ts"
