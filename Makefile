@@ -29,12 +29,12 @@ test: test-rust test-python test-polars test-wheel ## all tests in their seeded 
 
 .PHONY: test-rust
 test-rust: $(VENV)/.built ## Rust: unit, golden, property, doc and live tests
-	cargo test --quiet
-	QUESTFRAME_PYTHON=$(CURDIR)/$(BIN)/python cargo test --quiet --test live -- --ignored
+	QUESTFRAME_PYTHON=$(CURDIR)/$(BIN)/python cargo test --quiet
 
 .PHONY: test-python
 test-python: $(VENV)/.built $(VENV)/.oracle41 ## Python tests, the oracle's and live ones among them
 	$(BIN)/python -m pytest tests/python
+	$(BIN)/python -m pytest --nbmake notebooks
 
 .PHONY: test-polars
 test-polars: ## the crate's feature `polars`
@@ -71,6 +71,7 @@ format: $(VENV)/.tools ## format everything
 bench: $(VENV)/.built $(VENV)/.oracle60 ## compare with the official client, on an otherwise idle machine
 	$(BIN)/python benches/python/compare_encode.py $(BENCH_FLAGS)
 	$(BIN)/python benches/python/compare_send.py $(BENCH_FLAGS)
+	cargo bench --quiet --bench encode
 
 .PHONY: clean
 clean: ## remove everything that was built

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 
 import polars as pl
@@ -128,7 +127,8 @@ def wait_for_ctrl_c(db: qf.local.QuestDB) -> None:
     """Leave the server up until Ctrl-C."""
     console.print(f"the web console is at [bold]{db.http_url}[/]; Ctrl-C ends it, and removes the data")
     try:
-        threading.Event().wait()
+        while True:
+            time.sleep(1)  # a wait without end would not notice Ctrl-C: Polars' signal handler does not interrupt locks
     except KeyboardInterrupt:
         console.print("bye")
 

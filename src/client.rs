@@ -10,7 +10,7 @@ use arrow_schema::Schema;
 use simd_json::prelude::ValueAsScalar;
 
 use crate::buffer::Pool;
-use crate::config::{Config, ConfigError};
+use crate::config::{Auth, Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::frontend::IntoSource;
 use crate::options::{ProtocolVersion, WriteOptions};
@@ -47,6 +47,19 @@ struct Inner {
     pool: Pool,
     server: OnceLock<ServerInfo>,
     tables: Mutex<HashMap<String, (Instant, Target)>>,
+}
+
+/// The server and how the client logs in, without secrets.
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = &self.0.config;
+        write!(f, "{}://{}", config.scheme().name(), config.address())?;
+        match config.auth() {
+            Auth::None => Ok(()),
+            Auth::Basic { username, .. } => write!(f, " as {username:?}"),
+            _ => write!(f, " with a token"),
+        }
+    }
 }
 
 impl fmt::Debug for Client {
@@ -261,7 +274,7 @@ impl Client {
                 Target::Missing
             }
             // The server answers, but not this: `/exec` may be closed to us. Writing may still be open.
-            Err(error) if error.certainty() == Certainty::Refused => Target::Unreadable,
+            Err(error) if error.certainty() == Certainty::Refused && !error.is_unauthorized() => Target::Unreadable,
             Err(error) => return Err(Error::from(error).with_table(table)),
         };
         self.tables().insert(table.to_owned(), (Instant::now(), target.clone()));

@@ -10,11 +10,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use questdb::questdb;
+use questframe::arrow::array::types::Int8Type;
 use questframe::arrow::array::{
     ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, NullArray, RecordBatch, StringArray,
     TimestampMicrosecondArray, TimestampNanosecondArray, UInt16Array,
 };
-use questframe::arrow::datatypes::Int8Type;
 use questframe::{At, Client, ErrorKind, NullBool, ProtocolVersion, Symbols, WriteOptions};
 
 /// 2025-01-02T03:04:05Z in microseconds.

@@ -78,16 +78,12 @@ class Dataset:
         """Build it of `category`, `float64` and `datetime64[ns]` columns over NumPy memory."""
         import pandas as pd
 
-        return pd.DataFrame(
-            {
-                **{
-                    name: pd.Categorical.from_codes(column.codes, categories=pd.Index(column.labels))
-                    for name, column in self.symbols.items()
-                },
-                **self.floats,
-                AT: self.at.view("datetime64[ns]"),
-            }
-        )
+        symbols = {
+            name: pd.Categorical.from_codes(column.codes, categories=pd.Index(column.labels))
+            for name, column in self.symbols.items()
+        }
+        frame: pd.DataFrame = pd.DataFrame({**symbols, **self.floats, AT: self.at.view("datetime64[ns]")})
+        return frame
 
 
 def trades(rows: int, seed: int = 1) -> Dataset:

@@ -101,7 +101,7 @@ class Official:
             self._process.kill()
             self._process.wait()
 
-    def __enter__(self) -> Official:  # noqa: PYI034 - typing.Self needs Python 3.11
+    def __enter__(self) -> Official:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -109,7 +109,7 @@ impl Client {
     }
 
     fn __repr__(&self) -> String {
-        format!("{:?}", self.0)
+        format!("Client({})", self.0)
     }
 }
 

@@ -235,6 +235,8 @@ impl Columns {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Missing,
+    /// A float that is no number: missing, but a value in a column of floats.
+    Nan,
     Boolean,
     Integer,
     Float,
@@ -247,6 +249,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Missing => "missing",
+            Self::Nan => "NaN",
             Self::Boolean => "bool",
             Self::Integer => "int",
             Self::Float => "float",
@@ -267,7 +270,7 @@ fn kind_of(cell: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
     } else if cell.is_exact_instance_of::<PyInt>() {
         Kind::Integer
     } else if cell.is_instance_of::<PyFloat>() {
-        Kind::Float
+        if cell.extract::<f64>()?.is_nan() { Kind::Nan } else { Kind::Float }
     } else {
         match &*cell.get_type().name()?.to_string_lossy() {
             "NAType" | "NaTType" => Kind::Missing,
@@ -295,11 +298,8 @@ fn objects(py: Python<'_>, name: &str, cells: &Bound<'_, PyList>) -> PyResult<Ar
             );
             return Err(bad_value(py, name, row, &repr(&cell), &advice));
         };
-        // A float NaN is a missing value in every column but one of floats.
-        let nan = kind == Kind::Float && cell.extract::<f64>()?.is_nan();
-        let kind = if nan && chosen != Some(Kind::Float) { Kind::Missing } else { kind };
         match chosen {
-            _ if kind == Kind::Missing => {}
+            _ if matches!(kind, Kind::Missing | Kind::Nan) => {}
             None => chosen = Some(kind),
             Some(first) if first != kind => {
                 let message = format!(
@@ -313,7 +313,8 @@ fn objects(py: Python<'_>, name: &str, cells: &Bound<'_, PyList>) -> PyResult<Ar
         }
         kinds.push(kind);
     }
-    let cells = cells.iter().zip(kinds).map(|(cell, kind)| (kind != Kind::Missing).then_some(cell));
+    let is_there = |kind| kind != Kind::Missing && (kind != Kind::Nan || chosen == Some(Kind::Float));
+    let cells = cells.iter().zip(kinds).map(|(cell, kind)| is_there(kind).then_some(cell));
     Ok(match chosen {
         None => Arc::new(NullArray::new(cells.len())),
         Some(Kind::Boolean) => {
@@ -363,7 +364,7 @@ fn objects(py: Python<'_>, name: &str, cells: &Bound<'_, PyList>) -> PyResult<Ar
         }
         Some(Kind::Instant) => Arc::new(instants(py, cells, "_micros_of_datetime")?),
         Some(Kind::Date) => Arc::new(instants(py, cells, "_micros_of_date")?),
-        Some(Kind::Missing) => return Err(bad_column(py, name, "all values are missing")),
+        Some(Kind::Missing | Kind::Nan) => return Err(bad_column(py, name, "all values are missing")),
     })
 }
 

@@ -8,8 +8,9 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 import pytest
-import questframe as qf
 from servers import FakeQuestDB
+
+import questframe as qf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import os
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +15,11 @@ import polars as pl
 import polars.testing
 import pyarrow as pa
 import pytest
+
 import questframe as qf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 START = 1_735_689_600_000_000  # 2025-01-01 in microseconds
 
@@ -254,7 +255,9 @@ def test_the_callers_polars_frame_stays_as_it_is(kind: str) -> None:
 
 def test_each_polars_slice_has_a_dictionary_of_its_own() -> None:
     pieces = [
-        pl.DataFrame({"s": pl.Series([f"{name}{i % 5}" for i in range(9_000)], dtype=pl.Categorical), "n": range(9_000)})
+        pl.DataFrame(
+            {"s": pl.Series([f"{name}{i % 5}" for i in range(9_000)], dtype=pl.Categorical), "n": range(9_000)}
+        )
         for name in "abc"
     ]
     frame = pl.concat(pieces, rechunk=False)
@@ -495,8 +498,7 @@ def test_the_callers_pandas_frame_stays_as_it_is() -> None:
 def test_out_takes_a_path(tmp_path: Path) -> None:
     for path in (tmp_path / "as_path.ilp", str(tmp_path / "as_str.ilp")):
         assert v1(polars_frame(), at="ts", out=path) == len(EXPECTED)
-        with open(path, "rb") as file:
-            assert file.read() == EXPECTED
+        assert Path(path).read_bytes() == EXPECTED
 
 
 def test_out_takes_a_binary_file(tmp_path: Path) -> None:

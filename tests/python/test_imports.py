@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 import questframe as qf
 
 PACKAGE = Path(qf.__file__).parent

@@ -169,7 +169,7 @@ def write_questdb(data: Frame, conf: str | None = None, **options: Unpack[WriteO
     Example:
         >>> import polars as pl, questframe as qf
         >>> df = pl.DataFrame({"price": [2615.54], "ts": ["2025-01-02T03:04:05Z"]})
-        >>> df = df.with_columns(pl.col("ts").str.to_datetime())
+        >>> df = df.with_columns(pl.col("ts").str.to_datetime(time_zone="UTC"))
         >>> qf.write_questdb(df, "http::addr=localhost:9000;", table="trades", at="ts")  # doctest: +SKIP
         WriteReport(1 rows into "trades" in 0.004 s: ...)
     """

@@ -55,7 +55,9 @@ def _add(columns: Columns, name: str, series: pd.Series[Any]) -> None:
     import numpy as np
     import pandas as pd
 
-    dtype = series.dtype
+    # pandas' stubs know fewer types than pandas.
+    dtype: Any = series.dtype
+    array: Any = series.array
     if isinstance(dtype, np.dtype):
         _add_numpy(columns, name, series.to_numpy(), None)
     elif isinstance(dtype, pd.DatetimeTZDtype):
@@ -64,10 +66,10 @@ def _add(columns: Columns, name: str, series: pd.Series[Any]) -> None:
         _add_numpy(columns, name, utc, str(dtype.tz))
     elif isinstance(dtype, pd.CategoricalDtype):
         _add_categories(columns, name, series)
-    elif hasattr(series.array, "__arrow_array__") and _is_arrow(series):
+    elif hasattr(array, "__arrow_array__") and _is_arrow(series):
         import pyarrow as pa
 
-        columns.arrow(name, pa.chunked_array(pa.array(series.array)))
+        columns.arrow(name, pa.chunked_array(pa.array(array)))
     elif isinstance(dtype, pd.StringDtype):
         columns.objects(name, series.astype(object).tolist())
     elif hasattr(dtype, "numpy_dtype"):

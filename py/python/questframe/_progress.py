@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,12 +26,17 @@ def progress_of(choice: bool | Report | None, table: str | None) -> Iterator[Rep
         yield choice
         return
     try:
+        from tqdm import TqdmWarning
         from tqdm.auto import tqdm
     except ImportError as error:
         msg = 'progress=True draws its bar with tqdm, which is missing: pip install "questframe[progress]"'
         raise ImportError(msg) from error
 
-    with tqdm(unit=" rows", unit_scale=True, desc=table or "", dynamic_ncols=True) as bar:
+    with warnings.catch_warnings():
+        # Jupyter without ipywidgets gets a plain bar, and need not be told so.
+        warnings.simplefilter("ignore", TqdmWarning)
+        drawn = tqdm(unit=" rows", unit_scale=True, desc=table or "", dynamic_ncols=True)
+    with drawn as bar:
 
         def report(rows: int, total: int | None, _bytes: int) -> None:
             bar.total = total

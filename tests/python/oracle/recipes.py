@@ -22,9 +22,9 @@ NAT: Final = -(2**63)
 NUMPY_INTEGERS: Final = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 NULLABLE_INTEGERS: Final = ["Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"]
 ARROW_INTEGERS: Final = ["arrow:int8", "arrow:int16", "arrow:int32", "arrow:int64"]
-FLOATS: Final = ["float32", "float64", "Float32", "Float64", "arrow:float", "arrow:double"]
-BOOLEANS: Final = ["bool", "boolean", "arrow:bool"]
-PLAIN_STRINGS: Final = ["object", "str", "string[python]", "string[pyarrow]", "arrow:large_string"]
+FLOATS: Final = ["float32", "float64", "Float32", "Float64", "arrow:float", "arrow:double", "object:float"]
+BOOLEANS: Final = ["bool", "boolean", "arrow:bool", "object:bool"]
+PLAIN_STRINGS: Final = ["object:str", "str", "string[python]", "string[pyarrow]", "arrow:large_string"]
 # After the colon: the width of the codes, or what holds the categories' names.
 CATEGORIES: Final = ["category:int8", "category:int16", "category:int32", "category:string[python]", "category:arrow"]
 STRINGS: Final = [*PLAIN_STRINGS, *CATEGORIES]
@@ -37,7 +37,8 @@ TIMESTAMPS: Final = [
     "arrow:timestamp[us, tz=UTC]",
     "arrow:timestamp[ns, tz=America/New_York]",
 ]
-DTYPES: Final = [*NUMPY_INTEGERS, *NULLABLE_INTEGERS, *ARROW_INTEGERS, *FLOATS, *BOOLEANS, *STRINGS, *TIMESTAMPS]
+INTEGERS: Final = [*NUMPY_INTEGERS, *NULLABLE_INTEGERS, *ARROW_INTEGERS, "object:int64"]
+DTYPES: Final = [*INTEGERS, *FLOATS, *BOOLEANS, *STRINGS, *TIMESTAMPS]
 
 ARROW_TYPES: Final = {
     "float": pa.float32(),
@@ -69,7 +70,7 @@ def numbers(dtype: str, values: list[int | None]) -> np.ndarray:
     if dtype in FLOATS:
         bits, floats = (np.uint32, np.float32) if is_single(dtype) else (np.uint64, np.float64)
         return np.array([value or 0 for value in values], bits).view(floats)
-    integer = dtype.removeprefix("arrow:").lower()
+    integer = dtype.partition(":")[2] or dtype.lower()
     return np.array([value or 0 for value in values], integer)
 
 
@@ -104,6 +105,14 @@ def arrow_column(kind: str, values: list[Any], splits: list[int]) -> pd.Series:
     return pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array(chunks, arrow_type)))
 
 
+def object_column(kind: str, values: list[Any]) -> pd.Series:
+    """Python's own objects, `None` where they are null."""
+    if kind == "float":
+        floats = numbers("object:float", values).tolist()
+        values = [None if value is None else number for value, number in zip(values, floats, strict=True)]
+    return pd.Series(values, dtype=object)
+
+
 def column(dtype: str, values: list[Any], splits: list[int]) -> pd.Series:
     family, _, kind = dtype.partition(":")
     mask = np.array([value is None for value in values], bool)
@@ -111,8 +120,10 @@ def column(dtype: str, values: list[Any], splits: list[int]) -> pd.Series:
         return arrow_column(kind, values, splits)
     if family == "category":
         return categories(kind, values)
+    if family == "object":
+        return object_column(kind, values)
     if dtype in PLAIN_STRINGS:
-        return pd.Series(pd.array(values, dtype=dtype)) if dtype != "object" else pd.Series(values, dtype=object)
+        return pd.Series(pd.array(values, dtype=dtype))
     if dtype in NULLABLE_INTEGERS:
         return pd.Series(pd.arrays.IntegerArray(numbers(dtype, values), mask))
     if dtype in ("Float32", "Float64"):

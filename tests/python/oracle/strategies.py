@@ -34,7 +34,7 @@ def integers(low: int, high: int) -> st.SearchStrategy[int]:
 
 
 def integers_of(dtype: str) -> st.SearchStrategy[int]:
-    word = dtype.removeprefix("arrow:").lower()
+    word = dtype.partition(":")[2] or dtype.lower()
     bits = int(word.removeprefix("u").removeprefix("int"))
     if word.startswith("u"):
         # The largest LONG is the most that can be sent.
@@ -98,7 +98,7 @@ def values_of(dtype: str, rows: int) -> st.SearchStrategy[list[Any]]:
         return some
     holes = st.lists(st.none() | value, min_size=rows, max_size=rows)
     # The official client refuses a category without any name.
-    return some | holes if dtype.startswith("category") or dtype == "object" else some | holes | st.just([None] * rows)
+    return some | holes if dtype.startswith("category") else some | holes | st.just([None] * rows)
 
 
 @st.composite

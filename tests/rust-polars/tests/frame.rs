@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use polars::polars_utils::total_ord::{TotalEq, TotalHash};
 use polars::prelude::*;
+use questframe::arrow::array::cast::AsArray;
+use questframe::arrow::array::types::{Float64Type, Int8Type};
 use questframe::arrow::array::{
     self as arrow, Array, ArrayRef, DictionaryArray, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use questframe::arrow::datatypes::{self, Int8Type};
 use questframe::polars::WriteQuestDb;
 use questframe::{
     At, Client, EmptyRows, ErrorKind, Frame, IntoSource, NullBool, ProtocolVersion, Source, Symbols, WriteOptions,
@@ -136,6 +138,7 @@ fn every_type_that_is_written() {
         ("ns", datetime(TimeUnit::Nanoseconds)),
         ("zoned", series(micros).cast(&us).and_then(|values| values.cast(&zoned)).expect("a cast")),
         ("null", Series::new_null("null".into(), 3)),
+        ("id", series([1_i64, 2, 3])),
         ("ts", series([START, START + 1, START + 2]).cast(&us).expect("a cast")),
     ]);
     let micros = micros.to_vec();
@@ -167,6 +170,7 @@ fn every_type_that_is_written() {
         ("ns", array(arrow::TimestampNanosecondArray::from(micros.clone()))),
         ("zoned", array(TimestampMicrosecondArray::from(micros).with_timezone("Europe/Paris"))),
         ("null", array(arrow::NullArray::new(3))),
+        ("id", array(arrow::Int64Array::from(vec![1, 2, 3]))),
         ("ts", array(TimestampMicrosecondArray::from(vec![START, START + 1, START + 2]))),
     ]);
     let options = options().at("ts");
@@ -183,7 +187,7 @@ fn types_that_are_not_written_are_refused_by_name() {
         ("i128", cast(DataType::Int128)),
         ("u128", cast(DataType::UInt128)),
         ("wide list", cast(DataType::List(Box::new(DataType::Int128)))),
-        ("object", ObjectChunked::new_from_vec("object".into(), vec![Thing, Thing]).into_series()),
+        ("object", ObjectChunked::new_from_vec("object".into(), vec![Thing(1), Thing(2)]).into_series()),
         ("decimal", cast(DataType::Decimal(10, 2))),
         ("time", cast(DataType::Time)),
         ("duration", cast(DataType::Duration(TimeUnit::Microseconds))),
@@ -228,7 +232,7 @@ fn types_that_are_not_written_are_refused_by_name() {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Thing;
+struct Thing(u8);
 
 impl fmt::Display for Thing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -237,13 +241,15 @@ impl fmt::Display for Thing {
 }
 
 impl TotalEq for Thing {
-    fn tot_eq(&self, _: &Self) -> bool {
-        true
+    fn tot_eq(&self, other: &Self) -> bool {
+        self == other
     }
 }
 
 impl TotalHash for Thing {
-    fn tot_hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+    fn tot_hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        std::hash::Hash::hash(self, state);
+    }
 }
 
 impl PolarsObject for Thing {
@@ -279,7 +285,7 @@ fn chunks_that_end_at_different_rows() {
         (bools.0, cut(&bools.1, &[3_001, 6_999])),
         (floats.0, floats.1),
         (strings.0, cut(&strings.1, &[2_999, 1, 7_000])),
-        (n.0, cut(&n.1, &[8_000, 0, 2_000])),
+        (n.0, cut(&n.1, &[8_000, 2_000])),
     ]);
     let chunks: Vec<_> = cut_frame.columns().iter().map(Column::n_chunks).collect();
     assert_eq!(lines(&cut_frame, &options()), expected);
@@ -289,7 +295,7 @@ fn chunks_that_end_at_different_rows() {
     let source = source(&cut_frame);
     assert_eq!(source.rows(), 10_000);
     let rows = |batches: Vec<RecordBatch>| batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>();
-    assert_eq!(rows(read(&*source, None)), [2_999, 1, 1, 1_999, 1_000, 1_000, 2_000, 2_000]);
+    assert_eq!(rows(read(&*source, None)), [2_999, 1, 1, 1_999, 1_000, 2_000, 2_000]);
     // Only the chosen columns matter, in their order; and it can be read again.
     let chosen = read(&*source, Some(&[3, 1]));
     assert_eq!(
@@ -317,13 +323,10 @@ fn very_many_small_chunks() {
 #[test]
 fn slices_of_a_frame() {
     let whole = frame(many(9_000));
-    let all = to_ilp(&whole, &options()).expect("lines");
-    let all: Vec<_> = all.split_inclusive(|byte| *byte == b'\n').collect();
-    // Protocol version 3 writes raw bytes, newlines among them; version 1 does not.
+    // Version 1 has no raw bytes, so that its lines can be told apart.
     let options = options().protocol_version(ProtocolVersion::V1);
     let text = to_ilp(&whole, &options).expect("lines");
     let text: Vec<_> = text.split_inclusive(|byte| *byte == b'\n').collect();
-    assert!(all.len() >= text.len() && text.len() == 9_000);
     for (start, rows) in [(0, 1), (1, 1), (3, 64), (7, 4_096), (4_095, 4_905), (8_999, 1)] {
         let slice = whole.slice(start as i64, rows);
         assert_eq!(to_ilp(&slice, &options).expect("lines"), text[start..start + rows].concat(), "{start}, {rows}");
@@ -339,19 +342,15 @@ fn numbers_are_not_copied() {
     let whole = frame([("price", prices), ("name", names)]);
     let batches = read(&*source(&whole), None);
     let of = |batch: &RecordBatch| {
-        let prices = batch.column(0).as_any().downcast_ref::<Float64Array>().expect("floats");
+        let prices = batch.column(0).as_primitive::<Float64Type>();
         prices.values().as_ptr()
     };
     assert_eq!(batches.iter().map(of).collect::<Vec<_>>(), addresses);
 
     // The batches keep what they need when the frame is gone.
     drop(whole);
-    let sum: f64 = batches
-        .iter()
-        .map(|batch| {
-            batch.column(0).as_any().downcast_ref::<Float64Array>().expect("floats").values().iter().sum::<f64>()
-        })
-        .sum();
+    let sum: f64 =
+        batches.iter().map(|batch| batch.column(0).as_primitive::<Float64Type>().values().iter().sum::<f64>()).sum();
     assert_eq!(sum, f64::from(5_000 * 4_999 / 2));
 }
 
@@ -413,11 +412,11 @@ fn constant_columns() {
     }
     assert!(written == lines(&scalars, &options()));
     assert_eq!(written.matches("t,cat=BTC-USD str=").count(), MANY);
-    assert_eq!(source(&scalars).schema().field(2).is_nullable(), true);
+    assert!(source(&scalars).schema().field(2).is_nullable());
 
     // A frame of constants alone.
     let alone = DataFrame::new(MANY, vec![constant("s", series(["a"]))]).expect("a frame");
-    assert!(lines(&alone, &options()) == "t s=\"a\"\n".repeat(MANY).escape_default().to_string().replace("\\\"", "\""));
+    assert!(lines(&alone, &options()) == r#"t s=\"a\"\n"#.repeat(MANY));
 }
 
 #[test]
@@ -465,7 +464,7 @@ fn errors_name_the_row_over_all_chunks() {
 #[test]
 fn frames_are_written_in_one_call() {
     let polars = df!("n" => [1_i64, 2]).expect("a frame");
-    let error = polars.write_questdb("http::addr=127.0.0.1", &options()).expect_err("a bad configuration");
+    let error = polars.write_questdb("http::addr", &options()).expect_err("a bad configuration");
     assert_eq!(error.kind(), ErrorKind::ConfigError, "{error}");
     // Nobody listens there.
     let conf = "http::addr=127.0.0.1:1;protocol_version=2;";
