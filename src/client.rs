@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use arrow_schema::Schema;
@@ -18,6 +18,12 @@ use crate::plan::{Context, Plan, Target, TargetTable};
 use crate::report::WriteReport;
 use crate::sender::{Job, Progress, write};
 use crate::transport::{Certainty, HttpTransport, Runtime, ServerInfo, TransportError};
+
+/// What is called while the server is waited for; it may end the wait.
+type Tick<'a> = &'a mut dyn FnMut() -> ControlFlow<()>;
+
+/// How long the server is waited for before the caller is asked whether to go on.
+const TICK: Duration = Duration::from_millis(50);
 
 /// How long a table's columns are believed.
 const TABLE_KEPT: Duration = Duration::from_secs(60);
@@ -158,7 +164,8 @@ impl Client {
     ) -> Result<WriteReport> {
         let started = Instant::now();
         let source = data.into_source();
-        let plan = self.plan_for(&source.schema(), options)?;
+        let nothing_yet = Progress::default();
+        let plan = self.plan_for(&source.schema(), options, &mut || progress(nothing_yet))?;
         let inner = &*self.0;
         let job = Job {
             plan: &plan,
@@ -189,7 +196,20 @@ impl Client {
     /// # Errors
     /// All problems of the schema and the options together; an unreachable server.
     pub fn plan(&self, schema: &Schema, options: &WriteOptions) -> Result<Plan> {
-        self.plan_for(schema, options)
+        self.plan_for(schema, options, &mut || ControlFlow::Continue(()))
+    }
+
+    /// As [`plan`](Self::plan); `tick` is called every 50 ms while the server is waited for, and may end that.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan), and [`Error::is_interrupted`] when ended.
+    pub fn plan_with(
+        &self,
+        schema: &Schema,
+        options: &WriteOptions,
+        tick: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Plan> {
+        self.plan_for(schema, options, tick)
     }
 
     /// The time the server takes to answer `GET /ping`.
@@ -197,8 +217,16 @@ impl Client {
     /// # Errors
     /// If it cannot be reached or does not answer as QuestDB does.
     pub fn ping(&self) -> Result<Duration> {
+        self.ping_with(&mut || ControlFlow::Continue(()))
+    }
+
+    /// As [`ping`](Self::ping); `tick` is called every 50 ms while the server is waited for, and may end that.
+    ///
+    /// # Errors
+    /// As [`ping`](Self::ping), and [`Error::is_interrupted`] when ended.
+    pub fn ping_with(&self, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Duration> {
         let transport = self.0.transport.clone();
-        Ok(self.runtime()?.block_on(async move { transport.ping().await })?)
+        Ok(self.wait(async move { transport.ping().await }, tick)??)
     }
 
     /// What the server says of itself; asked once per client.
@@ -206,11 +234,20 @@ impl Client {
     /// # Errors
     /// If it cannot be reached, or its answer is not that of a QuestDB.
     pub fn server_info(&self) -> Result<ServerInfo> {
+        self.server_info_with(&mut || ControlFlow::Continue(()))
+    }
+
+    /// As [`server_info`](Self::server_info); `tick` is called every 50 ms while the server is waited for, and may end
+    /// that.
+    ///
+    /// # Errors
+    /// As [`server_info`](Self::server_info), and [`Error::is_interrupted`] when ended.
+    pub fn server_info_with(&self, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<ServerInfo> {
         if let Some(info) = self.0.server.get() {
             return Ok(info.clone());
         }
         let transport = self.0.transport.clone();
-        let info = self.runtime()?.block_on(async move { transport.settings().await })?;
+        let info = self.wait(async move { transport.settings().await }, tick)??;
         Ok(self.0.server.get_or_init(|| info).clone())
     }
 
@@ -219,24 +256,43 @@ impl Client {
         if self.created_in_pid() == std::process::id() { Ok(&self.0.runtime) } else { Err(Error::forked()) }
     }
 
-    fn plan_for(&self, schema: &Schema, options: &WriteOptions) -> Result<Plan> {
+    /// Waits for a future, calling `tick` meanwhile. When that ends it, the future is dropped.
+    fn wait<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static, tick: Tick<'_>) -> Result<T> {
+        let (send, receive) = mpsc::sync_channel(1);
+        let task = self.runtime()?.spawn(async move {
+            let _ = send.send(future.await);
+        });
+        loop {
+            match receive.recv_timeout(TICK) {
+                Ok(output) => return Ok(output),
+                Err(mpsc::RecvTimeoutError::Timeout) if tick().is_continue() => {}
+                // Ended by the caller, or by a panic that the background thread has already reported.
+                Err(_) => {
+                    task.abort();
+                    return Err(Error::interrupted());
+                }
+            }
+        }
+    }
+
+    fn plan_for(&self, schema: &Schema, options: &WriteOptions, tick: Tick<'_>) -> Result<Plan> {
         let config = &self.0.config;
         let table = options.table.as_deref().or(config.table());
-        let (version, max_name_len) = self.negotiate(options)?;
+        let (version, max_name_len) = self.negotiate(options, tick)?;
         let target = match table {
-            Some(table) if options.check.unwrap_or(true) && !table.is_empty() => self.target(table)?,
+            Some(table) if options.check.unwrap_or(true) && !table.is_empty() => self.target(table, tick)?,
             _ => Target::Unknown,
         };
         Plan::try_new(schema, options, &Context { table, default_at: config.at(), version, max_name_len, target })
     }
 
     /// The protocol version and the limit of names: as asked for, else the best that both sides know.
-    fn negotiate(&self, options: &WriteOptions) -> Result<(ProtocolVersion, usize)> {
+    fn negotiate(&self, options: &WriteOptions, tick: Tick<'_>) -> Result<(ProtocolVersion, usize)> {
         let config = &self.0.config;
         if let Some(version) = options.protocol_version.or(config.protocol_version()) {
             return Ok((version, config.max_name_len()));
         }
-        let info = self.server_info()?;
+        let info = self.server_info_with(tick)?;
         let best = info.protocol_versions.iter().filter_map(|number| ProtocolVersion::from_number(*number)).max();
         let version = best.ok_or_else(|| TransportError::no_common_version(&info))?;
         Ok((version, info.max_name_len.unwrap_or(config.max_name_len())))
@@ -247,7 +303,7 @@ impl Client {
     }
 
     /// What is known of a table, asked anew once a minute.
-    fn target(&self, table: &str) -> Result<Target> {
+    fn target(&self, table: &str, tick: Tick<'_>) -> Result<Target> {
         if let Some((asked, target)) = self.tables().get(table)
             && asked.elapsed() < TABLE_KEPT
         {
@@ -255,7 +311,7 @@ impl Client {
         }
         let transport = self.0.transport.clone();
         let sql = format!("SHOW COLUMNS FROM '{}'", table.replace('\'', "''"));
-        let target = match self.runtime()?.block_on(async move { transport.query(&sql).await }) {
+        let target = match self.wait(async move { transport.query(&sql).await }, tick)? {
             Ok(answer) => {
                 let position = |name: &str| answer.columns.iter().position(|column| column.name == name);
                 let (name, kind, designated) = (position("column"), position("type"), position("designated"));

@@ -3,7 +3,7 @@
 //! [`Client::write`] takes a [`RecordBatch`](arrow::array::RecordBatch), batches, or any
 //! [`RecordBatchReader`](arrow::array::RecordBatchReader), plans how each column lands, checks the values, encodes
 //! them column by column into pooled buffers and sends those over HTTP on a few connections at once. [`to_ilp`] gives
-//! the bytes alone. With the feature `polars`, [`polars::WriteQuestDb`] writes a `polars::DataFrame`.
+//! the bytes alone. With the feature `polars`, `polars::WriteQuestDb` writes a `polars::DataFrame`.
 //!
 //! ```no_run
 //! use std::sync::Arc;

@@ -197,7 +197,7 @@ fn a_refused_request_names_row_and_column_and_what_was_stored() {
 
     let delivery = error.delivery();
     assert!(!error.in_doubt(), "{error}");
-    assert!(delivery.unsent.iter().any(|range| *range == (12_000..13_000) || range.start == 12_000), "{error}");
+    assert!(delivery.unsent.iter().any(|range| range.start == 12_000), "{error}");
     assert_eq!(total(&delivery.acked) + total(&delivery.unsent), ROWS as u64, "{error}");
     // All before it has been sent, and one request beside it at most.
     assert_eq!(delivery.acked.first(), Some(&(0..12_000)), "{error}");
@@ -214,7 +214,7 @@ fn rows_left_out_do_not_shift_the_row_of_an_error() {
     let options = WriteOptions::table("shifted").at("ts").empty_rows(questframe::EmptyRows::Skip);
     let error = client.write(&frame, &options).expect_err("a bad UUID");
     assert_eq!((error.column(), error.row()), (Some("id"), Some(3)), "{error}");
-    assert_eq!(error.delivery().unsent, [0..5], "{error}");
+    assert_eq!(error.delivery().unsent.first(), Some(&(0..5)), "{error}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -16,6 +17,27 @@ use crate::report::{Plan, ServerInfo, WriteReport};
 
 fn take(data: &Bound<'_, PyAny>, table: bool) -> PyResult<Input> {
     if table { Input::take_table(data) } else { Input::take(data) }
+}
+
+/// Runs a call that waits for the server without the GIL, and lets signals such as Ctrl-C end it.
+fn interruptible<T: Send>(
+    py: Python<'_>,
+    call: impl FnOnce(&mut dyn FnMut() -> ControlFlow<()>) -> questframe::Result<T> + Send,
+) -> PyResult<T> {
+    let mut raised = None;
+    let result = py.detach(|| {
+        call(&mut || match Python::attach(|py| py.check_signals()) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                raised = Some(error);
+                ControlFlow::Break(())
+            }
+        })
+    });
+    match raised {
+        Some(raised) => Err(raised),
+        None => result.map_err(|error| map(py, &error)),
+    }
 }
 
 #[pyclass(frozen, module = "questframe._questframe")]
@@ -82,7 +104,7 @@ impl Client {
         let options = options::parse(options)?;
         let input = take(data, table)?;
         let schema = input.schema();
-        let mut plan = py.detach(|| self.0.plan(&schema, &options)).map_err(|error| map(py, &error))?;
+        let mut plan = interruptible(py, |tick| self.0.plan_with(&schema, &options, tick))?;
         if let Some(batch) = input.first_batch() {
             plan.hint_symbols(&batch);
         }
@@ -90,12 +112,12 @@ impl Client {
     }
 
     fn ping(&self, py: Python<'_>) -> PyResult<f64> {
-        let took = py.detach(|| self.0.ping());
-        took.map(|took| took.as_secs_f64()).map_err(|error| map(py, &error))
+        let took = interruptible(py, |tick| self.0.ping_with(tick))?;
+        Ok(took.as_secs_f64())
     }
 
     fn server_info(&self, py: Python<'_>) -> PyResult<ServerInfo> {
-        py.detach(|| self.0.server_info()).map(ServerInfo).map_err(|error| map(py, &error))
+        interruptible(py, |tick| self.0.server_info_with(tick)).map(ServerInfo)
     }
 
     #[getter]
@@ -131,16 +153,24 @@ pub(crate) fn plan(
 }
 
 /// A Python binary file as a writer.
-struct PyFile(Py<PyAny>);
+struct PyFile {
+    file: Py<PyAny>,
+    /// What it raised: the caller gets that, not our words about it.
+    raised: Arc<Mutex<Option<PyErr>>>,
+}
 
 impl Write for PyFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         Python::attach(|py| {
-            let written = self.0.call_method1(py, "write", (PyBytes::new(py, bytes),))?;
+            let written = self.file.call_method1(py, "write", (PyBytes::new(py, bytes),))?;
             // Raw files tell how much they took; others return None.
             Ok::<_, PyErr>(written.extract::<usize>(py).unwrap_or(bytes.len()).min(bytes.len()))
         })
-        .map_err(std::io::Error::other)
+        .map_err(|error| {
+            let text = error.to_string();
+            *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            std::io::Error::other(text)
+        })
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -164,8 +194,9 @@ pub(crate) fn to_ilp<'py>(
         let bytes = bytes.map_err(|error| map(py, &error))?;
         return Ok(PyBytes::new(py, &bytes).into_any());
     };
+    let raised = Arc::new(Mutex::new(None));
     let mut writer: Box<dyn Write + Send> = if out.hasattr("write")? {
-        Box::new(PyFile(out.clone().unbind()))
+        Box::new(PyFile { file: out.clone().unbind(), raised: raised.clone() })
     } else if let Ok(path) = out.extract::<PathBuf>() {
         // The pool's buffers are large already; the file needs no other.
         Box::new(BufWriter::with_capacity(0, File::create(path)?))
@@ -173,6 +204,9 @@ pub(crate) fn to_ilp<'py>(
         return Err(PyTypeError::new_err("`out` must be a path or a binary file"));
     };
     let written = py.detach(|| questframe::to_ilp_writer(input.into_source(), &options, &mut writer));
+    if let Some(error) = raised.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        return Err(error);
+    }
     let written = written.map_err(|error| map(py, &error))?;
     Ok(written.into_pyobject(py)?.into_any())
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
 use arrow_array::{Array, ArrayRef, BooleanArray, NullArray, RecordBatch, RecordBatchOptions, StringArray, make_array};
-use arrow_buffer::{Buffer, NullBuffer};
+use arrow_buffer::{Buffer, MutableBuffer, NullBuffer};
 use arrow_data::ArrayData;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -39,7 +39,8 @@ impl Memory {
             .checked_mul(item_size)
             .ok_or_else(|| PyValueError::new_err("an array larger than the address space"))?;
         let Some(address) = NonNull::new(address as *mut u8).filter(|_| bytes > 0) else {
-            return Ok(Buffer::from(Vec::<u8>::new()));
+            // Empty, and aligned for any type.
+            return Ok(MutableBuffer::new(0).into());
         };
         // SAFETY: `_pandas.py` took address and length from `__array_interface__` of `owner`, a C-contiguous array of
         // `items` items, and the buffer holds a reference to it for as long as it lives. arrow only reads it.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use questframe::{Error, ErrorKind};
@@ -34,10 +35,46 @@ fn ranges<'py>(py: Python<'py>, ranges: &[Range<u64>]) -> PyResult<Bound<'py, Py
 }
 
 fn exception(py: Python<'_>, code: &str, message: &str, details: &Bound<'_, PyDict>) -> PyResult<PyErr> {
+    exception_of(py, "IngressError", code, message, details)
+}
+
+fn exception_of(
+    py: Python<'_>,
+    class: &str,
+    code: &str,
+    message: &str,
+    details: &Bound<'_, PyDict>,
+) -> PyResult<PyErr> {
     let exceptions = py.import("questframe.exceptions")?;
     let code = exceptions.getattr("IngressErrorCode")?.getattr(code)?;
-    let error = exceptions.getattr("IngressError")?.call((code, message), Some(details))?;
+    let error = exceptions.getattr(class)?.call((code, message), Some(details))?;
     Ok(PyErr::from_value(error))
+}
+
+/// The exception for an object that exports itself as Arrow, but not as record batches.
+///
+/// What the object itself raises goes on as it is; pyo3-arrow raises `ValueError` for schemas that are no struct, and
+/// `TypeError` for what is no capsule.
+pub(crate) fn no_frame(data: &Bound<'_, PyAny>, reason: PyErr) -> PyErr {
+    let py = data.py();
+    if !reason.is_instance_of::<PyValueError>(py) && !reason.is_instance_of::<PyTypeError>(py) {
+        return reason;
+    }
+    let make = || {
+        let kind = data.get_type().fully_qualified_name()?;
+        let message = format!(
+            "an object of type {kind} exports no record batches ({}); pass a table or a frame of columns",
+            reason.value(py)
+        );
+        exception_of(py, "IngressTypeError", code(ErrorKind::InvalidApiCall), &message, &PyDict::new(py))
+    };
+    make().unwrap_or_else(|failed| failed)
+}
+
+/// The exception for Arrow data that breaks Arrow's own rules.
+pub(crate) fn bad_arrow(py: Python<'_>, reason: &arrow_schema::ArrowError) -> PyErr {
+    let message = format!("reading the frame failed: {reason}");
+    exception(py, code(ErrorKind::BadDataFrame), &message, &PyDict::new(py)).unwrap_or_else(|failed| failed)
 }
 
 fn try_map(py: Python<'_>, error: &Error) -> PyResult<PyErr> {

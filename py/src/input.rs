@@ -16,6 +16,7 @@ use pyo3_arrow::{PyChunkedArray, PyRecordBatch, PyRecordBatchReader};
 use questframe::{Batches, Frame, IntoSource, Source};
 
 use crate::columns::Columns;
+use crate::error::{bad_arrow, no_frame};
 
 /// A frame taken over from Python, ready to cross to where the GIL is released.
 pub(crate) enum Input {
@@ -35,11 +36,11 @@ impl Input {
             return Ok(Self::Slices(Slices::new(data)?));
         }
         if data.hasattr("__arrow_c_stream__")? {
-            let reader = data.extract::<PyRecordBatchReader>()?.into_reader()?;
+            let reader = data.extract::<PyRecordBatchReader>().map_err(|error| no_frame(data, error))?.into_reader()?;
             return Ok(Self::Reader(Box::new(Validated { reader })));
         }
-        let batch = data.extract::<PyRecordBatch>()?.into_inner();
-        validate(&batch).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let batch = data.extract::<PyRecordBatch>().map_err(|error| no_frame(data, error))?.into_inner();
+        validate(&batch).map_err(|error| bad_arrow(data.py(), &error))?;
         let schema = batch.schema();
         Ok(Self::Batches(vec![batch], schema))
     }
@@ -49,7 +50,7 @@ impl Input {
         let Self::Reader(reader) = Self::take(data)? else { return Self::take(data) };
         let schema = reader.schema();
         let batches = reader.collect::<Result<Vec<_>, _>>();
-        Ok(Self::Batches(batches.map_err(|e| PyValueError::new_err(e.to_string()))?, schema))
+        Ok(Self::Batches(batches.map_err(|error| bad_arrow(data.py(), &error))?, schema))
     }
 
     pub(crate) fn schema(&self) -> SchemaRef {

@@ -48,10 +48,10 @@ impl BoundBatch<'_> {
         self.at.as_ref().map(|(instants, _)| instants.raw(row))
     }
 
-    /// Where a block that starts at `start` should end: after [`BLOCK`] rows, or a little earlier where `at` changes,
-    /// so that requests can be cut there.
-    pub(crate) fn block_end(&self, start: usize) -> usize {
-        let end = self.rows.min(start + BLOCK);
+    /// Where a block that starts at `start` should end: after [`BLOCK`] or `most` rows, or a little earlier where `at`
+    /// changes, so that requests can be cut there.
+    pub(crate) fn block_end(&self, start: usize, most: usize) -> usize {
+        let end = self.rows.min(start + BLOCK.min(most));
         if end == self.rows {
             return end;
         }

@@ -1,9 +1,9 @@
 //! Polars frames into QuestDB: `df.write_questdb(conf, &options)`, without copying the frame.
 //!
 //! A `&DataFrame` goes wherever this crate takes data: [`WriteQuestDb`], [`Client::write`], [`to_ilp`](crate::to_ilp).
-//! Its chunks cross to arrow-rs through the C data interface, which hands over pointers; only categoricals with more
-//! categories than the column has rows, and columns in very many small chunks, are copied, piece by piece. The frame
-//! stays as it is: it is never rechunked.
+//! Its chunks cross to arrow-rs through the C data interface, which hands over pointers. Copies are made, piece by
+//! piece, of columns in very many small chunks, of constants, and of the codes of a categorical that has more
+//! categories than rows. The frame stays as it is: it is never rechunked.
 //!
 //! Categoricals and enums are symbols unless [`WriteOptions::symbols`] says otherwise. A column without nulls is
 //! declared so, and a column of type `Null` holds nothing and is skipped.
@@ -257,22 +257,22 @@ enum Form {
     Same(PolarsField),
     /// A dictionary array. The chunks are codes, and all of them share these values.
     Codes(ArrayRef),
-    /// Nothing: Arrow has no such type.
+    /// An error: Arrow has no such type.
     Foreign,
 }
 
 impl Column {
     fn new(column: &pl::Column) -> Self {
-        let (series, mut pieces) = match column {
-            pl::Column::Series(series) => (pl::Series::clone(series), Pieces::Chunks),
-            pl::Column::Scalar(scalar) => match scalar.lazy_as_materialized_series() {
-                Some(series) => (series.clone(), Pieces::Chunks),
-                None => (scalar.as_n_values_series(PIECE), Pieces::Constant),
-            },
+        let (series, pieces) = match column {
+            pl::Column::Scalar(scalar) if scalar.lazy_as_materialized_series().is_none() => {
+                (scalar.as_n_values_series(PIECE), Pieces::Constant)
+            }
+            column => {
+                let series = column.as_materialized_series().clone();
+                let small = series.n_chunks() > 1 && series.len() / series.n_chunks() < SMALL;
+                (series, if small { Pieces::Copies } else { Pieces::Chunks })
+            }
         };
-        if series.n_chunks() > 1 && series.len() / series.n_chunks() < SMALL {
-            pieces = Pieces::Copies;
-        }
         let name = column.name().as_str();
         let dtype = column.dtype();
         // polars' own conversion panics for objects in programs that have not set them up.
@@ -341,8 +341,9 @@ impl Column {
 
 /// The dictionary that all chunks of a categorical share.
 ///
-/// polars' own export looks every code up to leave out the unused categories, and copies the codes: that takes longer
-/// than encoding them does. It is only worth it where there are more categories than rows.
+/// polars' own export makes another one for each chunk, of the categories that occur there, and with it a copy of the
+/// codes by way of a hash table. That is only worth it where there are more categories than rows; it is then left to
+/// polars.
 fn categories(series: &pl::Series) -> Option<ArrayRef> {
     match series.dtype() {
         pl::DataType::Categorical(_, mapping) if mapping.num_cats_upper_bound() <= series.len() => {
@@ -367,7 +368,8 @@ fn import(array: Box<dyn PolarsArray>) -> Result<ArrayRef, ArrowError> {
     // SAFETY: both types are the C data interface's `struct ArrowArray`: `repr(C)`, the same fields in the same order.
     // Both own it and release it on drop; `transmute` moves it, so that it is released once.
     let exported = unsafe { transmute::<ArrowArray, FFI_ArrowArray>(exported) };
-    // SAFETY: polars has just exported the array by the rules of the interface, and `data_type` is its type.
+    // SAFETY: polars has exported the array by the rules of the interface, `data_type` is its type, and the exported
+    // struct keeps its buffers alive.
     let data = unsafe { from_ffi_and_data_type(exported, data_type) }?;
     Ok(make_array(data))
 }

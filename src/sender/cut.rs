@@ -12,7 +12,7 @@ use arrow_array::RecordBatch;
 use crate::buffer::Buffer;
 use crate::check::{self, Check, ValueError};
 use crate::encode::column::unpack;
-use crate::encode::{AtRange, Block, BoundBatch, Encoder};
+use crate::encode::{AtRange, BLOCK, Block, BoundBatch, Encoder};
 use crate::error::{Error, Problem};
 use crate::frontend::Source;
 use crate::plan::{AtPlan, Plan};
@@ -58,6 +58,8 @@ pub(super) trait Outlet {
 #[derive(Debug, Default)]
 pub(super) struct Read {
     pub(super) rows: u64,
+    /// Those of a refused batch included.
+    pub(super) seen: u64,
     pub(super) skipped: u64,
     pub(super) nulls: Vec<u64>,
 }
@@ -102,10 +104,21 @@ pub(super) fn cut(
         }
         Source::Stream(reader) => {
             for batch in reader {
-                let batch = batch.map_err(failed)?;
+                let batch = match batch {
+                    Ok(batch) => batch,
+                    Err(error) => {
+                        cutter.submit()?;
+                        return Err(failed(error));
+                    }
+                };
+                read.seen = read.rows + batch.num_rows() as u64;
                 let mut check = Check::starting_at(plan, read.rows);
                 check.batch(batch.num_rows(), |index| batch.column(index));
-                check.finish()?;
+                if let Err(error) = check.finish() {
+                    // The batches before it were sound and are not held back.
+                    cutter.submit()?;
+                    return Err(error);
+                }
                 cutter.batch(&batch, read)?;
             }
         }
@@ -167,24 +180,22 @@ impl Cutter<'_, '_> {
         }
         let mut row = 0;
         while row < bound.rows() {
-            let end = bound.block_end(row);
-            row = self.block(&bound, row..end, read)?;
+            row = self.block(&bound, row, read)?;
         }
         Ok(())
     }
 
-    /// Encodes some rows from the start of `rows` and returns the next row.
-    fn block(&mut self, batch: &BoundBatch<'_>, mut rows: Range<usize>, read: &mut Read) -> Result<usize, Error> {
-        if let Some(filling) = &self.filling {
-            let room = self.limits.max_rows.saturating_sub(filling.end_row() - filling.first_row);
-            if room == 0 {
-                self.submit_before(batch.at_of(rows.start))?;
-                return Ok(rows.start);
-            }
-            rows.end = rows.end.min(rows.start.saturating_add(room as usize));
-        } else {
-            rows.end = rows.end.min(rows.start.saturating_add(self.limits.max_rows as usize));
+    /// Encodes some rows from `start` on and returns the next row.
+    fn block(&mut self, batch: &BoundBatch<'_>, start: usize, read: &mut Read) -> Result<usize, Error> {
+        let filled = self.filling.as_ref().map_or(0, |filling| filling.end_row() - filling.first_row);
+        let room = usize::try_from(self.limits.max_rows.saturating_sub(filled)).unwrap_or(usize::MAX);
+        if room == 0 {
+            self.submit_before(batch.at_of(start))?;
+            return Ok(start);
         }
+        let mut rows = start..batch.block_end(start, room);
+        // The last block that the limit on rows leaves room for ends the request, where `at` changes if it does.
+        let is_last = room <= BLOCK && start + room < batch.rows();
         loop {
             let block = self.encoder.prepare(batch, rows.clone());
             let capacity = self.max_bytes.min(self.outlet.buffer_size());
@@ -209,6 +220,9 @@ impl Cutter<'_, '_> {
             }
             self.large_row(batch, rows.clone(), block, read)?;
             break;
+        }
+        if is_last {
+            self.submit_before(batch.at_of(rows.end))?;
         }
         Ok(rows.end)
     }

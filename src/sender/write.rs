@@ -83,7 +83,7 @@ pub(crate) fn write(
             if nothing_sent && !error.is_transport() {
                 return Err(error);
             }
-            let seen = total_rows.unwrap_or(read.rows);
+            let seen = total_rows.unwrap_or(read.seen);
             Err(error.with_delivery(account.delivery(seen)))
         }
     }

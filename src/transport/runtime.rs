@@ -1,9 +1,9 @@
 //! One background thread that drives all requests of a client.
 
 use std::future::Future;
-use std::panic::resume_unwind;
-use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+#[cfg(test)]
+use std::{panic::resume_unwind, sync::mpsc};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -59,6 +59,7 @@ impl Runtime {
     /// Runs a future in the background and waits for its result. A panic of the future goes on in the caller.
     ///
     /// Any thread may call it, also one that drives another runtime, except the background thread itself.
+    #[cfg(test)]
     pub(crate) fn block_on<F>(&self, future: F) -> F::Output
     where
         F: Future + Send + 'static,

@@ -13,7 +13,7 @@ from servers import FakeQuestDB
 import questframe as qf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from questframe.local import QuestDB
 
@@ -22,31 +22,28 @@ USER, PASSWORD = "alice", "p;ss=w€rd"
 _numbers = itertools.count()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # Threads of scripted servers end with their test; a failure in one is the test's failure.
-    config.addinivalue_line("filterwarnings", "error::pytest.PytestUnhandledThreadExceptionWarning")
-
-
-@pytest.fixture(scope="session")
-def quick_java() -> Iterator[None]:
-    """Start real servers in half the time, at the price of throughput."""
+def run(config: dict[str, str] | None = None) -> Iterator[QuestDB]:
+    """A real server, started in half the time at the price of throughput."""
+    db = qf.local.QuestDB(config=config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
-        yield
+        db.start()
+    try:
+        yield db
+    finally:
+        db.stop()
 
 
 @pytest.fixture(scope="session")
-def server(quick_java: None) -> Iterator[QuestDB]:
+def server() -> Iterator[QuestDB]:
     """A real QuestDB for all tests."""
-    with qf.local.QuestDB() as db:
-        yield db
+    yield from run()
 
 
 @pytest.fixture(scope="session")
-def locked_server(quick_java: None) -> Iterator[QuestDB]:
+def locked_server() -> Iterator[QuestDB]:
     """A real QuestDB that wants a password."""
-    with qf.local.QuestDB(config={"http.user": USER, "http.password": PASSWORD}) as db:
-        yield db
+    yield from run({"http.user": USER, "http.password": PASSWORD})
 
 
 @pytest.fixture
@@ -70,7 +67,7 @@ def fake() -> Iterator[FakeQuestDB]:
 
 
 @pytest.fixture
-def read(server: QuestDB):
+def read(server: QuestDB) -> Callable[..., list[dict[str, object]]]:
     """Read a table back, in its storage order, once `rows` rows are visible: a dictionary a row."""
 
     def read(table: str, rows: int, columns: str = "*") -> list[dict[str, object]]:

@@ -197,7 +197,9 @@ class HttpServer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _accept(self) -> None:
@@ -290,7 +292,7 @@ class Proxy(HttpServer):
         most: the most writes that were unanswered at once.
     """
 
-    def __init__(self, upstream: int, hold: Callable[[bytes], bool], patience: float = 0.4) -> None:
+    def __init__(self, upstream: int, hold: Callable[[bytes], bool], patience: float = 0.25) -> None:
         self.upstream = upstream
         self.hold = hold
         self.patience = patience

@@ -100,7 +100,7 @@ def test_no_configuration_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_environment_and_the_string_may_name_everything(fake: FakeQuestDB, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QDB_CLIENT_CONF", f"{fake.conf}table=from_env;at=ts;")
-    report = frame().write_questdb()  # type: ignore[operator]
+    report = frame().write_questdb()  # type: ignore[attr-defined]
     assert (report.table, report.at, report.rows) == ("from_env", "ts", 3)
     assert qf.connect().write(frame(), table="other").table == "other"
     assert [body[:8] for body in fake.writes] == [b"from_env", b"other n="]
@@ -135,9 +135,11 @@ def test_an_unreachable_server() -> None:
 
 
 def test_a_host_without_an_address() -> None:
-    error = failure(qf.write_questdb, frame(), "http::addr=no-such-host.invalid:9000;", table="t")
+    # A name that no resolver needs to be asked about: its label is too long.
+    host = "x" * 64 + ".invalid"
+    error = failure(qf.write_questdb, frame(), f"http::addr={host}:9000;", table="t")
     assert error.code is Code.CouldNotResolveAddr
-    assert "no-such-host.invalid:9000 has no address" in str(error)
+    assert f"{host}:9000 has no address" in str(error)
 
 
 NOT_QUESTDB = {
@@ -369,8 +371,8 @@ def test_a_stream_with_a_bad_batch_tells_what_was_stored(fake: FakeQuestDB) -> N
     conf = f"{fake.conf}auto_flush_rows=10;"
     error = failure(qf.write_questdb, batches(range(25), range(25, 50), null=30), conf, table="t")
     assert (error.code, error.column, error.row) == (Code.InvalidTimestamp, "ts", 30)
-    rows = [row for body in fake.writes for row in re.findall(rb"n=(\d+)i", body)]
-    assert rows == [str(row).encode() for row in range(error.rows_acked)]
+    rows = [int(row) for body in fake.writes for row in re.findall(rb"n=(\d+)i", body)]
+    assert sorted(rows) == list(range(error.rows_acked))
     assert error.acked == (range(error.rows_acked),)
     assert 20 <= error.rows_acked <= 25, "not a row of the bad batch"
     assert f"stored: rows 0..{error.rows_acked}" in str(error)

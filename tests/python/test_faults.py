@@ -35,7 +35,7 @@ from questframe import IngressErrorCode as Code
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from servers import Reply
+    from servers import Exchange, Reply
 
     from questframe.local import QuestDB
 
@@ -205,7 +205,11 @@ def test_the_function_keeps_its_connection_between_calls(fake: FakeQuestDB) -> N
 
 
 def test_a_kept_connection_that_the_server_closed_is_replaced(fake: FakeQuestDB) -> None:
-    fake.script = [lambda exchange: (stored(exchange), exchange.hang_up())[0]]
+    def last(exchange: Exchange) -> None:
+        stored(exchange)
+        exchange.hang_up()
+
+    fake.script = [last]
     with qf.connect(fake.conf) as client:
         client.write(frame(), table="t")
         assert client.write(frame(), table="t").rows == 30
@@ -353,7 +357,7 @@ def test_ctrl_c_ends_what_is_stuck_on_a_silent_server(call: str, path: str, fake
 
 
 def test_threads_share_a_client(server: QuestDB, table: str) -> None:
-    rows, writes, workers = 2_000, 5, 8
+    rows, writes, workers = 1_000, 5, 8
     failures: list[BaseException] = []
     gate = threading.Barrier(workers)
 

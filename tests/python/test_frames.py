@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import io
 import os
 import struct
@@ -539,6 +540,13 @@ def test_out_that_cannot_be_opened(tmp_path: Path) -> None:
         v1(polars_frame(), at="ts", out=tmp_path / "missing" / "x")
     with pytest.raises(TypeError, match="path or a binary file"):
         v1(polars_frame(), at="ts", out=5)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_out_on_a_full_disk() -> None:
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        v1(polars_frame(), at="ts", out="/dev/full")
+    assert caught.value.errno == errno.ENOSPC
 
 
 @pytest.mark.parametrize("error", [OSError(28, "the disk is full"), ValueError("closed"), KeyboardInterrupt()])

@@ -204,7 +204,7 @@ def flights() -> pl.DataFrame:
 
 def test_a_frame_of_some_size_has_its_counts_sums_and_nulls(server: QuestDB, table: str) -> None:
     frame = flights()
-    report = frame.write_questdb(f"{server.conf}auto_flush_rows=7000;", table=table, at="time_hour")  # type: ignore[operator]
+    report = frame.write_questdb(f"{server.conf}auto_flush_rows=7000;", table=table, at="time_hour")  # type: ignore[attr-defined]
     assert (report.rows, report.table, report.at, report.created) == (ROWS, table, "time_hour", True)
     assert report.requests >= 8
     nulls = {column.name: column.nulls for column in report.columns}

@@ -117,8 +117,8 @@ def run(frame: str, conf: str, target: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "frame",
-    [POLARS, CHUNKED, ARROW, STREAMED, PANDAS],
-    ids=["polars", "polars_chunks", "pyarrow", "stream", "pandas"],
+    [CHUNKED, STREAMED, PANDAS],
+    ids=["polars", "stream", "pandas"],
 )
 def test_a_write_takes_its_pool_and_little_more(frame: str) -> None:
     with Sink() as sink:

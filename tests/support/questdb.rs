@@ -149,7 +149,11 @@ impl QuestDb {
             }
         }
         let mut body = Vec::new();
-        while chunked {
+        if !chunked {
+            answer.take(length).read_to_end(&mut body)?;
+            return Ok(body);
+        }
+        loop {
             line.clear();
             answer.read_line(&mut line)?;
             length = u64::from_str_radix(line.trim_end(), 16).map_err(io::Error::other)?;
@@ -160,8 +164,6 @@ impl QuestDb {
             // The line's end behind the chunk.
             answer.read_line(&mut line)?;
         }
-        answer.take(length).read_to_end(&mut body)?;
-        Ok(body)
     }
 }
 
