@@ -39,6 +39,7 @@ test-python: $(VENV)/.built $(VENV)/.oracle41 ## Python tests, the oracle's and 
 .PHONY: test-polars
 test-polars: ## the crate's feature `polars`
 	cargo test --quiet -p questframe-polars-test
+	cargo test --quiet --doc -p questframe -p questframe-polars-test polars
 
 .PHONY: test-wheel
 test-wheel: $(VENV)/.built ## the wheel's files, the sdist, and the wheel in a bare environment with only polars

@@ -19,6 +19,9 @@ use questframe::{ProtocolVersion, WriteOptions, to_ilp, to_ilp_writer};
 
 const ROUNDS: usize = 9;
 
+/// Makes a frame of so many rows.
+type Frame = fn(usize) -> RecordBatch;
+
 /// Counts what it is given, and looks at it: a write that nobody reads may be optimised away.
 struct Count(u64);
 
@@ -48,7 +51,7 @@ fn compare(name: &str, batch: &RecordBatch, version: ProtocolVersion) {
     let options = WriteOptions::table("t").at("timestamp").protocol_version(version);
     let small = batch.slice(0, batch.num_rows().min(20_011));
     let naive = reference::Options::new("t", reference::At::Column("timestamp".to_owned()), version.number());
-    let expected = reference::reference_ilp(&[small.clone()], &naive);
+    let expected = reference::reference_ilp(std::slice::from_ref(&small), &naive);
     assert!(to_ilp(&small, &options).expect("sound") == expected, "{name}: not the reference's bytes");
 
     let lines = to_ilp(batch, &options).expect("sound");
@@ -61,7 +64,7 @@ fn compare(name: &str, batch: &RecordBatch, version: ProtocolVersion) {
             assert_eq!(count.0, lines.len() as u64);
         }));
         theirs.push(timed(|| {
-            black_box(reference::reference_ilp(&[small.clone()], &naive));
+            black_box(reference::reference_ilp(std::slice::from_ref(&small), &naive));
         }));
         copy.push(timed(|| black_box(&mut target).copy_from_slice(black_box(&lines))));
     }
@@ -88,8 +91,7 @@ fn main() {
         let chosen = words.iter().any(|word| names.contains(&word.as_str()));
         !chosen || words.iter().any(|word| word == name)
     };
-    let frames: [(&str, fn(usize) -> RecordBatch); 3] =
-        [("trades", common::trades), ("tsbs", common::tsbs), ("mixed", common::mixed)];
+    let frames: [(&str, Frame); 3] = [("trades", common::trades), ("tsbs", common::tsbs), ("mixed", common::mixed)];
     for (name, frame) in frames {
         if !wanted(&["trades", "tsbs", "mixed"], name) {
             continue;

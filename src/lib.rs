@@ -56,7 +56,12 @@ pub use frontend::polars;
 pub mod arrow {
     pub use arrow_array as array;
     pub use arrow_buffer as buffer;
-    pub use arrow_schema as datatypes;
+
+    /// Schemas and types.
+    pub mod datatypes {
+        pub use arrow_array::types::*;
+        pub use arrow_schema::*;
+    }
 
     /// Arrow's error.
     pub mod error {

@@ -251,7 +251,14 @@ fn wire(data_type: &DataType) -> Result<Option<Wire>, &'static str> {
 pub(super) fn resolve(field: &Field, symbols: &Symbols) -> Result<Role, PlanError> {
     let data_type = field.data_type();
     let listed = matches!(symbols, Symbols::Columns(names) if names.contains(field.name()));
-    let wire = wire(data_type).map_err(|advice| PlanError::Unsupported { data_type: data_type.to_string(), advice })?;
+    let wire = wire(data_type).map_err(|advice| match field.extension_type_name() {
+        // A Polars type that Arrow does not have; see `frontend::polars`.
+        Some(name) if name.starts_with("polars.") => {
+            let advice = "Arrow has no such type; cast it to Int64, Float64 or a string";
+            PlanError::Unsupported { data_type: name.to_owned(), advice }
+        }
+        _ => PlanError::Unsupported { data_type: data_type.to_string(), advice },
+    })?;
     match wire {
         None => Ok(Role::Skipped),
         Some(Wire::String) => {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -205,13 +206,20 @@ def test_the_function_keeps_its_connection_between_calls(fake: FakeQuestDB) -> N
 
 
 def test_a_kept_connection_that_the_server_closed_is_replaced(fake: FakeQuestDB) -> None:
+    gone = threading.Event()
+
     def last(exchange: Exchange) -> None:
         stored(exchange)
+        exchange.sock.shutdown(socket.SHUT_WR)
+        # The client has seen it when its own side is closed.
+        assert exchange.sock.recv(1) == b""
+        gone.set()
         exchange.hang_up()
 
     fake.script = [last]
     with qf.connect(fake.conf) as client:
         client.write(frame(), table="t")
+        assert gone.wait(10)
         assert client.write(frame(), table="t").rows == 30
     assert len(fake.writes) == 2
     assert fake.connections == 2

@@ -99,9 +99,7 @@ def test_timestamps_that_touch_at_one_end_keep_their_order(proxy: Proxy, table: 
     [qf.ServerTimestamp, qf.TimestampMicros(5_000_000), qf.TimestampNanos(5_000_000_000)],
     ids=["server", "micros", "nanos"],
 )
-def test_rows_without_timestamps_of_their_own_keep_the_frames_order(
-    at: Any, proxy: Proxy, table: str, read: Any
-) -> None:
+def test_rows_without_timestamps_of_their_own_keep_their_order(at: Any, proxy: Proxy, table: str, read: Any) -> None:
     data = pl.DataFrame({"n": range(20)})
     report = qf.write_questdb(data, proxy.conf + CONF, table=table, at=at)
     assert (report.requests, report.in_flight, proxy.most) == (2, 1, 1)
