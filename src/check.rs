@@ -251,26 +251,26 @@ impl<'p> Check<'p> {
             Ok(factor) => max / factor,
             Err(divisor) => max.saturating_mul(divisor),
         };
-        self.range(index, &instants, nulls, array.len(), |value| value < 0, ValueError::AtBeforeEpoch { rows: 0 });
+        let (rows, extremes) = (array.len(), instants.extremes());
+        let before = ValueError::AtBeforeEpoch { rows: 0 };
+        self.range(index, &instants, nulls, rows, extremes, |value| value < 0, before);
         let too_large = ValueError::AtTooLarge { rows: 0, max: text, cure };
-        self.range(index, &instants, nulls, array.len(), |value| value > max, too_large);
+        self.range(index, &instants, nulls, rows, extremes, |value| value > max, too_large);
     }
 
+    #[expect(clippy::too_many_arguments, reason = "one private helper for three kinds of limits")]
     fn range(
         &mut self,
         index: usize,
         instants: &Instants<'_>,
         nulls: Option<&NullBuffer>,
         rows: usize,
+        extremes: Option<(i64, i64)>,
         bad: impl Fn(i64) -> bool,
         error: ValueError,
     ) {
-        // Null slots may hold anything, so a hit only counts after a second, slower look.
-        let any = match instants {
-            Instants::Days(values) => values.iter().fold(false, |any, value| any | bad(i64::from(*value))),
-            Instants::Units(values, _) => values.iter().fold(false, |any, value| any | bad(*value)),
-        };
-        if !any {
+        // What is bad is bad at the ends. Null slots may hold anything, so a hit only counts after a second look.
+        if !extremes.is_some_and(|(min, max)| bad(min) || bad(max)) {
             return;
         }
         let hits = || (0..rows).filter(|row| bad(instants.raw(*row)) && nulls.is_none_or(|nulls| nulls.is_valid(*row)));
@@ -309,7 +309,7 @@ impl<'p> Check<'p> {
                 if let Ok(factor) = instants.factor(unit.per_second()) {
                     let bad = |value: i64| value.checked_mul(factor).is_none();
                     let error = ValueError::TimestampTooLarge { rows: 0 };
-                    self.range(index, &instants, nulls, array.len(), bad, error);
+                    self.range(index, &instants, nulls, array.len(), instants.extremes(), bad, error);
                 }
             }
             Wire::Float | Wire::String => {}

@@ -1,7 +1,7 @@
 //! The client and the functions without one. Each releases the GIL while it encodes, sends and waits.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -178,6 +178,30 @@ impl Write for PyFile {
     }
 }
 
+/// A file of the file system; the pool's buffers are large, so it has none of its own.
+struct PathFile {
+    file: File,
+    /// Why writing failed: the caller gets an `OSError` with its errno.
+    raised: Arc<Mutex<Option<PyErr>>>,
+}
+
+impl Write for PathFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes).inspect_err(|error| {
+            // An interrupted call is made again by whoever writes.
+            if error.kind() == std::io::ErrorKind::Interrupted {
+                return;
+            }
+            let again = error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
+            *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(again.into());
+        })
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
 #[pyfunction]
 #[pyo3(signature = (data, table, options, out))]
 pub(crate) fn to_ilp<'py>(
@@ -198,8 +222,7 @@ pub(crate) fn to_ilp<'py>(
     let mut writer: Box<dyn Write + Send> = if out.hasattr("write")? {
         Box::new(PyFile { file: out.clone().unbind(), raised: raised.clone() })
     } else if let Ok(path) = out.extract::<PathBuf>() {
-        // The pool's buffers are large already; the file needs no other.
-        Box::new(BufWriter::with_capacity(0, File::create(path)?))
+        Box::new(PathFile { file: File::create(path)?, raised: raised.clone() })
     } else {
         return Err(PyTypeError::new_err("`out` must be a path or a binary file"));
     };

@@ -5,6 +5,11 @@
 //! written costs twice as much). Every copy is of a fixed size, at least as long as the cell: what it writes too much
 //! is overwritten by the next cell, and the last one has [`SLACK`] bytes to spill into. Null cells are written too;
 //! only the position does not advance over them.
+//!
+//! Stores are unchecked, which `make bench` shows to be worth it. What makes them sound is checked, not computed
+//! elsewhere: before each row (and after each string in it) that the output still has room for the most that a row's
+//! fixed cells can write, and once per block that every lane has a value for every row and every code a cell. A wrong
+//! bound from the encoder is a panic here, never a wrong write.
 
 use super::cells::{Cells, Width};
 use super::program::{Lane, Maybe, PIECE, Program, Step};
@@ -42,23 +47,69 @@ pub(super) struct PreparedAt<'a> {
 
 /// A step with everything it reads at hand.
 enum Op<'a> {
-    Run { template: &'a [u8], len: usize, words: Vec<(usize, &'a [u64])>, bytes: Vec<(usize, &'a [u8])> },
-    Cells32 { codes: &'a [u32], text: &'a [u8], lengths: &'a [u32] },
-    Cells64 { codes: &'a [u32], text: &'a [u8], lengths: &'a [u32] },
-    Cells128 { codes: &'a [u32], text: &'a [u8], lengths: &'a [u32] },
-    CellsAny { codes: &'a [u32], cells: &'a Cells },
-    Word { words: &'a [u64], lengths: &'a [u8] },
-    Slot { slots: &'a [[u8; SLOT]], lengths: &'a [u8] },
-    Text { text: &'a Text<'a>, base: usize, escape: Option<Escape> },
-    MaybeFixed { key: Key<'a>, words: &'a [u64], valid: &'a [u8] },
-    MaybeByte { key: Key<'a>, bytes: &'a [u8], valid: &'a [u8] },
-    MaybeWord { key: Key<'a>, words: &'a [u64], lengths: &'a [u8], valid: &'a [u8] },
-    MaybeSlot { key: Key<'a>, slots: &'a [[u8; SLOT]], lengths: &'a [u8], valid: &'a [u8] },
-    MaybeText { key: Key<'a>, text: &'a Text<'a>, base: usize, escape: Option<Escape>, valid: &'a [u8] },
+    Run {
+        template: &'a [u8],
+        len: usize,
+        words: Vec<(usize, &'a [u64])>,
+        bytes: Vec<(usize, &'a [u8])>,
+    },
+    /// Short cells of neighbouring columns: codes, text, lengths.
+    Cells32(Vec<CellLanes<'a>>),
+    Cells64(&'a [u32], &'a [u8], &'a [u32]),
+    Cells128(&'a [u32], &'a [u8], &'a [u32]),
+    CellsAny {
+        codes: &'a [u32],
+        cells: &'a Cells,
+    },
+    Word {
+        words: &'a [u64],
+        lengths: &'a [u8],
+    },
+    Slot {
+        slots: &'a [[u8; SLOT]],
+        lengths: &'a [u8],
+    },
+    Text {
+        text: &'a Text<'a>,
+        base: usize,
+        escape: Option<Escape>,
+    },
+    MaybeFixed {
+        key: Key<'a>,
+        words: &'a [u64],
+        valid: &'a [u8],
+    },
+    MaybeByte {
+        key: Key<'a>,
+        bytes: &'a [u8],
+        valid: &'a [u8],
+    },
+    MaybeWord {
+        key: Key<'a>,
+        words: &'a [u64],
+        lengths: &'a [u8],
+        valid: &'a [u8],
+    },
+    MaybeSlot {
+        key: Key<'a>,
+        slots: &'a [[u8; SLOT]],
+        lengths: &'a [u8],
+        valid: &'a [u8],
+    },
+    MaybeText {
+        key: Key<'a>,
+        text: &'a Text<'a>,
+        base: usize,
+        escape: Option<Escape>,
+        valid: &'a [u8],
+    },
     FieldsStart,
     FieldsEnd,
     SkipIfEmpty,
 }
+
+/// Codes, padded text and lengths of one column's cells.
+type CellLanes<'a> = (&'a [u32], &'a [u8], &'a [u32]);
 
 /// A nullable column's key, padded, and the byte that closes its value.
 #[derive(Clone, Copy)]
@@ -75,18 +126,26 @@ impl<'a> Key<'a> {
     }
 
     /// Writes the key and returns where the value goes.
-    #[inline]
-    fn write(&self, out: &mut [u8], at: usize) -> usize {
-        pieces(out, at, self.template);
+    ///
+    /// # Safety
+    /// As [`copy`], for the padded key.
+    #[inline(always)]
+    unsafe fn write(&self, out: &mut [u8], at: usize) -> usize {
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { pieces(out, at, self.template) };
         at + self.len
     }
 
     /// Closes the value that ends at `end`, and returns the end of the cell.
-    #[inline]
-    fn close(&self, out: &mut [u8], end: usize) -> usize {
+    ///
+    /// # Safety
+    /// `end` lies inside `out`.
+    #[inline(always)]
+    unsafe fn close(&self, out: &mut [u8], end: usize) -> usize {
         match self.close {
             Some(byte) => {
-                out[end] = byte;
+                // SAFETY: the caller's promise is the callee's.
+                unsafe { copy::<1>(out, end, &[byte], 0) };
                 end + 1
             }
             None => end,
@@ -94,22 +153,80 @@ impl<'a> Key<'a> {
     }
 }
 
-#[inline]
-fn pieces(out: &mut [u8], at: usize, template: &[u8]) {
-    for (target, piece) in out[at..at + template.len()].chunks_exact_mut(PIECE).zip(template.chunks_exact(PIECE)) {
-        target.copy_from_slice(piece);
+/// Copies `N` bytes from `from[start..]` to `out[at..]`.
+///
+/// # Safety
+/// `at + N <= out.len()` and `start + N <= from.len()`.
+#[inline(always)]
+unsafe fn copy<const N: usize>(out: &mut [u8], at: usize, from: &[u8], start: usize) {
+    debug_assert!(at + N <= out.len() && start + N <= from.len(), "a copy out of bounds");
+    // SAFETY: promised by the caller.
+    let target = unsafe { out.get_unchecked_mut(at..at + N) };
+    // SAFETY: promised by the caller.
+    let source = unsafe { from.get_unchecked(start..start + N) };
+    target.copy_from_slice(source);
+}
+
+/// Copies a template of whole pieces to `out[at..]`. Sizes are spelt out, since a loop becomes a call of `memcpy`.
+///
+/// # Safety
+/// `at + template.len() <= out.len()`.
+#[inline(always)]
+unsafe fn pieces(out: &mut [u8], at: usize, template: &[u8]) {
+    let mut done = 0;
+    while template.len() - done >= 4 * PIECE {
+        // SAFETY: at least four pieces are left, and `out` holds the whole template.
+        unsafe { copy::<{ 4 * PIECE }>(out, at + done, template, done) };
+        done += 4 * PIECE;
+    }
+    match (template.len() - done) / PIECE {
+        // SAFETY: so many pieces are left, and `out` holds the whole template.
+        1 => unsafe { copy::<PIECE>(out, at + done, template, done) },
+        // SAFETY: as above.
+        2 => unsafe { copy::<{ 2 * PIECE }>(out, at + done, template, done) },
+        // SAFETY: as above.
+        3 => unsafe { copy::<{ 3 * PIECE }>(out, at + done, template, done) },
+        _ => {}
     }
 }
 
-#[inline]
-fn fixed<const N: usize>(out: &mut [u8], at: usize, from: &[u8], start: usize) {
-    out[at..at + N].copy_from_slice(&from[start..start + N]);
+/// The value of a lane in row `i`.
+///
+/// # Safety
+/// `i < lane.len()`: checked once per block by [`full`].
+#[inline(always)]
+unsafe fn get<T: Copy>(lane: &[T], i: usize) -> T {
+    debug_assert!(i < lane.len(), "a row without a value");
+    // SAFETY: promised by the caller.
+    unsafe { *lane.get_unchecked(i) }
+}
+
+/// A lane that has a value for each of `rows` rows.
+fn full<T>(lane: &[T], rows: usize) -> &[T] {
+    assert!(lane.len() >= rows, "a lane of {} values for {rows} rows", lane.len());
+    lane
+}
+
+/// Codes of which each has a cell, for each of `rows` rows.
+fn coded<'a>(codes: &'a [u32], cells: &Cells, rows: usize) -> &'a [u32] {
+    let most = full(codes, rows).iter().fold(0, |most, code| most.max(*code));
+    assert!((most as usize) < cells.lengths().len(), "a code without a cell");
+    codes
+}
+
+/// The most bytes that the fixed cells of a row write, and what the last of them may spill.
+pub(super) fn row_need(program: &Program, columns: &[Prepared<'_>]) -> usize {
+    let cells = columns.iter().filter_map(|column| column.cells).map(|cells| match cells.width() {
+        Width::Fixed(width) => width,
+        Width::Any => 0,
+    });
+    program.row_max + cells.sum::<usize>() + SLACK
 }
 
 /// Writes `rows` lines to the start of `out` and returns the bytes written. `skipped` gets the rows left out.
 ///
 /// # Panics
-/// If `out` is shorter than what the block may take plus [`SLACK`]: a wrong bound is our bug, never a wrong write.
+/// If `out` is shorter than what the block may take: a wrong bound is our bug, never a wrong write.
 pub(super) fn assemble(
     program: &Program,
     columns: &[Prepared<'_>],
@@ -118,80 +235,148 @@ pub(super) fn assemble(
     out: &mut [u8],
     skipped: &mut Vec<usize>,
 ) -> usize {
-    let ops: Vec<Op<'_>> = program.steps.iter().filter_map(|step| op(program, columns, at, step)).collect();
+    let mut ops: Vec<Op<'_>> = Vec::with_capacity(program.steps.len());
+    for op in program.steps.iter().filter_map(|step| op(program, columns, at, rows, step)) {
+        match (ops.last_mut(), op) {
+            (Some(Op::Cells32(cells)), Op::Cells32(mut next)) => cells.append(&mut next),
+            (_, op) => ops.push(op),
+        }
+    }
+    let need = row_need(program, columns);
     let mut p = 0;
     let mut fields = 0;
+    // SAFETY of all blocks below. Reads: `op` has checked every lane with `full` and every code with `coded`, and
+    // `i < rows`. Writes: `room` has checked, since the position last moved by more than fixed cells, that `need` bytes
+    // are left, and `need` counts the most that all fixed cells of a row write, one after the other: `Program::row_max`
+    // and the widths of its cells, which `Cells::push` keeps no shorter than their lengths; lengths of words are at
+    // most 8 and of slots at most a slot by the kernels that make them.
     'rows: for i in 0..rows {
         let row = p;
+        room(out, p, need);
         for op in &ops {
             match op {
                 Op::Run { template, len, words, bytes } => {
-                    pieces(out, p, template);
+                    // SAFETY: see above.
+                    unsafe { pieces(out, p, template) };
                     for (offset, words) in words {
-                        out[p + offset..p + offset + 8].copy_from_slice(&words[i].to_le_bytes());
+                        // SAFETY: see above; a poke lies inside its run.
+                        let word = unsafe { get(words, i) };
+                        // SAFETY: see above.
+                        unsafe { copy::<8>(out, p + offset, &word.to_le_bytes(), 0) };
                     }
                     for (offset, bytes) in bytes {
-                        out[p + offset] = bytes[i];
+                        // SAFETY: see above; a poke lies inside its run.
+                        let byte = unsafe { get(bytes, i) };
+                        // SAFETY: see above.
+                        unsafe { copy::<1>(out, p + offset, &[byte], 0) };
                     }
                     p += len;
                 }
-                Op::Cells32 { codes, text, lengths } => {
-                    let code = codes[i] as usize;
-                    fixed::<32>(out, p, text, code * 32);
-                    p += lengths[code] as usize;
+                Op::Cells32(cells) => {
+                    for (codes, text, lengths) in cells {
+                        // SAFETY: see above.
+                        let code = unsafe { get(codes, i) } as usize;
+                        // SAFETY: see above; the text holds 32 bytes for each cell.
+                        unsafe { copy::<32>(out, p, text, code * 32) };
+                        // SAFETY: see above.
+                        p += unsafe { get(lengths, code) } as usize;
+                    }
                 }
-                Op::Cells64 { codes, text, lengths } => {
-                    let code = codes[i] as usize;
-                    fixed::<64>(out, p, text, code * 64);
-                    p += lengths[code] as usize;
+                Op::Cells64(codes, text, lengths) => {
+                    // SAFETY: see above.
+                    let code = unsafe { get(codes, i) } as usize;
+                    // SAFETY: see above; the text holds 64 bytes for each cell.
+                    unsafe { copy::<64>(out, p, text, code * 64) };
+                    // SAFETY: see above.
+                    p += unsafe { get(lengths, code) } as usize;
                 }
-                Op::Cells128 { codes, text, lengths } => {
-                    let code = codes[i] as usize;
-                    fixed::<128>(out, p, text, code * 128);
-                    p += lengths[code] as usize;
+                Op::Cells128(codes, text, lengths) => {
+                    // SAFETY: see above.
+                    let code = unsafe { get(codes, i) } as usize;
+                    // SAFETY: see above; the text holds 128 bytes for each cell.
+                    unsafe { copy::<128>(out, p, text, code * 128) };
+                    // SAFETY: see above.
+                    p += unsafe { get(lengths, code) } as usize;
                 }
                 Op::CellsAny { codes, cells } => {
                     let cell = cells.get(codes[i]);
                     out[p..p + cell.len()].copy_from_slice(cell);
                     p += cell.len();
+                    room(out, p, need);
                 }
                 Op::Word { words, lengths } => {
-                    out[p..p + 8].copy_from_slice(&words[i].to_le_bytes());
-                    p += lengths[i] as usize;
+                    // SAFETY: see above.
+                    let word = unsafe { get(words, i) };
+                    // SAFETY: see above.
+                    unsafe { copy::<8>(out, p, &word.to_le_bytes(), 0) };
+                    // SAFETY: see above.
+                    p += unsafe { get(lengths, i) } as usize;
                 }
                 Op::Slot { slots, lengths } => {
-                    fixed::<SLOT>(out, p, &slots[i], 0);
-                    p += lengths[i] as usize;
+                    // SAFETY: see above; `op` has checked the slots with `full`.
+                    unsafe { copy::<SLOT>(out, p, slots.as_flattened(), i * SLOT) };
+                    // SAFETY: see above.
+                    p += unsafe { get(lengths, i) } as usize;
                 }
-                Op::Text { text, base, escape } => p += text.write(base + i, *escape, out, p),
+                Op::Text { text, base, escape } => {
+                    p += text.write(base + i, *escape, out, p);
+                    room(out, p, need);
+                }
                 Op::MaybeFixed { key, words, valid } => {
-                    let value = key.write(out, p);
-                    out[value..value + 8].copy_from_slice(&words[i].to_le_bytes());
-                    p += (value + 8 - p) * valid[i] as usize;
+                    // SAFETY: see above.
+                    let value = unsafe { key.write(out, p) };
+                    // SAFETY: see above.
+                    let word = unsafe { get(words, i) };
+                    // SAFETY: see above.
+                    unsafe { copy::<8>(out, value, &word.to_le_bytes(), 0) };
+                    // SAFETY: see above.
+                    p += (value + 8 - p) * unsafe { get(valid, i) } as usize;
                 }
                 Op::MaybeByte { key, bytes, valid } => {
-                    let value = key.write(out, p);
-                    out[value] = bytes[i];
-                    p += (value + 1 - p) * valid[i] as usize;
+                    // SAFETY: see above.
+                    let value = unsafe { key.write(out, p) };
+                    // SAFETY: see above.
+                    let byte = unsafe { get(bytes, i) };
+                    // SAFETY: see above.
+                    unsafe { copy::<1>(out, value, &[byte], 0) };
+                    // SAFETY: see above.
+                    p += (value + 1 - p) * unsafe { get(valid, i) } as usize;
                 }
                 Op::MaybeWord { key, words, lengths, valid } => {
-                    let value = key.write(out, p);
-                    out[value..value + 8].copy_from_slice(&words[i].to_le_bytes());
-                    let end = key.close(out, value + lengths[i] as usize);
-                    p += (end - p) * valid[i] as usize;
+                    // SAFETY: see above.
+                    let value = unsafe { key.write(out, p) };
+                    // SAFETY: see above.
+                    let word = unsafe { get(words, i) };
+                    // SAFETY: see above.
+                    unsafe { copy::<8>(out, value, &word.to_le_bytes(), 0) };
+                    // SAFETY: see above.
+                    let length = unsafe { get(lengths, i) } as usize;
+                    // SAFETY: see above.
+                    let end = unsafe { key.close(out, value + length) };
+                    // SAFETY: see above.
+                    p += (end - p) * unsafe { get(valid, i) } as usize;
                 }
                 Op::MaybeSlot { key, slots, lengths, valid } => {
-                    let value = key.write(out, p);
-                    fixed::<SLOT>(out, value, &slots[i], 0);
-                    let end = key.close(out, value + lengths[i] as usize);
-                    p += (end - p) * valid[i] as usize;
+                    // SAFETY: see above.
+                    let value = unsafe { key.write(out, p) };
+                    // SAFETY: see above.
+                    unsafe { copy::<SLOT>(out, value, slots.as_flattened(), i * SLOT) };
+                    // SAFETY: see above.
+                    let length = unsafe { get(lengths, i) } as usize;
+                    // SAFETY: see above.
+                    let end = unsafe { key.close(out, value + length) };
+                    // SAFETY: see above.
+                    p += (end - p) * unsafe { get(valid, i) } as usize;
                 }
                 Op::MaybeText { key, text, base, escape, valid } => {
                     // A string may be long: here the branch is cheaper than the copy.
                     if valid[i] != 0 {
-                        let value = key.write(out, p);
+                        // SAFETY: see above.
+                        let value = unsafe { key.write(out, p) };
                         let end = value + text.write(base + i, *escape, out, value);
-                        p = key.close(out, end);
+                        room(out, end, need);
+                        // SAFETY: there is room for more than a byte.
+                        p = unsafe { key.close(out, end) };
                     }
                 }
                 Op::FieldsStart => fields = p,
@@ -213,16 +398,28 @@ pub(super) fn assemble(
     p
 }
 
-fn op<'a>(program: &'a Program, columns: &'a [Prepared<'a>], at: &'a PreparedAt<'a>, step: &Step) -> Option<Op<'a>> {
+/// Checks that `out` has `need` bytes left from `at` on.
+#[inline(always)]
+fn room(out: &[u8], at: usize, need: usize) {
+    assert!(at <= out.len() && out.len() - at >= need, "the output is shorter than its bound");
+}
+
+fn op<'a>(
+    program: &'a Program,
+    columns: &'a [Prepared<'a>],
+    at: &'a PreparedAt<'a>,
+    rows: usize,
+    step: &Step,
+) -> Option<Op<'a>> {
     Some(match step {
         Step::Run { start, len, pokes } => {
             let (mut words, mut bytes) = (Vec::new(), Vec::new());
             for poke in &program.pokes[pokes.clone()] {
                 match poke.lane {
-                    Lane::Words(column) => words.push((poke.offset, columns[column].words)),
-                    Lane::AtHigh => words.push((poke.offset, at.high)),
-                    Lane::AtLow => words.push((poke.offset, at.low)),
-                    Lane::Bytes(column) => bytes.push((poke.offset, columns[column].bytes)),
+                    Lane::Words(column) => words.push((poke.offset, full(columns[column].words, rows))),
+                    Lane::AtHigh => words.push((poke.offset, full(at.high, rows))),
+                    Lane::AtLow => words.push((poke.offset, full(at.low, rows))),
+                    Lane::Bytes(column) => bytes.push((poke.offset, full(columns[column].bytes, rows))),
                 }
             }
             let template = &program.bytes[*start..*start + len.next_multiple_of(PIECE)];
@@ -231,47 +428,74 @@ fn op<'a>(program: &'a Program, columns: &'a [Prepared<'a>], at: &'a PreparedAt<
         Step::Cells(column) => {
             let column = &columns[*column];
             let cells = column.cells?;
-            let (codes, text, lengths) = (column.codes, cells.text(), cells.lengths());
+            let (codes, text, lengths) = (coded(column.codes, cells, rows), cells.text(), cells.lengths());
             match cells.width() {
-                Width::Fixed(32) => Op::Cells32 { codes, text, lengths },
-                Width::Fixed(64) => Op::Cells64 { codes, text, lengths },
-                Width::Fixed(_) => Op::Cells128 { codes, text, lengths },
+                Width::Fixed(32) => Op::Cells32(vec![(codes, text, lengths)]),
+                Width::Fixed(64) => Op::Cells64(codes, text, lengths),
+                Width::Fixed(_) => Op::Cells128(codes, text, lengths),
                 Width::Any => Op::CellsAny { codes, cells },
             }
         }
-        Step::Word(column) => Op::Word { words: columns[*column].words, lengths: columns[*column].lengths },
-        Step::Slot(column) => Op::Slot { slots: columns[*column].slots, lengths: columns[*column].lengths },
-        Step::AtSlot => Op::Slot { slots: at.slots, lengths: at.lengths },
+        Step::Word(column) => {
+            Op::Word { words: full(columns[*column].words, rows), lengths: full(columns[*column].lengths, rows) }
+        }
+        Step::Slot(column) => {
+            Op::Slot { slots: full(columns[*column].slots, rows), lengths: full(columns[*column].lengths, rows) }
+        }
+        Step::AtSlot => Op::Slot { slots: full(at.slots, rows), lengths: full(at.lengths, rows) },
         Step::Text(column) => {
             let (text, base, escape) = columns[*column].text?;
             Op::Text { text, base, escape }
         }
         Step::MaybeFixed(maybe) => {
             let column = &columns[maybe.column];
-            Op::MaybeFixed { key: Key::new(program, maybe), words: column.words, valid: column.valid }
+            Op::MaybeFixed {
+                key: Key::new(program, maybe),
+                words: full(column.words, rows),
+                valid: full(column.valid, rows),
+            }
         }
         Step::MaybeByte(maybe) => {
             let column = &columns[maybe.column];
-            Op::MaybeByte { key: Key::new(program, maybe), bytes: column.bytes, valid: column.valid }
+            Op::MaybeByte {
+                key: Key::new(program, maybe),
+                bytes: full(column.bytes, rows),
+                valid: full(column.valid, rows),
+            }
         }
         Step::MaybeWord(maybe) => {
             let column = &columns[maybe.column];
             let key = Key::new(program, maybe);
-            Op::MaybeWord { key, words: column.words, lengths: column.lengths, valid: column.valid }
+            Op::MaybeWord {
+                key,
+                words: full(column.words, rows),
+                lengths: full(column.lengths, rows),
+                valid: full(column.valid, rows),
+            }
         }
         Step::MaybeSlot(maybe) => {
             let column = &columns[maybe.column];
             let key = Key::new(program, maybe);
-            Op::MaybeSlot { key, slots: column.slots, lengths: column.lengths, valid: column.valid }
+            Op::MaybeSlot {
+                key,
+                slots: full(column.slots, rows),
+                lengths: full(column.lengths, rows),
+                valid: full(column.valid, rows),
+            }
         }
         Step::MaybeAt(maybe) => {
             let key = Key::new(program, maybe);
-            Op::MaybeSlot { key, slots: at.slots, lengths: at.lengths, valid: at.valid }
+            Op::MaybeSlot {
+                key,
+                slots: full(at.slots, rows),
+                lengths: full(at.lengths, rows),
+                valid: full(at.valid, rows),
+            }
         }
         Step::MaybeText(maybe) => {
             let column = &columns[maybe.column];
             let (text, base, escape) = column.text?;
-            Op::MaybeText { key: Key::new(program, maybe), text, base, escape, valid: column.valid }
+            Op::MaybeText { key: Key::new(program, maybe), text, base, escape, valid: full(column.valid, rows) }
         }
         Step::FieldsStart => Op::FieldsStart,
         Step::FieldsEnd => Op::FieldsEnd,

@@ -110,7 +110,7 @@ impl Cells {
         &self.text[self.starts[cell]..self.starts[cell] + self.lengths[cell] as usize]
     }
 
-    /// The longest cell.
+    /// The bytes that the cells of these codes may write.
     pub(crate) fn bytes(&self, codes: &[u32]) -> usize {
         match self.width {
             Width::Fixed(width) => codes.len() * width,
@@ -158,7 +158,15 @@ impl Cells {
     ) {
         let values = &keys.values()[rows.clone()];
         match keys.nulls().filter(|nulls| nulls.null_count() > 0) {
-            None => out.extend(values.iter().map(|key| self.cell(key.as_usize()))),
+            None => {
+                // Looked up without a branch; values met for the first time are rendered in a second round.
+                let cell_of = self.cell_of.as_slice();
+                out.extend(values.iter().map(|key| cell_of[key.as_usize()]));
+                if out.iter().fold(false, |unseen, cell| unseen | (*cell == UNSEEN)) {
+                    out.clear();
+                    out.extend(values.iter().map(|key| self.cell(key.as_usize())));
+                }
+            }
             Some(nulls) => out.extend(
                 values.iter().zip(rows).map(
                     |(key, row)| {

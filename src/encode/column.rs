@@ -151,6 +151,20 @@ impl<'a> Instants<'a> {
         }
     }
 
+    /// The least and the greatest stored value, nulls included; `None` of nothing.
+    pub(crate) fn extremes(&self) -> Option<(i64, i64)> {
+        match self {
+            Self::Days(values) => {
+                let ends = values.iter().fold((i32::MAX, i32::MIN), |(min, max), v| (min.min(*v), max.max(*v)));
+                (!values.is_empty()).then_some((i64::from(ends.0), i64::from(ends.1)))
+            }
+            Self::Units(values, _) => {
+                let ends = values.iter().fold((i64::MAX, i64::MIN), |(min, max), v| (min.min(*v), max.max(*v)));
+                (!values.is_empty()).then_some(ends)
+            }
+        }
+    }
+
     /// The stored value at `row`, in its own unit.
     pub(crate) fn raw(&self, row: usize) -> i64 {
         match self {

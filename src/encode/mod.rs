@@ -19,7 +19,7 @@ use crate::fmt::{SLOT, escape::Escape, float, int};
 use crate::options::{Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
 use assemble::{Prepared, PreparedAt, SLACK};
-use cells::Cells;
+use cells::{Cells, Width};
 use column::{Column, Floats, Instants, Values};
 use program::{AtShape, Form, Program, Shape, WireColumn};
 
@@ -171,13 +171,17 @@ impl<'p> Encoder<'p> {
     /// Prepares a block of at most [`BLOCK`] rows and tells the room its lines may take.
     pub(crate) fn prepare(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>) -> Block {
         let mut shapes = Vec::with_capacity(self.columns.len());
-        let mut bound = 0;
+        let (mut bound, mut widths) = (0, 0);
         for (position, column) in batch.columns.iter().enumerate() {
             let wire = &self.columns[position];
             let scratch = &mut self.scratch[position];
             if let (Some(cells), Values::Dictionary(array)) = (&mut self.cells[position], &column.values) {
                 cells.fill(array.as_ref(), rows.clone(), &mut scratch.codes);
                 bound += cells.bytes(&scratch.codes);
+                widths += match cells.width() {
+                    Width::Fixed(width) => width,
+                    Width::Any => 0,
+                };
                 shapes.push(Shape { form: Form::Cells, nullable: false });
                 continue;
             }
@@ -189,7 +193,8 @@ impl<'p> Encoder<'p> {
         let (at_shape, at) = self.prepare_at(batch, rows.clone());
         self.select(shapes, at_shape);
         self.block = rows.clone();
-        bound += rows.len() * self.programs[self.current].row_max + SLACK;
+        // One row more than there are: the row loop asks for a whole row's room also behind the last string.
+        bound += (rows.len() + 1) * self.programs[self.current].row_max + widths + SLACK;
         let ends = batch.at.as_ref().map(|(instants, _)| (instants.raw(rows.start), instants.raw(rows.end - 1)));
         Block { bound, at, ends }
     }
