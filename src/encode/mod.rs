@@ -387,20 +387,7 @@ fn fill_at(scratch: &mut Scratch, min: i64, max: i64) -> AtShape {
     }
     let base = low * int::TWO_WORDS;
     let Scratch { integers, words, high, .. } = scratch;
-    words.clear();
-    high.clear();
-    // Neighbours mostly share their high word: 10^8 nanoseconds are 100 ms.
-    let (mut last, mut digits) = (u64::MAX, 0);
-    for value in integers.iter() {
-        let rest = *value as u64 - base;
-        let upper = rest / int::WORD;
-        if upper != last {
-            last = upper;
-            digits = int::eight_digits(upper);
-        }
-        high.push(digits);
-        words.push(int::eight_digits(rest - upper * int::WORD));
-    }
+    int::sixteen_digits(integers, base, high, words);
     AtShape::Words { shared: if low == 0 { 0 } else { low.ilog10() as usize + 1 } }
 }
 
