@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyOSError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -192,8 +192,16 @@ impl Write for PathFile {
             if error.kind() == std::io::ErrorKind::Interrupted {
                 return;
             }
-            let again = error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
-            *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(again.into());
+            let text = error.to_string();
+            let again = match error.raw_os_error() {
+                // As Python words it: the number apart from the text.
+                Some(errno) => {
+                    let text = text.trim_end_matches(&format!(" (os error {errno})")).to_owned();
+                    PyOSError::new_err((errno, text))
+                }
+                None => PyOSError::new_err(text),
+            };
+            *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(again);
         })
     }
 
