@@ -7,7 +7,8 @@
 
 use std::ops::Range;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch};
 
 use crate::buffer::Buffer;
 use crate::check::{self, Check, ValueError};
@@ -126,6 +127,15 @@ pub(super) fn cut(
     cutter.submit()
 }
 
+/// The rows that are null, also because the dictionary value they point to is. Looks at the rows only in that case:
+/// arrow does so for every dictionary whose values merely have a validity buffer.
+fn null_count(array: &ArrayRef) -> usize {
+    match array.as_any_dictionary_opt() {
+        Some(dictionary) if dictionary.values().null_count() == 0 => array.null_count(),
+        _ => array.logical_null_count(),
+    }
+}
+
 /// The end of an encoded block inside the buffer.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
@@ -176,7 +186,7 @@ impl Cutter<'_, '_> {
         let arrays = unpack(self.plan, batch).map_err(Error::source)?;
         let bound = self.encoder.bind(&arrays, batch.num_rows())?;
         for (nulls, array) in read.nulls.iter_mut().zip(&arrays) {
-            *nulls += array.logical_null_count() as u64;
+            *nulls += null_count(array) as u64;
         }
         let mut row = 0;
         while row < bound.rows() {

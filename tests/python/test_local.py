@@ -290,8 +290,9 @@ def test_a_server_that_dies_later(fake_java: Path) -> None:
 
 
 BLOCK = """
-import os, sys, time
+import os, signal, sys, time
 from questframe.local import QuestDB
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, here too
 with QuestDB(java=sys.argv[1]) as db:
     print(db.pid, db.folder, flush=True)
     time.sleep(60)
