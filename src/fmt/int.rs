@@ -69,8 +69,8 @@ fn sixteen_scalar(values: &[i64], base: u64, high: &mut [u64], low: &mut [u64]) 
 
 /// Eight values at once, where the compiler has 64-bit multiplications and conversions in vectors.
 ///
-/// The quotient by 10^8 goes through `f64` and may be off by one either way, since values reach beyond 2^53; the
-/// remainder tells, and mends it.
+/// The quotient by 10^8 goes through `f64` and may be one too large: values reach beyond 2^53, and `1e-8` lies a little
+/// above 10^-8. The remainder tells, and mends it; the other way, which no value was seen to take, costs nothing more.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq")]
 fn sixteen_avx512(values: &[i64], base: u64, high: &mut [u64], low: &mut [u64]) {
@@ -119,7 +119,7 @@ mod tests {
     fn sixteen_digits_equal_formatting_in_every_variant() {
         let base = 123 * TWO_WORDS;
         let mut values = Vec::new();
-        for upper in samples().filter(|v| v % 7 < 3).take(400).chain([0, WORD - 1]) {
+        for upper in samples().step_by(3).chain([0, WORD - 1]) {
             for lower in [0, 1, 2, 49_999_999, 50_000_000, WORD - 2, WORD - 1] {
                 values.push((base + upper * WORD + lower) as i64);
             }
