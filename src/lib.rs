@@ -36,6 +36,7 @@ mod options;
 mod plan;
 mod report;
 mod sender;
+mod simd;
 mod transport;
 
 pub use check::ValueError;

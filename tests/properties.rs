@@ -32,7 +32,7 @@ fn small() -> Shape {
 
 /// Row counts around the borders of the encoder's blocks, also where a block begins in one chunk of the frame.
 fn blocks() -> Shape {
-    Shape { columns: 1..=5, chunks: 1..=2, rows: vec![255, 256, 257, 511, 512, 513, 1_000, 3_000], faulty: false }
+    Shape { columns: 1..=5, chunks: 1..=2, rows: vec![255, 257, 512, 1_000, 2_047, 2_048, 2_049, 5_000], faulty: false }
 }
 
 /// Frames of many columns.

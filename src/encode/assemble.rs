@@ -13,9 +13,12 @@
 
 use super::cells::{Cells, Width};
 use super::program::{Lane, Maybe, PIECE, Program, Step};
+use super::segment::{CellLane, Segment, full, write_rows};
+use super::store::{copy, get, pieces};
 use super::text::Text;
 use crate::fmt::SLOT;
 use crate::fmt::escape::Escape;
+use crate::simd::also_for_avx2;
 
 /// How far a copy may write behind the end of a row.
 pub(super) const SLACK: usize = 192;
@@ -38,8 +41,7 @@ pub(super) struct Prepared<'a> {
 /// The designated timestamps of a block, prepared.
 #[derive(Debug, Default)]
 pub(super) struct PreparedAt<'a> {
-    pub(super) high: &'a [u64],
-    pub(super) low: &'a [u64],
+    pub(super) digits: &'a [[u64; 2]],
     pub(super) slots: &'a [[u8; SLOT]],
     pub(super) lengths: &'a [u8],
     pub(super) valid: &'a [u8],
@@ -47,69 +49,22 @@ pub(super) struct PreparedAt<'a> {
 
 /// A step with everything it reads at hand.
 enum Op<'a> {
-    Run {
-        template: &'a [u8],
-        len: usize,
-        words: Vec<(usize, &'a [u64])>,
-        bytes: Vec<(usize, &'a [u8])>,
-    },
-    /// Short cells of neighbouring columns: codes, text, lengths.
-    Cells32(Vec<CellLanes<'a>>),
-    Cells64(&'a [u32], &'a [u8], &'a [u32]),
-    Cells128(&'a [u32], &'a [u8], &'a [u32]),
-    CellsAny {
-        codes: &'a [u32],
-        cells: &'a Cells,
-    },
-    Word {
-        words: &'a [u64],
-        lengths: &'a [u8],
-    },
-    Slot {
-        slots: &'a [[u8; SLOT]],
-        lengths: &'a [u8],
-    },
-    Text {
-        text: &'a Text<'a>,
-        base: usize,
-        escape: Option<Escape>,
-    },
-    MaybeFixed {
-        key: Key<'a>,
-        words: &'a [u64],
-        valid: &'a [u8],
-    },
-    MaybeByte {
-        key: Key<'a>,
-        bytes: &'a [u8],
-        valid: &'a [u8],
-    },
-    MaybeWord {
-        key: Key<'a>,
-        words: &'a [u64],
-        lengths: &'a [u8],
-        valid: &'a [u8],
-    },
-    MaybeSlot {
-        key: Key<'a>,
-        slots: &'a [[u8; SLOT]],
-        lengths: &'a [u8],
-        valid: &'a [u8],
-    },
-    MaybeText {
-        key: Key<'a>,
-        text: &'a Text<'a>,
-        base: usize,
-        escape: Option<Escape>,
-        valid: &'a [u8],
-    },
+    Segment(Segment<'a>),
+    Cells64(CellLane<'a>),
+    Cells128(CellLane<'a>),
+    CellsAny { codes: &'a [u32], cells: &'a Cells },
+    Word { words: &'a [u64], lengths: &'a [u8] },
+    Slot { slots: &'a [[u8; SLOT]], lengths: &'a [u8] },
+    Text { text: &'a Text<'a>, base: usize, escape: Option<Escape> },
+    MaybeFixed { key: Key<'a>, words: &'a [u64], valid: &'a [u8] },
+    MaybeByte { key: Key<'a>, bytes: &'a [u8], valid: &'a [u8] },
+    MaybeWord { key: Key<'a>, words: &'a [u64], lengths: &'a [u8], valid: &'a [u8] },
+    MaybeSlot { key: Key<'a>, slots: &'a [[u8; SLOT]], lengths: &'a [u8], valid: &'a [u8] },
+    MaybeText { key: Key<'a>, text: &'a Text<'a>, base: usize, escape: Option<Escape>, valid: &'a [u8] },
     FieldsStart,
     FieldsEnd,
     SkipIfEmpty,
 }
-
-/// Codes, padded text and lengths of one column's cells.
-type CellLanes<'a> = (&'a [u32], &'a [u8], &'a [u32]);
 
 /// A nullable column's key, padded, and the byte that closes its value.
 #[derive(Clone, Copy)]
@@ -153,67 +108,6 @@ impl<'a> Key<'a> {
     }
 }
 
-/// Copies `N` bytes from `from[start..]` to `out[at..]`.
-///
-/// # Safety
-/// `at + N <= out.len()` and `start + N <= from.len()`.
-#[inline(always)]
-unsafe fn copy<const N: usize>(out: &mut [u8], at: usize, from: &[u8], start: usize) {
-    debug_assert!(at + N <= out.len() && start + N <= from.len(), "a copy out of bounds");
-    // SAFETY: promised by the caller.
-    let target = unsafe { out.get_unchecked_mut(at..at + N) };
-    // SAFETY: promised by the caller.
-    let source = unsafe { from.get_unchecked(start..start + N) };
-    target.copy_from_slice(source);
-}
-
-/// Copies a template of whole pieces to `out[at..]`. Sizes are spelt out, since a loop becomes a call of `memcpy`.
-///
-/// # Safety
-/// `at + template.len() <= out.len()`.
-#[inline(always)]
-unsafe fn pieces(out: &mut [u8], at: usize, template: &[u8]) {
-    let mut done = 0;
-    while template.len() - done >= 4 * PIECE {
-        // SAFETY: at least four pieces are left, and `out` holds the whole template.
-        unsafe { copy::<{ 4 * PIECE }>(out, at + done, template, done) };
-        done += 4 * PIECE;
-    }
-    match (template.len() - done) / PIECE {
-        // SAFETY: so many pieces are left, and `out` holds the whole template.
-        1 => unsafe { copy::<PIECE>(out, at + done, template, done) },
-        // SAFETY: as above.
-        2 => unsafe { copy::<{ 2 * PIECE }>(out, at + done, template, done) },
-        // SAFETY: as above.
-        3 => unsafe { copy::<{ 3 * PIECE }>(out, at + done, template, done) },
-        _ => {}
-    }
-}
-
-/// The value of a lane in row `i`.
-///
-/// # Safety
-/// `i < lane.len()`: checked once per block by [`full`].
-#[inline(always)]
-unsafe fn get<T: Copy>(lane: &[T], i: usize) -> T {
-    debug_assert!(i < lane.len(), "a row without a value");
-    // SAFETY: promised by the caller.
-    unsafe { *lane.get_unchecked(i) }
-}
-
-/// A lane that has a value for each of `rows` rows.
-fn full<T>(lane: &[T], rows: usize) -> &[T] {
-    assert!(lane.len() >= rows, "a lane of {} values for {rows} rows", lane.len());
-    lane
-}
-
-/// Codes of which each has a cell, for each of `rows` rows.
-fn coded<'a>(codes: &'a [u32], cells: &Cells, rows: usize) -> &'a [u32] {
-    let most = full(codes, rows).iter().fold(0, |most, code| most.max(*code));
-    assert!((most as usize) < cells.lengths().len(), "a code without a cell");
-    codes
-}
-
 /// The most bytes that the fixed cells of a row write, and what the last of them may spill.
 pub(super) fn row_need(program: &Program, columns: &[Prepared<'_>]) -> usize {
     let cells = columns.iter().filter_map(|column| column.cells).map(|cells| match cells.width() {
@@ -223,38 +117,19 @@ pub(super) fn row_need(program: &Program, columns: &[Prepared<'_>]) -> usize {
     program.row_max + cells.sum::<usize>() + SLACK
 }
 
-/// Writes `rows` lines to the start of `out` and returns the bytes written. `skipped` gets the rows left out.
-///
-/// # Panics
-/// If `out` is shorter than what the block may take: a wrong bound is our bug, never a wrong write.
-pub(super) fn assemble(
-    program: &Program,
-    columns: &[Prepared<'_>],
-    at: &PreparedAt<'_>,
-    rows: usize,
-    out: &mut [u8],
-    skipped: &mut Vec<usize>,
-) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: the feature has just been detected.
-        return unsafe { assemble_avx2(program, columns, at, rows, out, skipped) };
-    }
-    assemble_any(program, columns, at, rows, out, skipped)
-}
-
-/// The same loop, compiled with copies of 32 bytes in one go.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn assemble_avx2(
-    program: &Program,
-    columns: &[Prepared<'_>],
-    at: &PreparedAt<'_>,
-    rows: usize,
-    out: &mut [u8],
-    skipped: &mut Vec<usize>,
-) -> usize {
-    assemble_any(program, columns, at, rows, out, skipped)
+also_for_avx2! {
+    /// Writes `rows` lines to the start of `out` and returns the bytes written. `skipped` gets the rows left out.
+    ///
+    /// # Panics
+    /// If `out` is shorter than what the block may take: a wrong bound is our bug, never a wrong write.
+    pub(super) fn assemble(
+        program: &Program,
+        columns: &[Prepared<'_>],
+        at: &PreparedAt<'_>,
+        rows: usize,
+        out: &mut [u8],
+        skipped: &mut Vec<usize>,
+    ) -> usize = assemble_any
 }
 
 #[inline(always)]
@@ -269,14 +144,22 @@ fn assemble_any(
     let mut ops: Vec<Op<'_>> = Vec::with_capacity(program.steps.len());
     for op in program.steps.iter().filter_map(|step| op(program, columns, at, rows, step)) {
         match (ops.last_mut(), op) {
-            (Some(Op::Cells32(cells)), Op::Cells32(mut next)) => cells.append(&mut next),
+            // Neighbouring cells, and the run behind them.
+            (Some(Op::Segment(last)), Op::Segment(next)) if last.template.is_empty() => last.join(next),
             (_, op) => ops.push(op),
         }
     }
     let need = row_need(program, columns);
+    if let [Op::Segment(segment)] = ops.as_slice() {
+        // `need` has room for what the last row spills, and only the last row needs that.
+        let all = rows.checked_mul(need - SLACK).and_then(|all| all.checked_add(SLACK));
+        room(out, 0, all.unwrap_or(usize::MAX));
+        // SAFETY: there is room for all rows, as has just been checked, and `op` has checked the lanes.
+        return unsafe { write_rows(segment, rows, out) };
+    }
     let mut p = 0;
     let mut fields = 0;
-    // SAFETY of all blocks below. Reads: `op` has checked every lane with `full` and every code with `coded`, and
+    // SAFETY of all blocks below. Reads: `op` has checked every lane with `full` and every code with `CellLane::new`, and
     // `i < rows`. Writes: `room` has checked, since the position last moved by more than fixed cells, that `need` bytes
     // are left, and `need` counts the most that all fixed cells of a row write, one after the other: `Program::row_max`
     // and the widths of its cells, which `Cells::push` keeps no shorter than their lengths; lengths of words are at
@@ -286,49 +169,14 @@ fn assemble_any(
         room(out, p, need);
         for op in &ops {
             match op {
-                Op::Run { template, len, words, bytes } => {
+                Op::Segment(segment) => {
                     // SAFETY: see above.
-                    unsafe { pieces(out, p, template) };
-                    for (offset, words) in words {
-                        // SAFETY: see above; a poke lies inside its run.
-                        let word = unsafe { get(words, i) };
-                        // SAFETY: see above.
-                        unsafe { copy::<8>(out, p + offset, &word.to_le_bytes(), 0) };
-                    }
-                    for (offset, bytes) in bytes {
-                        // SAFETY: see above; a poke lies inside its run.
-                        let byte = unsafe { get(bytes, i) };
-                        // SAFETY: see above.
-                        unsafe { copy::<1>(out, p + offset, &[byte], 0) };
-                    }
-                    p += len;
+                    p = unsafe { segment.write(i, out, p) };
                 }
-                Op::Cells32(cells) => {
-                    for (codes, text, lengths) in cells {
-                        // SAFETY: see above.
-                        let code = unsafe { get(codes, i) } as usize;
-                        // SAFETY: see above; the text holds 32 bytes for each cell.
-                        unsafe { copy::<32>(out, p, text, code * 32) };
-                        // SAFETY: see above.
-                        p += unsafe { get(lengths, code) } as usize;
-                    }
-                }
-                Op::Cells64(codes, text, lengths) => {
-                    // SAFETY: see above.
-                    let code = unsafe { get(codes, i) } as usize;
-                    // SAFETY: see above; the text holds 64 bytes for each cell.
-                    unsafe { copy::<64>(out, p, text, code * 64) };
-                    // SAFETY: see above.
-                    p += unsafe { get(lengths, code) } as usize;
-                }
-                Op::Cells128(codes, text, lengths) => {
-                    // SAFETY: see above.
-                    let code = unsafe { get(codes, i) } as usize;
-                    // SAFETY: see above; the text holds 128 bytes for each cell.
-                    unsafe { copy::<128>(out, p, text, code * 128) };
-                    // SAFETY: see above.
-                    p += unsafe { get(lengths, code) } as usize;
-                }
+                // SAFETY: see above; the cells are 64 bytes wide.
+                Op::Cells64(cells) => p += unsafe { cells.write::<64>(i, out, p) },
+                // SAFETY: see above; the cells are 128 bytes wide.
+                Op::Cells128(cells) => p += unsafe { cells.write::<128>(i, out, p) },
                 Op::CellsAny { codes, cells } => {
                     let cell = cells.get(codes[i]);
                     out[p..p + cell.len()].copy_from_slice(cell);
@@ -444,26 +292,26 @@ fn op<'a>(
 ) -> Option<Op<'a>> {
     Some(match step {
         Step::Run { start, len, pokes } => {
-            let (mut words, mut bytes) = (Vec::new(), Vec::new());
+            let (mut words, mut bytes, mut digits) = (Vec::new(), Vec::new(), None);
             for poke in &program.pokes[pokes.clone()] {
                 match poke.lane {
                     Lane::Words(column) => words.push((poke.offset, full(columns[column].words, rows))),
-                    Lane::AtHigh => words.push((poke.offset, full(at.high, rows))),
-                    Lane::AtLow => words.push((poke.offset, full(at.low, rows))),
+                    Lane::AtDigits => digits = Some((poke.offset, full(at.digits, rows))),
                     Lane::Bytes(column) => bytes.push((poke.offset, full(columns[column].bytes, rows))),
                 }
             }
             let template = &program.bytes[*start..*start + len.next_multiple_of(PIECE)];
-            Op::Run { template, len: *len, words, bytes }
+            Op::Segment(Segment { cells: Vec::new(), template, len: *len, words, bytes, digits })
         }
         Step::Cells(column) => {
             let column = &columns[*column];
             let cells = column.cells?;
-            let (codes, text, lengths) = (coded(column.codes, cells, rows), cells.text(), cells.lengths());
+            let codes = column.codes;
+            let lane = CellLane::new(codes, cells, rows);
             match cells.width() {
-                Width::Fixed(32) => Op::Cells32(vec![(codes, text, lengths)]),
-                Width::Fixed(64) => Op::Cells64(codes, text, lengths),
-                Width::Fixed(_) => Op::Cells128(codes, text, lengths),
+                Width::Fixed(32) => Op::Segment(Segment { cells: vec![lane], ..Segment::default() }),
+                Width::Fixed(64) => Op::Cells64(lane),
+                Width::Fixed(_) => Op::Cells128(lane),
                 Width::Any => Op::CellsAny { codes, cells },
             }
         }

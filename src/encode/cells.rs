@@ -1,30 +1,30 @@
 //! Dictionary columns: each distinct value is escaped and rendered once per write, as a whole cell.
 //!
-//! Producers export a new dictionary with other codes for every slice of a frame (Polars does), so cells are found by
-//! content, not by address; a dictionary that is the same object as the last one is not even looked at again.
-//! Values that no row uses are never rendered.
+//! Where a dictionary is small beside its batch, cells lie in the order of its codes: the frame's own codes address
+//! them, and only the values between the least and the greatest code met are rendered. Else, and when a write brings
+//! another dictionary (producers such as Polars may export a new one, with other codes, for every slice of a frame),
+//! cells are found by content, and each code is translated to its cell; values that no row uses are never rendered.
+//! A dictionary that is the same object as the last one is not even looked at again.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    ArrowDictionaryKeyType, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
-};
-use arrow_array::{Array, ArrayRef, PrimitiveArray};
-use arrow_buffer::ArrowNativeType;
-use arrow_schema::DataType;
+use arrow_array::{Array, ArrayRef};
+use arrow_buffer::MutableBuffer;
 
+use super::column::Keys;
 use super::text::Text;
 use crate::fmt::escape::Escape;
+use crate::simd::also_for_avx2;
 
-/// The cell of a null: nothing, or the table's name alone in a line's first column.
-const NULL_CELL: u32 = 0;
 const UNSEEN: u32 = u32::MAX;
 
 /// Cells kept from one batch to the next; beyond it they are rendered anew, so that columns of unbounded
 /// cardinality do not grow without bound.
 const KEPT: usize = 1 << 16;
+
+/// Rows for each value of its dictionary from which on cells lie in the order of the codes.
+const ROWS_PER_VALUE: usize = 4;
 
 /// How long the cells are, which decides how they are copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,33 @@ pub(crate) enum Width {
     Any,
 }
 
+impl Width {
+    fn of(length: usize) -> Self {
+        match length {
+            0..=32 => Self::Fixed(32),
+            33..=64 => Self::Fixed(64),
+            65..=128 => Self::Fixed(128),
+            _ => Self::Any,
+        }
+    }
+
+    fn holds(self, length: usize) -> bool {
+        match self {
+            Self::Fixed(width) => length <= width,
+            Self::Any => true,
+        }
+    }
+}
+
+/// Where the cell of a code is.
+#[derive(Debug)]
+enum Order {
+    /// The code is its cell; those of `rendered` are there.
+    Codes { rendered: Range<usize> },
+    /// By this table; values not met before are [`UNSEEN`].
+    Found { cell_of: Vec<u32> },
+}
+
 /// The rendered cells of one column.
 #[derive(Debug)]
 pub(crate) struct Cells {
@@ -42,14 +69,16 @@ pub(crate) struct Cells {
     suffix: &'static [u8],
     escape: Escape,
     null: Vec<u8>,
+    order: Order,
     found: HashMap<Box<[u8]>, u32>,
     width: Width,
-    text: Vec<u8>,
+    /// Aligned to cache lines, of which a cell of 32 or 64 bytes then takes but one.
+    text: MutableBuffer,
     /// Where each cell starts in `text`, for [`Width::Any`].
     starts: Vec<usize>,
     lengths: Vec<u32>,
-    /// Code of the current dictionary to cell.
-    cell_of: Vec<u32>,
+    /// The cell of a null: nothing, or the table's name alone in a line's first column.
+    null_cell: u32,
     dictionary: Option<ArrayRef>,
     renderings: u64,
 }
@@ -57,32 +86,21 @@ pub(crate) struct Cells {
 impl Cells {
     /// Cells of the form `prefix` + escaped value + `suffix`; a null is `null`.
     pub(crate) fn new(prefix: Vec<u8>, escape: Escape, suffix: &'static [u8], null: Vec<u8>) -> Self {
-        let mut cells = Self {
+        Self {
             prefix,
             suffix,
             escape,
             null,
+            order: Order::Found { cell_of: Vec::new() },
             found: HashMap::new(),
             width: Width::Fixed(32),
-            text: Vec::new(),
+            text: MutableBuffer::new(0),
             starts: Vec::new(),
             lengths: Vec::new(),
-            cell_of: Vec::new(),
+            null_cell: 0,
             dictionary: None,
             renderings: 0,
-        };
-        cells.clear();
-        cells
-    }
-
-    fn clear(&mut self) {
-        self.found.clear();
-        self.text.clear();
-        self.starts.clear();
-        self.lengths.clear();
-        self.width = Width::Fixed(32);
-        let null = self.null.clone();
-        self.push(&null);
+        }
     }
 
     /// How many values have been rendered since the start of the write.
@@ -110,150 +128,213 @@ impl Cells {
         &self.text[self.starts[cell]..self.starts[cell] + self.lengths[cell] as usize]
     }
 
-    /// The bytes that the cells of these codes may write.
-    pub(crate) fn bytes(&self, codes: &[u32]) -> usize {
+    /// The bytes that the cells of these rows may write.
+    pub(crate) fn bytes(&self, cells: &[u32]) -> usize {
         match self.width {
-            Width::Fixed(width) => codes.len() * width,
-            Width::Any => codes.iter().map(|code| self.lengths[*code as usize] as usize).sum(),
+            Width::Fixed(width) => cells.len() * width,
+            Width::Any => cells.iter().map(|cell| self.lengths[*cell as usize] as usize).sum(),
         }
     }
 
-    /// Takes the dictionary of the next batch.
-    pub(crate) fn bind(&mut self, array: &ArrayRef) {
-        let values = array.as_any_dictionary().values();
+    /// Takes the dictionary of the next batch; `rows` is how many there are to come, at least.
+    pub(crate) fn bind(&mut self, keys: &Keys<'_>, rows: usize) {
+        let values = keys.values;
         if self.dictionary.as_ref().is_some_and(|last| last.to_data().ptr_eq(&values.to_data())) {
             return;
         }
-        if self.lengths.len() > KEPT {
+        let is_first = self.dictionary.replace(values.clone()).is_none();
+        if is_first && values.len() <= rows / ROWS_PER_VALUE {
+            self.lay_out_codes(values.len());
+            return;
+        }
+        if matches!(self.order, Order::Codes { .. }) || self.lengths.is_empty() || self.lengths.len() > KEPT {
             self.clear();
         }
-        self.cell_of.clear();
-        self.cell_of.resize(values.len(), UNSEEN);
-        self.dictionary = Some(values.clone());
+        self.find_all(values.len());
     }
 
-    /// The cells of these rows, rendering those not seen before.
-    pub(crate) fn fill(&mut self, array: &dyn Array, rows: Range<usize>, out: &mut Vec<u32>) {
-        out.clear();
-        match array.data_type() {
-            DataType::Dictionary(key, _) => match key.as_ref() {
-                DataType::Int8 => self.fill_keys(array.as_dictionary::<Int8Type>().keys(), rows, out),
-                DataType::Int16 => self.fill_keys(array.as_dictionary::<Int16Type>().keys(), rows, out),
-                DataType::Int32 => self.fill_keys(array.as_dictionary::<Int32Type>().keys(), rows, out),
-                DataType::Int64 => self.fill_keys(array.as_dictionary::<Int64Type>().keys(), rows, out),
-                DataType::UInt8 => self.fill_keys(array.as_dictionary::<UInt8Type>().keys(), rows, out),
-                DataType::UInt16 => self.fill_keys(array.as_dictionary::<UInt16Type>().keys(), rows, out),
-                DataType::UInt32 => self.fill_keys(array.as_dictionary::<UInt32Type>().keys(), rows, out),
-                _ => self.fill_keys(array.as_dictionary::<UInt64Type>().keys(), rows, out),
-            },
-            _ => out.resize(rows.len(), NULL_CELL),
+    /// Drops all cells but that of a null.
+    fn clear(&mut self) {
+        self.found.clear();
+        self.text.clear();
+        self.starts.clear();
+        self.lengths.clear();
+        self.width = Width::Fixed(32);
+        self.null_cell = 0;
+        let null = self.null.clone();
+        self.push(&null);
+    }
+
+    /// Makes room for the cells of so many codes, and puts that of a null behind them.
+    fn lay_out_codes(&mut self, codes: usize) {
+        self.width = Width::of(self.null.len());
+        let Width::Fixed(width) = self.width else {
+            self.clear();
+            self.find_all(codes);
+            return;
+        };
+        self.text = MutableBuffer::from_len_zeroed((codes + 1) * width);
+        self.starts = (0..=codes).map(|code| code * width).collect();
+        self.lengths = vec![0; codes + 1];
+        self.order = Order::Codes { rendered: 0..0 };
+        self.null_cell = codes as u32;
+        let null = self.null.clone();
+        self.put(codes, &null);
+    }
+
+    /// Puts the cells of these rows to `out`, rendering what was not met before.
+    ///
+    /// Codes are copied also where they could be read in place: many columns whose memory starts at like addresses
+    /// drive each other out of the caches.
+    pub(crate) fn fill(&mut self, keys: &Keys<'_>, rows: Range<usize>, out: &mut Vec<u32>) {
+        if let Order::Codes { rendered } = &self.order {
+            let null = self.null_cell;
+            keys.fill(rows.clone(), null, out);
+            let (least, end) = range(out, null);
+            let (least, end) = (least as usize, end as usize);
+            if least >= end || (rendered.start <= least && end <= rendered.end) || self.render(least..end) {
+                return;
+            }
         }
+        self.fill_found(keys, rows, out);
     }
 
-    fn fill_keys<K: ArrowDictionaryKeyType>(
-        &mut self,
-        keys: &PrimitiveArray<K>,
-        rows: Range<usize>,
-        out: &mut Vec<u32>,
-    ) {
-        let values = &keys.values()[rows.clone()];
-        match keys.nulls().filter(|nulls| nulls.null_count() > 0) {
-            None => {
-                // Looked up without a branch; values met for the first time are rendered in a second round.
-                let cell_of = self.cell_of.as_slice();
-                out.extend(values.iter().map(|key| cell_of[key.as_usize()]));
-                if out.iter().fold(false, |unseen, cell| unseen | (*cell == UNSEEN)) {
-                    out.clear();
-                    out.extend(values.iter().map(|key| self.cell(key.as_usize())));
+    /// Renders the values of these codes, in the codes' order. If one of them is too long for it, says so and goes over
+    /// to [`Order::Found`].
+    #[cold]
+    fn render(&mut self, codes: Range<usize>) -> bool {
+        let Some(values) = self.dictionary.clone() else { return false };
+        let Order::Codes { rendered } = &self.order else { return false };
+        let done = rendered.clone();
+        let all = if done.is_empty() { codes } else { done.start.min(codes.start)..done.end.max(codes.end) };
+        let mut cell = Vec::new();
+        for code in all.clone().filter(|code| !done.contains(code)) {
+            self.cell(&values, code, &mut cell);
+            if Width::of(cell.len()) == Width::Any {
+                self.clear();
+                self.find_all(values.len());
+                return false;
+            }
+            self.put(code, &cell);
+        }
+        self.order = Order::Codes { rendered: all };
+        true
+    }
+
+    /// Goes over to cells found by content, in a dictionary of so many values.
+    fn find_all(&mut self, values: usize) {
+        let mut cell_of = vec![UNSEEN; values];
+        // Behind the last code: what a null becomes.
+        cell_of.push(self.null_cell);
+        self.order = Order::Found { cell_of };
+    }
+
+    fn fill_found(&mut self, keys: &Keys<'_>, rows: Range<usize>, out: &mut Vec<u32>) {
+        keys.fill(rows, keys.values.len() as u32, out);
+        let Order::Found { cell_of } = &mut self.order else { return };
+        let mut cell_of = std::mem::take(cell_of);
+        // Looked at without a branch first: most blocks hold nothing new.
+        if out.iter().fold(false, |unseen, code| unseen | (cell_of[*code as usize] == UNSEEN)) {
+            for code in out.iter().map(|code| *code as usize) {
+                if cell_of[code] == UNSEEN {
+                    cell_of[code] = self.find(keys.values, code);
                 }
             }
-            Some(nulls) => out.extend(
-                values.iter().zip(rows).map(
-                    |(key, row)| {
-                        if nulls.is_valid(row) { self.cell(key.as_usize()) } else { NULL_CELL }
-                    },
-                ),
-            ),
         }
+        for code in out.iter_mut() {
+            *code = cell_of[*code as usize];
+        }
+        self.order = Order::Found { cell_of };
     }
 
-    #[inline]
-    fn cell(&mut self, code: usize) -> u32 {
-        match self.cell_of[code] {
-            UNSEEN => self.find(code),
-            cell => cell,
-        }
-    }
-
-    #[cold]
-    fn find(&mut self, code: usize) -> u32 {
-        let cell = match &self.dictionary {
-            Some(values) if values.is_valid(code) => {
-                let values = values.clone();
-                Text::bind(values.as_ref()).map_or(NULL_CELL, |text| self.find_text(text.get(code)))
-            }
+    /// The cell of this value, known from another dictionary or rendered.
+    fn find(&mut self, values: &ArrayRef, code: usize) -> u32 {
+        let text = match Text::bind(values.as_ref()) {
+            Some(text) if values.is_valid(code) => text.get(code),
             // A code may be valid and its value null.
-            _ => NULL_CELL,
+            _ => return self.null_cell,
         };
-        self.cell_of[code] = cell;
-        cell
-    }
-
-    fn find_text(&mut self, text: &[u8]) -> u32 {
         if let Some(cell) = self.found.get(text) {
             return *cell;
         }
-        let mut rendered = self.prefix.clone();
-        self.escape.append(text, &mut rendered);
-        rendered.extend_from_slice(self.suffix);
+        let mut rendered = Vec::new();
+        self.cell(values, code, &mut rendered);
         let cell = self.lengths.len() as u32;
         self.push(&rendered);
-        self.renderings += 1;
         self.found.insert(text.into(), cell);
         cell
     }
 
-    fn push(&mut self, cell: &[u8]) {
-        let needed = match cell.len() {
-            0..=32 => Width::Fixed(32),
-            33..=64 => Width::Fixed(64),
-            65..=128 => Width::Fixed(128),
-            _ => Width::Any,
-        };
-        let wider = match (self.width, needed) {
-            (Width::Fixed(have), Width::Fixed(needed)) => needed > have,
-            (Width::Fixed(_), Width::Any) => true,
-            (Width::Any, _) => false,
-        };
-        if wider {
-            self.lay_out(needed);
+    /// Renders the value of a code to `out`.
+    fn cell(&mut self, values: &ArrayRef, code: usize, out: &mut Vec<u8>) {
+        out.clear();
+        match Text::bind(values.as_ref()) {
+            Some(text) if values.is_valid(code) => {
+                out.extend_from_slice(&self.prefix);
+                self.escape.append(text.get(code), out);
+                out.extend_from_slice(self.suffix);
+                self.renderings += 1;
+            }
+            _ => out.extend_from_slice(&self.null),
         }
+    }
+
+    /// Puts a cell where there is room for one, making all of them wider if it needs that.
+    fn put(&mut self, cell: usize, text: &[u8]) {
+        self.widen(text.len());
+        let start = self.starts[cell];
+        self.text[start..start + text.len()].copy_from_slice(text);
+        self.lengths[cell] = text.len() as u32;
+    }
+
+    /// Adds a cell.
+    fn push(&mut self, text: &[u8]) {
+        self.widen(text.len());
         self.starts.push(self.text.len());
-        self.lengths.push(cell.len() as u32);
-        self.text.extend_from_slice(cell);
+        self.lengths.push(text.len() as u32);
+        self.text.extend_from_slice(text);
         if let Width::Fixed(width) = self.width {
             self.text.resize(self.lengths.len() * width, 0);
         }
     }
 
-    /// Lays all cells out anew for a wider one: at most three times in a column's life.
-    fn lay_out(&mut self, width: Width) {
-        let old = std::mem::take(&mut self.text);
+    /// Lays all cells out anew if one of this length does not fit: at most three times in a column's life.
+    fn widen(&mut self, length: usize) {
+        if self.width.holds(length) {
+            return;
+        }
+        self.width = Width::of(length);
+        let old = std::mem::replace(&mut self.text, MutableBuffer::new(0));
         for (start, length) in self.starts.iter_mut().zip(&self.lengths) {
             let cell = &old[*start..*start + *length as usize];
             *start = self.text.len();
             self.text.extend_from_slice(cell);
-            if let Width::Fixed(width) = width {
+            if let Width::Fixed(width) = self.width {
                 self.text.resize(*start + width, 0);
             }
         }
-        self.width = width;
     }
+}
+
+also_for_avx2! {
+    /// From the least of these codes to behind the greatest, `null` left out; something empty of nothing.
+    fn range(codes: &[u32], null: u32) -> (u32, u32) = range_any
+}
+
+#[inline(always)]
+fn range_any(codes: &[u32], null: u32) -> (u32, u32) {
+    let (mut least, mut end) = (null, 0);
+    for code in codes {
+        least = least.min(*code);
+        end = end.max(if *code == null { 0 } else { code.wrapping_add(1) });
+    }
+    (least, end)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow_array::types::Int32Type;
     use arrow_array::{DictionaryArray, StringArray};
     use std::sync::Arc;
 
@@ -267,10 +348,11 @@ mod tests {
     }
 
     fn rendered(cells: &mut Cells, array: &ArrayRef) -> Vec<String> {
-        cells.bind(array);
-        let mut codes = Vec::new();
-        cells.fill(array.as_ref(), 0..array.len(), &mut codes);
-        codes.iter().map(|code| String::from_utf8_lossy(cells.get(*code)).into_owned()).collect()
+        let keys = Keys::bind(array.as_ref()).expect("a dictionary");
+        cells.bind(&keys, array.len());
+        let mut filled = Vec::new();
+        cells.fill(&keys, 0..array.len(), &mut filled);
+        filled.iter().map(|code| String::from_utf8_lossy(cells.get(*code)).into_owned()).collect()
     }
 
     #[test]
@@ -287,11 +369,39 @@ mod tests {
     #[test]
     fn cells_keep_their_text_when_a_longer_one_arrives() {
         let long = ["x".repeat(20), "y".repeat(50), "z".repeat(100), "w".repeat(5000)];
-        let mut cells = cells();
-        for value in &long {
-            let array = dictionary(vec![Some(0), Some(1)], &[value, "short"]);
-            assert_eq!(rendered(&mut cells, &array), [format!("t,s={value}"), "t,s=short".to_owned()]);
+        for repeats in [1, 10] {
+            let mut cells = cells();
+            for value in &long {
+                let keys = [Some(0), Some(1)].repeat(repeats);
+                let expected = vec![[format!("t,s={value}"), "t,s=short".to_owned()]; repeats].concat();
+                assert_eq!(rendered(&mut cells, &dictionary(keys, &[value, "short"])), expected);
+            }
+            assert_eq!(cells.width(), Width::Any);
         }
+    }
+
+    #[test]
+    fn cells_in_the_order_of_the_codes() {
+        let values = ["unused", "a", &"b".repeat(40), &"c".repeat(80), "unused", &"d".repeat(200), "unused"];
+        let cell = |value: &str| format!("t,s={value}");
+        let mut cells = cells();
+        let all = dictionary([[Some(2), Some(1), Some(3), None]; 8].concat(), &values);
+        let expected = vec![[cell(values[2]), cell(values[1]), cell(values[3]), "t".to_owned()]; 8].concat();
+        assert_eq!(rendered(&mut cells, &all), expected);
+        assert_eq!((cells.renderings(), cells.width()), (3, Width::Fixed(128)));
+
+        // The same dictionary, now with a value too long to be copied in one go.
+        let dictionary = all.as_any().downcast_ref::<DictionaryArray<Int32Type>>().expect("made so");
+        let long = DictionaryArray::<Int32Type>::new(vec![Some(5), Some(2), None].into(), dictionary.values().clone());
+        let expected = [cell(values[5]), cell(values[2]), "t".to_owned()];
+        assert_eq!(rendered(&mut cells, &(Arc::new(long) as ArrayRef)), expected);
         assert_eq!(cells.width(), Width::Any);
+    }
+
+    #[test]
+    fn rows_that_are_all_null_need_no_value() {
+        for values in [&[][..], &["unused"]] {
+            assert_eq!(rendered(&mut cells(), &dictionary(vec![None; 8], values)), ["t"; 8]);
+        }
     }
 }

@@ -13,6 +13,7 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::{DataType, TimeUnit};
 
 use super::text::Text;
+use crate::fmt::int;
 use crate::plan::{Plan, Role, WireUnit};
 
 /// Integers of any width.
@@ -133,9 +134,19 @@ impl<'a> Instants<'a> {
         }
     }
 
-    /// The rows in `per_second` units, truncated toward zero where they are finer.
+    /// The rows in `per_second` units, truncated toward zero where they are finer: in place where they are in that
+    /// unit already, else in `scratch`.
     ///
     /// The check has refused what would overflow; nulls may hold anything and wrap.
+    pub(crate) fn in_unit<'s>(&'s self, rows: Range<usize>, per_second: i64, scratch: &'s mut Vec<i64>) -> &'s [i64] {
+        if let (Self::Units(values, _), Ok(1)) = (self, self.factor(per_second)) {
+            return &values[rows];
+        }
+        self.fill(rows, per_second, scratch);
+        scratch
+    }
+
+    /// As [`in_unit`](Self::in_unit), always to `out`.
     pub(crate) fn fill(&self, rows: Range<usize>, per_second: i64, out: &mut Vec<i64>) {
         out.clear();
         match (self, self.factor(per_second)) {
@@ -158,10 +169,7 @@ impl<'a> Instants<'a> {
                 let ends = values.iter().fold((i32::MAX, i32::MIN), |(min, max), v| (min.min(*v), max.max(*v)));
                 (!values.is_empty()).then_some((i64::from(ends.0), i64::from(ends.1)))
             }
-            Self::Units(values, _) => {
-                let ends = values.iter().fold((i64::MAX, i64::MIN), |(min, max), v| (min.min(*v), max.max(*v)));
-                (!values.is_empty()).then_some(ends)
-            }
+            Self::Units(values, _) => (!values.is_empty()).then(|| int::range(values)),
         }
     }
 
@@ -192,8 +200,45 @@ pub(crate) enum Values<'a> {
     Floats(Floats<'a>),
     Instants(Instants<'a>),
     Text(Text<'a>),
-    /// A dictionary of strings.
-    Dictionary(&'a ArrayRef),
+    Dictionary(Keys<'a>),
+}
+
+/// The rows of a dictionary of strings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keys<'a> {
+    pub(crate) codes: Integers<'a>,
+    /// Rows that are null by their key; the value it points to may be null, too.
+    pub(crate) nulls: Option<&'a NullBuffer>,
+    pub(crate) values: &'a ArrayRef,
+}
+
+impl<'a> Keys<'a> {
+    pub(crate) fn bind(array: &'a dyn Array) -> Option<Self> {
+        let dictionary = array.as_any_dictionary_opt()?;
+        let keys = dictionary.keys();
+        let nulls = keys.nulls().filter(|nulls| nulls.null_count() > 0);
+        Some(Self { codes: Integers::bind(keys)?, nulls, values: dictionary.values() })
+    }
+
+    /// The codes of these rows to `out`, `null` for those without.
+    pub(crate) fn fill(&self, rows: Range<usize>, null: u32, out: &mut Vec<u32>) {
+        out.clear();
+        match self.codes {
+            Integers::I8(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
+            Integers::I16(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
+            Integers::I32(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
+            Integers::I64(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
+            Integers::U8(codes) => out.extend(codes[rows.clone()].iter().map(|code| u32::from(*code))),
+            Integers::U16(codes) => out.extend(codes[rows.clone()].iter().map(|code| u32::from(*code))),
+            Integers::U32(codes) => out.extend_from_slice(&codes[rows.clone()]),
+            Integers::U64(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
+        }
+        if let Some(nulls) = self.nulls {
+            for (code, valid) in out.iter_mut().zip(&nulls.slice(rows.start, rows.len())) {
+                *code = if valid { *code } else { null };
+            }
+        }
+    }
 }
 
 /// One column of a batch.
@@ -209,7 +254,9 @@ impl<'a> Column<'a> {
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
         let values = match array.data_type() {
             DataType::Boolean => Values::Booleans(array.as_boolean().values()),
-            DataType::Dictionary(..) => return Some(Self { nulls: None, values: Values::Dictionary(array) }),
+            DataType::Dictionary(..) => {
+                return Some(Self { nulls: None, values: Values::Dictionary(Keys::bind(array)?) });
+            }
             _ => Integers::bind(array)
                 .map(Values::Integers)
                 .or_else(|| Floats::bind(array).map(Values::Floats))

@@ -1,6 +1,6 @@
 //! Record batches to ILP bytes: sans-io, deterministic, no allocation per row.
 //!
-//! Per block of [`BLOCK`] rows each column is walked once into small scratch (*columnar preparation*), then
+//! Per block of some hundred rows each column is walked once into small scratch (*columnar preparation*), then
 //! [`assemble`] writes the lines. Which steps that takes is a [`program`], compiled from the plan and the block's shape.
 //! Measured against a naive row-wise encoder and the official client by `make bench`.
 
@@ -8,6 +8,8 @@ mod assemble;
 mod cells;
 pub(crate) mod column;
 mod program;
+mod segment;
+mod store;
 pub(crate) mod text;
 
 use std::ops::Range;
@@ -23,8 +25,10 @@ use cells::{Cells, Width};
 use column::{Column, Floats, Instants, Values};
 use program::{AtShape, Form, Program, Shape, WireColumn};
 
-/// Rows prepared at a time: the scratch of some twenty columns stays in the first two cache levels.
-pub(crate) const BLOCK: usize = 256;
+/// Rows prepared at a time: as many as scratch has room for, within limits. Blocks of few rows cost their fixed share,
+/// which narrow frames feel; many rows of many columns would leave the second cache level.
+const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 256..=2048;
+const SCRATCH_BYTES: usize = 256 << 10;
 
 /// Programs kept; frames alternate between few shapes.
 const PROGRAMS: usize = 8;
@@ -48,10 +52,10 @@ impl BoundBatch<'_> {
         self.at.as_ref().map(|(instants, _)| instants.raw(row))
     }
 
-    /// Where a block that starts at `start` should end: after [`BLOCK`] or `most` rows, or a little earlier where `at`
+    /// Where a block of at most `most` rows that starts at `start` should end: there, or a little earlier where `at`
     /// changes, so that requests can be cut there.
     pub(crate) fn block_end(&self, start: usize, most: usize) -> usize {
-        let end = self.rows.min(start + BLOCK.min(most));
+        let end = self.rows.min(start.saturating_add(most));
         if end == self.rows {
             return end;
         }
@@ -69,7 +73,7 @@ pub(crate) type AtRange = (i64, i64);
 struct Scratch {
     integers: Vec<i64>,
     words: Vec<u64>,
-    high: Vec<u64>,
+    digits: Vec<[u64; 2]>,
     bytes: Vec<u8>,
     slots: Vec<[u8; SLOT]>,
     lengths: Vec<u8>,
@@ -98,13 +102,19 @@ pub(crate) struct Encoder<'p> {
     cells: Vec<Option<Cells>>,
     scratch: Vec<Scratch>,
     at_scratch: Scratch,
+    /// What stands before the last sixteen digits of the block's timestamps.
+    at_leading: u64,
     programs: Vec<Program>,
     current: usize,
     block: Range<usize>,
+    block_rows: usize,
+    /// Of the whole frame, 0 if unknown.
+    rows: usize,
 }
 
 impl<'p> Encoder<'p> {
-    pub(crate) fn new(plan: &'p Plan) -> Self {
+    /// For a frame of so many rows, if that is known.
+    pub(crate) fn new(plan: &'p Plan, rows: Option<u64>) -> Self {
         let columns: Vec<_> = plan
             .symbols()
             .chain(plan.fields().map(|(column, _)| column))
@@ -125,15 +135,24 @@ impl<'p> Encoder<'p> {
             })
             .collect();
         let scratch = columns.iter().map(|_| Scratch::default()).collect();
+        let bytes_per_row = columns.iter().map(|column| match column.role {
+            Role::Field(Wire::Float) if plan.version > ProtocolVersion::V1 => 8,
+            Role::Field(Wire::Integer | Wire::Float | Wire::Timestamp(_)) => SLOT + 9,
+            _ => 8,
+        });
+        let block_rows = SCRATCH_BYTES / bytes_per_row.sum::<usize>().max(1);
         Self {
             plan,
             columns,
             cells,
             scratch,
             at_scratch: Scratch::default(),
+            at_leading: 0,
             programs: Vec::new(),
             current: 0,
             block: 0..0,
+            block_rows: block_rows.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
+            rows: rows.map_or(0, |rows| usize::try_from(rows).unwrap_or(usize::MAX)),
         }
     }
 
@@ -161,22 +180,27 @@ impl<'p> Encoder<'p> {
             _ => None,
         };
         for (cells, column) in self.cells.iter_mut().zip(&columns) {
-            if let (Some(cells), Values::Dictionary(array)) = (cells, &column.values) {
-                cells.bind(array);
+            if let (Some(cells), Values::Dictionary(keys)) = (cells, &column.values) {
+                cells.bind(keys, rows.max(self.rows));
             }
         }
         Ok(BoundBatch { columns, at, rows })
     }
 
-    /// Prepares a block of at most [`BLOCK`] rows and tells the room its lines may take.
+    /// The rows that a block has at most.
+    pub(crate) fn block_rows(&self) -> usize {
+        self.block_rows
+    }
+
+    /// Prepares a block and tells the room its lines may take.
     pub(crate) fn prepare(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>) -> Block {
         let mut shapes = Vec::with_capacity(self.columns.len());
         let (mut bound, mut widths) = (0, 0);
         for (position, column) in batch.columns.iter().enumerate() {
             let wire = &self.columns[position];
             let scratch = &mut self.scratch[position];
-            if let (Some(cells), Values::Dictionary(array)) = (&mut self.cells[position], &column.values) {
-                cells.fill(array.as_ref(), rows.clone(), &mut scratch.codes);
+            if let (Some(cells), Values::Dictionary(keys)) = (&mut self.cells[position], &column.values) {
+                cells.fill(keys, rows.clone(), &mut scratch.codes);
                 bound += cells.bytes(&scratch.codes);
                 widths += match cells.width() {
                     Width::Fixed(width) => width,
@@ -207,14 +231,24 @@ impl<'p> Encoder<'p> {
         let scratch = &mut self.at_scratch;
         // Version 1 has no unit on the wire: the request says nanoseconds.
         let unit = if self.plan.version == ProtocolVersion::V1 { WireUnit::Nanos } else { unit };
-        instants.fill(rows.clone(), unit.per_second(), &mut scratch.integers);
         if self.plan.null_at == NullAt::Server && column.has_nulls(&rows) {
+            instants.fill(rows.clone(), unit.per_second(), &mut scratch.integers);
             fill_valid(column, rows, &mut scratch.valid);
             fill_slots(scratch);
             return (AtShape::MaybeSlot, None);
         }
-        let (min, max) = min_max(&scratch.integers);
-        let shape = fill_at(scratch, min, max);
+        let Scratch { integers, digits, .. } = scratch;
+        let values = instants.in_unit(rows.clone(), unit.per_second(), integers);
+        let (min, max) = int::range(values);
+        let shape = if let Some(leading) = shared_digits(min, max) {
+            int::sixteen_digits(values, leading * int::TWO_WORDS, digits);
+            self.at_leading = leading;
+            AtShape::Words { shared: if leading == 0 { 0 } else { leading.ilog10() as usize + 1 } }
+        } else {
+            instants.fill(rows, unit.per_second(), integers);
+            fill_slots(scratch);
+            AtShape::Slot
+        };
         (shape, Some((min, max)))
     }
 
@@ -243,11 +277,8 @@ impl<'p> Encoder<'p> {
     pub(crate) fn encode(&mut self, batch: &BoundBatch<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
         let rows = self.block.clone();
         let program = &mut self.programs[self.current];
-        if let (AtShape::Words { shared }, Some(first)) = (program.at, self.at_scratch.integers.first()) {
-            let digits = (*first as u64 / int::TWO_WORDS).to_string();
-            if shared > 0 {
-                program.bytes[program.at_shared.clone()].copy_from_slice(digits.as_bytes());
-            }
+        if let AtShape::Words { shared: 1.. } = program.at {
+            program.bytes[program.at_shared.clone()].copy_from_slice(self.at_leading.to_string().as_bytes());
         }
         let columns: Vec<Prepared<'_>> = batch
             .columns
@@ -276,8 +307,7 @@ impl<'p> Encoder<'p> {
             })
             .collect();
         let at = PreparedAt {
-            high: &self.at_scratch.high,
-            low: &self.at_scratch.words,
+            digits: &self.at_scratch.digits,
             slots: &self.at_scratch.slots,
             lengths: &self.at_scratch.lengths,
             valid: &self.at_scratch.valid,
@@ -354,7 +384,7 @@ fn prepare_integers(scratch: &mut Scratch, nullable: bool) -> Form {
             *value &= -i64::from(*valid);
         }
     }
-    let (min, max) = min_max(&scratch.integers);
+    let (min, max) = int::range(&scratch.integers);
     if min < 0 || max as u64 >= int::WORD {
         fill_slots(scratch);
         return Form::Slot;
@@ -377,18 +407,12 @@ fn fill_slots(scratch: &mut Scratch) {
     lengths.extend(integers.iter().zip(slots).map(|(value, slot)| int::write(*value, slot) as u8));
 }
 
-/// Digits of the designated timestamps: two words where all share what stands before their last sixteen digits.
-fn fill_at(scratch: &mut Scratch, min: i64, max: i64) -> AtShape {
+/// What all timestamps from `min` to `max` have before their last sixteen digits, if it is the same and sixteen follow.
+fn shared_digits(min: i64, max: i64) -> Option<u64> {
     let (low, high) = (min as u64 / int::TWO_WORDS, max as u64 / int::TWO_WORDS);
-    // With nothing before the sixteen, all of the sixteen must be digits and not leading zeros.
-    if min < 0 || low != high || (low == 0 && (min as u64) < int::TWO_WORDS / 10) {
-        fill_slots(scratch);
-        return AtShape::Slot;
-    }
-    let base = low * int::TWO_WORDS;
-    let Scratch { integers, words, high, .. } = scratch;
-    int::sixteen_digits(integers, base, high, words);
-    AtShape::Words { shared: if low == 0 { 0 } else { low.ilog10() as usize + 1 } }
+    // With nothing before the sixteen, none of them may be a leading zero.
+    let is_short = low == 0 && (min as u64) < int::TWO_WORDS / 10;
+    (min >= 0 && low == high && !is_short).then_some(low)
 }
 
 fn fill_valid(column: &Column<'_>, rows: Range<usize>, valid: &mut Vec<u8>) {
@@ -411,9 +435,4 @@ fn mask_nan(bits: &[u64], masked: bool, valid: &mut Vec<u8>) -> bool {
         *valid &= u8::from(!f64::from_bits(*bits).is_nan());
     }
     true
-}
-
-/// The least and the greatest value; of nothing, an empty range.
-fn min_max(values: &[i64]) -> (i64, i64) {
-    values.iter().fold((i64::MAX, i64::MIN), |(min, max), value| (min.min(*value), max.max(*value)))
 }

@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use arrow_buffer::MutableBuffer;
+
 use crate::options::EmptyRows;
 use crate::options::ProtocolVersion;
 use crate::plan::{AtPlan, ColumnPlan, Plan, Role, Wire, WireUnit};
@@ -95,10 +97,8 @@ pub(super) enum Lane {
     Words(usize),
     /// One byte of this column.
     Bytes(usize),
-    /// Digits 16 to 9 of the designated timestamp, counted from the end.
-    AtHigh,
-    /// Its last eight digits.
-    AtLow,
+    /// The last sixteen digits of the designated timestamp.
+    AtDigits,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -150,7 +150,7 @@ pub(super) struct Program {
     pub(super) shapes: Vec<Shape>,
     pub(super) at: AtShape,
     /// The templates and keys of all steps, each padded to pieces.
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: MutableBuffer,
     pub(super) pokes: Vec<Poke>,
     pub(super) steps: Vec<Step>,
     /// The most bytes a row takes, strings and dictionary cells aside.
@@ -167,7 +167,7 @@ impl Program {
             program: Self {
                 shapes,
                 at,
-                bytes: Vec::new(),
+                bytes: MutableBuffer::new(0),
                 pokes: Vec::new(),
                 steps: Vec::new(),
                 row_max: 0,
@@ -277,8 +277,7 @@ impl Builder {
                 let start = self.run.len();
                 self.shared = Some(start..start + shared);
                 self.run.resize(start + shared, b'0');
-                self.poke(Lane::AtHigh, 8);
-                self.poke(Lane::AtLow, 8);
+                self.poke(Lane::AtDigits, 16);
                 self.constant(suffix);
             }
             AtShape::Slot => {

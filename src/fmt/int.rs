@@ -1,6 +1,7 @@
 //! Decimal text of integers and timestamps: `itoa` for any value, eight digits at a time where a block allows it.
 
 use super::SLOT;
+use crate::simd::also_for_avx2;
 
 /// 10^8: what fits into one word of eight digits.
 pub(crate) const WORD: u64 = 100_000_000;
@@ -35,35 +36,31 @@ pub(crate) fn eight_digits(value: u64) -> u64 {
     (tens | ((quarters - tens * 10) << 8)) | 0x3030_3030_3030_3030
 }
 
-/// The sixteen last digits of each value above `base`, as two words each: `high` gets the first eight, `low` the rest.
+/// The sixteen last digits of each value above `base`, as two words: the first eight, and the rest.
 ///
 /// `base` is a multiple of [`TWO_WORDS`], and each value lies in `base..base + TWO_WORDS`.
-pub(crate) fn sixteen_digits(values: &[i64], base: u64, high: &mut Vec<u64>, low: &mut Vec<u64>) {
-    high.clear();
-    high.resize(values.len(), 0);
-    low.clear();
-    low.resize(values.len(), 0);
+pub(crate) fn sixteen_digits(values: &[i64], base: u64, digits: &mut Vec<[u64; 2]>) {
+    digits.resize(values.len(), [0; 2]);
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
         // SAFETY: the features have just been detected.
-        unsafe { sixteen_avx512(values, base, high, low) };
+        unsafe { sixteen_avx512(values, base, digits) };
         return;
     }
-    sixteen_scalar(values, base, high, low);
+    sixteen_scalar(values, base, digits);
 }
 
 /// One value after the other. Neighbours mostly share their high word: 10^8 nanoseconds are 100 ms.
-fn sixteen_scalar(values: &[i64], base: u64, high: &mut [u64], low: &mut [u64]) {
-    let (mut last, mut digits) = (u64::MAX, 0);
-    for ((value, high), low) in values.iter().zip(high).zip(low) {
+fn sixteen_scalar(values: &[i64], base: u64, digits: &mut [[u64; 2]]) {
+    let (mut last, mut high) = (u64::MAX, 0);
+    for (value, digits) in values.iter().zip(digits) {
         let rest = *value as u64 - base;
         let upper = rest / WORD;
         if upper != last {
             last = upper;
-            digits = eight_digits(upper);
+            high = eight_digits(upper);
         }
-        *high = digits;
-        *low = eight_digits(rest - upper * WORD);
+        *digits = [high, eight_digits(rest - upper * WORD)];
     }
 }
 
@@ -73,8 +70,8 @@ fn sixteen_scalar(values: &[i64], base: u64, high: &mut [u64], low: &mut [u64]) 
 /// above 10^-8. The remainder tells, and mends it; the other way, which no value was seen to take, costs nothing more.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq")]
-fn sixteen_avx512(values: &[i64], base: u64, high: &mut [u64], low: &mut [u64]) {
-    for ((value, high), low) in values.iter().zip(high).zip(low) {
+fn sixteen_avx512(values: &[i64], base: u64, digits: &mut [[u64; 2]]) {
+    for (value, digits) in values.iter().zip(digits) {
         let rest = (*value as u64).wrapping_sub(base) as i64;
         let quotient = rest as f64 * 1e-8;
         // SAFETY: `rest` is in 0..10^16, so the quotient is finite and far inside an `i64`.
@@ -82,9 +79,18 @@ fn sixteen_avx512(values: &[i64], base: u64, high: &mut [u64], low: &mut [u64]) 
         let over = rest - guess * WORD as i64;
         let mend = i64::from(over >= WORD as i64) - i64::from(over < 0);
         let upper = guess + mend;
-        *high = eight_digits(upper as u64);
-        *low = eight_digits((over - mend * WORD as i64) as u64);
+        *digits = [eight_digits(upper as u64), eight_digits((over - mend * WORD as i64) as u64)];
     }
+}
+
+also_for_avx2! {
+    /// The least and the greatest value; of nothing, an empty range.
+    pub(crate) fn range(values: &[i64]) -> (i64, i64) = range_any
+}
+
+#[inline(always)]
+fn range_any(values: &[i64]) -> (i64, i64) {
+    values.iter().fold((i64::MAX, i64::MIN), |(min, max), value| (min.min(*value), max.max(*value)))
 }
 
 /// The text of `value` below [`WORD`] without leading zeros: the word to store and its length, 1 to 8.
@@ -125,17 +131,17 @@ mod tests {
             }
         }
         let expected: Vec<String> = values.iter().map(|v| format!("{:016}", *v as u64 - base)).collect();
-        let check = |high: &[u64], low: &[u64]| {
-            for ((high, low), expected) in high.iter().zip(low).zip(&expected) {
-                let text = [high.to_le_bytes(), low.to_le_bytes()].concat();
-                assert_eq!(text, expected.as_bytes());
+        let check = |digits: &[[u64; 2]]| {
+            for (words, expected) in digits.iter().zip(&expected) {
+                assert_eq!(words.map(u64::to_le_bytes).concat(), expected.as_bytes());
             }
         };
-        let (mut high, mut low) = (Vec::new(), Vec::new());
-        sixteen_digits(&values, base, &mut high, &mut low);
-        check(&high, &low);
-        sixteen_scalar(&values, base, &mut high, &mut low);
-        check(&high, &low);
+        let mut digits = Vec::new();
+        sixteen_digits(&values, base, &mut digits);
+        check(&digits);
+        digits.fill([0; 2]);
+        sixteen_scalar(&values, base, &mut digits);
+        check(&digits);
     }
 
     #[test]

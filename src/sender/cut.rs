@@ -13,7 +13,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use crate::buffer::Buffer;
 use crate::check::{self, Check, ValueError};
 use crate::encode::column::unpack;
-use crate::encode::{AtRange, BLOCK, Block, BoundBatch, Encoder};
+use crate::encode::{AtRange, Block, BoundBatch, Encoder};
 use crate::error::{Error, Problem};
 use crate::frontend::Source;
 use crate::plan::{AtPlan, Plan};
@@ -74,14 +74,18 @@ pub(super) fn cut(
     read: &mut Read,
 ) -> Result<(), Error> {
     read.nulls = vec![0; plan.columns.len()];
+    let total_rows = match &source {
+        Source::Frame(frame) => Some(frame.rows()),
+        Source::Stream(_) => None,
+    };
     let mut cutter = Cutter {
         plan,
         limits,
         outlet,
-        encoder: Encoder::new(plan),
+        encoder: Encoder::new(plan, total_rows),
         filling: None,
         tail: Vec::new(),
-        total_rows: None,
+        total_rows,
         max_bytes: limits.max_bytes,
         skipped: Vec::new(),
     };
@@ -98,7 +102,6 @@ pub(super) fn cut(
                 }
                 check.finish()?;
             }
-            cutter.total_rows = Some(frame.rows());
             for batch in frame.batches(None) {
                 cutter.batch(&batch.map_err(failed)?, read)?;
             }
@@ -203,14 +206,17 @@ impl Cutter<'_, '_> {
             self.submit_before(batch.at_of(start))?;
             return Ok(start);
         }
-        let mut rows = start..batch.block_end(start, room);
+        let most = self.encoder.block_rows();
         // The last block that the limit on rows leaves room for ends the request, where `at` changes if it does.
-        let is_last = room <= BLOCK && start + room < batch.rows();
+        let is_last = room <= most && start + room < batch.rows();
+        let mut rows = start..batch.block_end(start, most.min(room));
+        let mut misses = 0;
         loop {
             let block = self.encoder.prepare(batch, rows.clone());
             let capacity = self.max_bytes.min(self.outlet.buffer_size());
             let used = self.filling.as_ref().map_or(0, |filling| filling.buffer.len());
-            if used + block.bound <= capacity {
+            let free = capacity.saturating_sub(used);
+            if block.bound <= free {
                 self.fill(batch, rows.clone(), block, read)?;
                 break;
             }
@@ -220,7 +226,11 @@ impl Cutter<'_, '_> {
                 continue;
             }
             if rows.len() > 1 {
-                rows.end = rows.start + rows.len() / 2;
+                // About as many rows as should fit; where rows are too unlike for that, soon much fewer.
+                let fit = (rows.len() as u128 * free as u128 / block.bound as u128) as usize;
+                let fit = (fit - fit / 16) >> misses;
+                misses += 1;
+                rows.end = batch.block_end(start, fit.clamp(1, rows.len() - 1));
                 continue;
             }
             if block.bound <= self.outlet.buffer_size() {

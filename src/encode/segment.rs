@@ -1,0 +1,197 @@
+//! Segments: the short cells of neighbouring columns, and the run behind them. Most lines are one segment as a whole.
+
+use super::cells::Cells;
+use super::store::{copy, get, pieces, prefetch, prefetch_lane};
+use crate::simd::also_for_avx2;
+
+/// One column's cells: the row's code tells which.
+#[derive(Clone, Copy)]
+pub(super) struct CellLane<'a> {
+    pub(super) codes: &'a [u32],
+    /// Padded cells, as [`Cells::text`].
+    pub(super) text: &'a [u8],
+    pub(super) lengths: &'a [u32],
+}
+
+impl<'a> CellLane<'a> {
+    /// The cells of `rows` rows.
+    ///
+    /// # Panics
+    /// If a row has no code, or its code no cell.
+    pub(super) fn new(codes: &'a [u32], cells: &'a Cells, rows: usize) -> Self {
+        assert!((largest(full(codes, rows)) as usize) < cells.lengths().len(), "a code without a cell");
+        Self { codes, text: cells.text(), lengths: cells.lengths() }
+    }
+
+    /// Writes the cell of row `i`, padded to `N` bytes, to `out[at..]` and returns its length.
+    ///
+    /// # Safety
+    /// `i` is less than the rows of the lane, its cells are `N` bytes wide, and `out` has room for as many.
+    #[inline(always)]
+    pub(super) unsafe fn write<const N: usize>(&self, i: usize, out: &mut [u8], at: usize) -> usize {
+        // SAFETY: promised by the caller.
+        let code = unsafe { get(self.codes, i) } as usize;
+        // SAFETY: promised by the caller; every code has a cell.
+        unsafe { copy::<N>(out, at, self.text, code * N) };
+        // SAFETY: every code has a cell.
+        unsafe { get(self.lengths, code) as usize }
+    }
+}
+
+also_for_avx2! {
+    fn largest(codes: &[u32]) -> u32 = largest_any
+}
+
+#[inline(always)]
+fn largest_any(codes: &[u32]) -> u32 {
+    codes.iter().fold(0, |most, code| most.max(*code))
+}
+
+/// A lane that has a value for each of `rows` rows.
+///
+/// # Panics
+/// If it has not.
+pub(super) fn full<T>(lane: &[T], rows: usize) -> &[T] {
+    assert!(lane.len() >= rows, "a lane of {} values for {rows} rows", lane.len());
+    lane
+}
+
+/// Where in a run the values of a lane go.
+pub(super) type Poke<'a> = (usize, &'a [u64]);
+
+/// Some cells of at most 32 bytes, then a run with what is poked into it.
+#[derive(Default)]
+pub(super) struct Segment<'a> {
+    pub(super) cells: Vec<CellLane<'a>>,
+    /// The run, padded to whole pieces.
+    pub(super) template: &'a [u8],
+    pub(super) len: usize,
+    pub(super) words: Vec<Poke<'a>>,
+    pub(super) bytes: Vec<(usize, &'a [u8])>,
+    /// Digits of designated timestamps.
+    pub(super) digits: Option<(usize, &'a [[u64; 2]])>,
+}
+
+impl<'a> Segment<'a> {
+    /// Puts `next` behind the cells of this one, which has no run yet.
+    pub(super) fn join(&mut self, mut next: Self) {
+        self.cells.append(&mut next.cells);
+        next.cells = std::mem::take(&mut self.cells);
+        *self = next;
+    }
+
+    /// Writes the segment of row `i` to `out[at..]` and returns its end.
+    ///
+    /// # Safety
+    /// `i` is less than the rows of every lane, and `out` has room for the most that the segment writes: each of its
+    /// cells padded, the template, and what is poked into it.
+    #[inline(always)]
+    pub(super) unsafe fn write(&self, i: usize, out: &mut [u8], at: usize) -> usize {
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { self.write_lanes(&self.cells, &self.words, i, out, at) }
+    }
+
+    /// As [`write`](Self::write), with its cells and words where the compiler can see how many there are.
+    ///
+    /// # Safety
+    /// As [`write`](Self::write).
+    #[inline(always)]
+    unsafe fn write_lanes(
+        &self,
+        cells: &[CellLane<'_>],
+        words: &[Poke<'_>],
+        i: usize,
+        out: &mut [u8],
+        at: usize,
+    ) -> usize {
+        let mut p = at;
+        for cell in cells {
+            // SAFETY: promised by the caller.
+            p += unsafe { cell.write::<32>(i, out, p) };
+        }
+        // SAFETY: promised by the caller.
+        unsafe { pieces(out, p, self.template) };
+        for (offset, words) in words {
+            // SAFETY: promised by the caller.
+            let word = unsafe { get(words, i) };
+            // SAFETY: a poke lies inside its run.
+            unsafe { copy::<8>(out, p + offset, &word.to_le_bytes(), 0) };
+        }
+        for (offset, bytes) in &self.bytes {
+            // SAFETY: promised by the caller.
+            let byte = unsafe { get(bytes, i) };
+            // SAFETY: a poke lies inside its run.
+            unsafe { copy::<1>(out, p + offset, &[byte], 0) };
+        }
+        if let Some((offset, digits)) = self.digits {
+            // SAFETY: promised by the caller.
+            let [high, low] = unsafe { get(digits, i) };
+            // SAFETY: a poke lies inside its run.
+            unsafe { copy::<8>(out, p + offset, &high.to_le_bytes(), 0) };
+            // SAFETY: as above.
+            unsafe { copy::<8>(out, p + offset + 8, &low.to_le_bytes(), 0) };
+        }
+        p + self.len
+    }
+}
+
+/// The row loop of lines that are one segment: no strings, no nulls. Returns the bytes written.
+///
+/// In narrow lines the overhead of loops over two or three things counts: where the compiler knows the numbers, trades
+/// take a tenth less time (`make bench`).
+///
+/// # Safety
+/// Every lane has `rows` rows, and `out` has room for the most that the segment writes so many times.
+#[inline(always)]
+pub(super) unsafe fn write_rows(segment: &Segment<'_>, rows: usize, out: &mut [u8]) -> usize {
+    macro_rules! rows {
+        ($cells:expr, $words:expr) => {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { rows_of(segment, $cells, $words, rows, out) }
+        };
+    }
+    macro_rules! rows_by_words {
+        ($cells:expr) => {
+            match *segment.words.as_slice() {
+                [] => rows!($cells, &[]),
+                [a] => rows!($cells, &[a]),
+                [a, b] => rows!($cells, &[a, b]),
+                [a, b, c] => rows!($cells, &[a, b, c]),
+                [a, b, c, d] => rows!($cells, &[a, b, c, d]),
+                _ => rows!($cells, &segment.words),
+            }
+        };
+    }
+    match *segment.cells.as_slice() {
+        [] => rows_by_words!(&[]),
+        [a] => rows_by_words!(&[a]),
+        [a, b] => rows_by_words!(&[a, b]),
+        [a, b, c] => rows_by_words!(&[a, b, c]),
+        _ => rows!(&segment.cells, &segment.words),
+    }
+}
+
+/// The loop itself.
+///
+/// # Safety
+/// As [`write_rows`]; `cells` and `words` are the segment's.
+#[inline(always)]
+unsafe fn rows_of(
+    segment: &Segment<'_>,
+    cells: &[CellLane<'_>],
+    words: &[Poke<'_>],
+    rows: usize,
+    out: &mut [u8],
+) -> usize {
+    let mut p = 0;
+    for i in 0..rows {
+        if i % 8 == 0 {
+            words.iter().for_each(|(_, words)| prefetch_lane(words, i));
+        }
+        // SAFETY: the caller's promise is the callee's.
+        let end = unsafe { segment.write_lanes(cells, words, i, out, p) };
+        prefetch(out, p, end - p);
+        p = end;
+    }
+    p
+}
