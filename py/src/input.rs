@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{UInt8Type, UInt16Type, UInt32Type};
+use arrow_array::types::{ArrowDictionaryKeyType, UInt8Type, UInt16Type, UInt32Type};
 use arrow_array::{Array, ArrayRef, DictionaryArray, NullArray, RecordBatch, RecordBatchReader};
+use arrow_buffer::ArrowNativeType;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -161,6 +162,10 @@ impl Slices {
     }
 }
 
+/// Rows of a batch with category codes: few enough for the codes to be in the cache still, from being checked, when
+/// they are encoded.
+const PIECE: usize = 32_768;
+
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> ArrowError {
     ArrowError::ExternalError(Box::new(error))
 }
@@ -195,10 +200,24 @@ impl Frame for Slices {
             })
         };
         let mut reader: Option<Box<dyn RecordBatchReader + Send>> = None;
+        let mut rest: Option<RecordBatch> = None;
         Box::new(std::iter::from_fn(move || {
             loop {
-                if let Some(batch) = reader.as_mut().and_then(Iterator::next) {
-                    return Some(batch.and_then(|batch| self.restore(&batch, &wanted)));
+                if let Some(batch) = rest.take() {
+                    let rows = batch.num_rows();
+                    let piece = if self.dictionaries.is_empty() { rows } else { rows.min(PIECE) };
+                    if piece < rows {
+                        rest = Some(batch.slice(piece, rows - piece));
+                    }
+                    return Some(self.restore(&batch.slice(0, piece), &wanted));
+                }
+                match reader.as_mut().and_then(Iterator::next) {
+                    Some(Ok(batch)) => {
+                        rest = Some(batch);
+                        continue;
+                    }
+                    Some(Err(error)) => return Some(Err(error)),
+                    None => {}
                 }
                 match next_reader() {
                     Ok(Some(next)) => reader = Some(next),
@@ -234,16 +253,26 @@ impl Slices {
 
 /// Codes and their values as a dictionary; every code is checked to have a value.
 fn dictionary(codes: &ArrayRef, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    Ok(match codes.data_type() {
-        DataType::UInt8 => {
-            Arc::new(DictionaryArray::<UInt8Type>::try_new(codes.as_primitive().clone(), values.clone())?)
-        }
-        DataType::UInt16 => {
-            Arc::new(DictionaryArray::<UInt16Type>::try_new(codes.as_primitive().clone(), values.clone())?)
-        }
-        DataType::UInt32 => {
-            Arc::new(DictionaryArray::<UInt32Type>::try_new(codes.as_primitive().clone(), values.clone())?)
-        }
-        other => return Err(ArrowError::SchemaError(format!("category codes of type {other}"))),
-    })
+    match codes.data_type() {
+        DataType::UInt8 => keyed::<UInt8Type>(codes, values),
+        DataType::UInt16 => keyed::<UInt16Type>(codes, values),
+        DataType::UInt32 => keyed::<UInt32Type>(codes, values),
+        other => Err(ArrowError::SchemaError(format!("category codes of type {other}"))),
+    }
+}
+
+fn keyed<K>(codes: &ArrayRef, values: &ArrayRef) -> Result<ArrayRef, ArrowError>
+where
+    K: ArrowDictionaryKeyType,
+    K::Native: Ord,
+{
+    let codes = codes.as_primitive::<K>().clone();
+    // What arrow asks of every row, at a nanosecond each, asked of the largest code; what lies under nulls may be
+    // anything, and is left to arrow.
+    let most = codes.values().iter().fold(K::Native::default(), |most, code| most.max(*code));
+    if most.as_usize() >= values.len() {
+        return Ok(Arc::new(DictionaryArray::<K>::try_new(codes, values.clone())?));
+    }
+    // SAFETY: codes are unsigned, and the largest is less than the number of values.
+    Ok(Arc::new(unsafe { DictionaryArray::<K>::new_unchecked(codes, values.clone()) }))
 }

@@ -48,12 +48,9 @@ class PolarsFrame:
         #: The strings that the codes of a categorical stand for, by the column's position; its codes are exported in
         #: place, where Polars' own export would build new codes and a new dictionary for every slice.
         self.dictionaries: dict[int, pl.Series] = {}
-        for index, dtype in enumerate(frame.dtypes):
-            if isinstance(dtype, (pl.Categorical, pl.Enum)):
-                coded = _codes(frame.to_series(index))
-                if coded is not None:
-                    codes, self.dictionaries[index] = coded
-                    columns.append(codes)
+        for index, (codes, texts) in _coded(frame).items():
+            columns.append(codes)
+            self.dictionaries[index] = texts
         self._frame = frame.with_columns(columns)
         self.rows = frame.height
         self.never_null = [
@@ -91,20 +88,38 @@ class PolarsFrame:
             start = end
 
 
-def _codes(column: pl.Series) -> tuple[pl.Series, pl.Series] | None:
-    """A categorical's codes, and the string of every code up to the largest; None if Polars' export should do it."""
+def _coded(frame: pl.DataFrame) -> dict[int, tuple[pl.Series, pl.Series]]:
+    """By position, the codes of each categorical column, and the string of every code up to the largest.
+
+    Columns are left out if Polars' own export should do them. Those that share their categories share one list.
+    """
     import polars as pl
 
-    codes = column.to_physical()
-    largest = codes.max()
-    if not isinstance(largest, int) or largest >= max(len(column) * _CATEGORIES_PER_ROW, _SMALL):
-        return None
+    coded: dict[int, pl.Series] = {}
+    largest: dict[tuple[pl.DataType, pl.DataType], int] = {}
+    for index, column in enumerate(frame.get_columns()):
+        if isinstance(column.dtype, (pl.Categorical, pl.Enum)):
+            codes = column.to_physical()
+            code = codes.max()
+            if isinstance(code, int) and code < max(len(column) * _CATEGORIES_PER_ROW, _SMALL):
+                coded[index] = codes
+                shared = (column.dtype, codes.dtype)
+                largest[shared] = max(code, largest.get(shared, 0))
+    texts = {dtype: _texts(dtype, code_dtype, code) for (dtype, code_dtype), code in largest.items()}
+    found = ((index, codes, texts[frame.dtypes[index]]) for index, codes in coded.items())
+    return {index: (codes, strings) for index, codes, strings in found if strings is not None}
+
+
+def _texts(dtype: pl.DataType, code_dtype: pl.DataType, largest: int) -> pl.Series | None:
+    """The strings that the codes up to the largest stand for; None if this Polars cannot tell."""
+    import polars as pl
+
     try:
         # Newer than the oldest Polars we take; codes that mean nothing are refused, too.
-        texts = pl.Series(range(largest + 1), dtype=codes.dtype).cat.to(column.dtype).cast(pl.String)
+        texts: pl.Series = pl.Series(range(largest + 1), dtype=code_dtype).cat.to(dtype).cast(pl.String)
     except (AttributeError, TypeError, pl.exceptions.PolarsError):
         return None
-    return codes, texts
+    return texts
 
 
 def _refuse_private(frame: pl.DataFrame) -> None:
