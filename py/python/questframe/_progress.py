@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,14 +33,20 @@ def progress_of(choice: bool | Report | None, table: str | None) -> Iterator[Rep
         msg = 'progress=True draws its bar with tqdm, which is missing: pip install "questframe[progress]"'
         raise ImportError(msg) from error
 
-    with warnings.catch_warnings():
-        # Jupyter without ipywidgets gets a plain bar, and need not be told so.
-        warnings.simplefilter("ignore", TqdmWarning)
-        drawn = tqdm(unit=" rows", unit_scale=True, desc=table or "", dynamic_ncols=True)
-    with drawn as bar:
+    started = time.time()
+    with contextlib.ExitStack() as drawn:
+        bar: Any = None
 
         def report(rows: int, total: int | None, _bytes: int) -> None:
-            bar.total = total
+            # Drawn with the first report: in Jupyter a bar that is not told its total at the start never shows a part.
+            nonlocal bar
+            if bar is None:
+                with warnings.catch_warnings():
+                    # Jupyter without ipywidgets gets a plain bar, and need not be told so.
+                    warnings.simplefilter("ignore", TqdmWarning)
+                    bar = tqdm(total=total, unit=" rows", unit_scale=True, desc=table or "", dynamic_ncols=True)
+                bar.start_t = started
+                drawn.enter_context(bar)
             bar.update(rows - bar.n)
 
         yield report
