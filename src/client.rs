@@ -164,7 +164,7 @@ impl Client {
     ) -> Result<WriteReport> {
         let started = Instant::now();
         let source = data.into_source();
-        let nothing_yet = Progress::default();
+        let nothing_yet = Progress { total_rows: source.rows(), ..Progress::default() };
         let plan = self.plan_for(&source.schema(), options, &mut || progress(nothing_yet))?;
         let inner = &*self.0;
         let job = Job {

@@ -36,6 +36,14 @@ impl Source<'_> {
             Self::Stream(reader) => reader.schema(),
         }
     }
+
+    /// The number of rows, if that is known beforehand.
+    pub fn rows(&self) -> Option<u64> {
+        match self {
+            Self::Frame(frame) => Some(frame.rows()),
+            Self::Stream(_) => None,
+        }
+    }
 }
 
 impl fmt::Debug for Source<'_> {

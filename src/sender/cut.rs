@@ -74,10 +74,7 @@ pub(super) fn cut(
     read: &mut Read,
 ) -> Result<(), Error> {
     read.nulls = vec![0; plan.columns.len()];
-    let total_rows = match &source {
-        Source::Frame(frame) => Some(frame.rows()),
-        Source::Stream(_) => None,
-    };
+    let total_rows = source.rows();
     let mut cutter = Cutter {
         plan,
         limits,

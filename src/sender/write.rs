@@ -41,10 +41,7 @@ pub(crate) fn write(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<WriteReport, Error> {
     let plan = job.plan;
-    let total_rows = match &source {
-        Source::Frame(frame) => Some(frame.rows()),
-        Source::Stream(_) => None,
-    };
+    let total_rows = source.rows();
     let limits = Limits {
         max_rows: job.max_rows.unwrap_or(u64::MAX),
         max_bytes: job.max_bytes.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX),

@@ -451,6 +451,23 @@ def test_progress_is_told_up_to_the_last_row(fake: FakeQuestDB) -> None:
     assert {rows % 10 for rows, _, _ in told} == {0}
 
 
+def test_progress_knows_the_total_before_the_server_has_answered(fake: FakeQuestDB) -> None:
+    told: list[tuple[int, int | None, int]] = []
+
+    def late(exchange: Exchange) -> None:
+        assert fake.wait_for(lambda: bool(told))
+        answer_json(200, SETTINGS)(exchange)
+
+    def tell(*now: Any) -> None:
+        with fake.changed:
+            told.append(now)
+            fake.changed.notify_all()
+
+    fake.settings = late
+    qf.write_questdb(frame(), fake.conf, table="t", progress=tell)
+    assert told[0] == (0, 30, 0)
+
+
 def test_what_progress_raises_ends_the_write(fake: FakeQuestDB) -> None:
     class Enough(Exception):
         pass

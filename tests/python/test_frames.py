@@ -22,6 +22,7 @@ import questframe as qf
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PANDAS = int(pd.__version__.partition(".")[0])
 START = 1_735_689_600_000_000  # 2025-01-01 in microseconds
 
 SYMBOLS = ["a", "b c", "a", None, "d", "a"]
@@ -173,7 +174,8 @@ KINDS: dict[str, Callable[[], Any]] = {
     "pandas_arrow": pandas_arrow_frame,
     "pandas_arrow_chunks": pandas_arrow_chunks,
     "pandas_nullable": lambda: pandas_frame().astype({"t": "string[python]", "b": "boolean", "i": "Int64"}),
-    "pandas_str": lambda: pandas_frame().astype({"t": "str"}),
+    # Before pandas 3 "str" is no type of its own: it makes objects, a string of None, too.
+    **({"pandas_str": lambda: pandas_frame().astype({"t": "str"})} if PANDAS >= 3 else {}),
     "table": arrow,
     "table_of_batches": cut_table,
     "record_batch": lambda: arrow().combine_chunks().to_batches()[0],
@@ -445,7 +447,11 @@ def test_pandas_object_columns(cells: list[Any], expected: list[str]) -> None:
         (pd.array([True, False], dtype="boolean"), ["a=t", "a=f"]),
         (pd.array(["x", None], dtype="string[python]"), ['a="x"', ""]),
         (pd.array(["x", None], dtype="string[pyarrow]"), ['a="x"', ""]),
-        (pd.array(["x", None], dtype="str"), ['a="x"', ""]),
+        pytest.param(
+            pd.array(["x", None], dtype="str"),
+            ['a="x"', ""],
+            marks=pytest.mark.skipif(PANDAS < 3, reason="a type of pandas 3"),
+        ),
         (pd.array(["x", None], dtype=pd.ArrowDtype(pa.dictionary(pa.int8(), pa.string()))), [",a=x", ""]),
         (pd.array([1, None], dtype=pd.ArrowDtype(pa.uint64())), ["a=1i", ""]),
     ],

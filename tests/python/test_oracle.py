@@ -128,13 +128,14 @@ def test_mixed_frames_have_the_official_bytes(oracle: Oracle) -> None:
     check()
 
 
-@pytest.mark.parametrize("rows", [255, 256, 257, 1_000])
+@pytest.mark.parametrize("rows", [255, 257, 2_047, 2_048, 2_049])
 def test_rows_around_our_blocks_have_the_official_bytes(oracle: Oracle, rows: int) -> None:
     instants = [NANOS + row * 1_000 for row in range(rows)]
     cities = [None if row % 11 == 0 else f"city {row % 7}" for row in range(rows)]
+    notes = [None if row % 13 == 0 else "=" * (row % 5) for row in range(rows)]
     parts = [
         {"name": "city", "dtype": "category:int8", "values": cities},
-        {"name": "note", "dtype": "str", "values": [None if row % 13 == 0 else "=" * (row % 5) for row in range(rows)]},
+        {"name": "note", "dtype": "string[python]", "values": notes},
         {"name": "n", "dtype": "Int64", "values": [None if 250 < row < 260 else row * row for row in range(rows)]},
         anchor(rows),
         {"name": "at", "dtype": "arrow:timestamp[ns]", "values": instants},

@@ -24,7 +24,9 @@ NULLABLE_INTEGERS: Final = ["Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16"
 ARROW_INTEGERS: Final = ["arrow:int8", "arrow:int16", "arrow:int32", "arrow:int64"]
 FLOATS: Final = ["float32", "float64", "Float32", "Float64", "arrow:float", "arrow:double", "object:float"]
 BOOLEANS: Final = ["bool", "boolean", "arrow:bool", "object:bool"]
-PLAIN_STRINGS: Final = ["object:str", "str", "string[python]", "string[pyarrow]", "arrow:large_string"]
+# Before pandas 3 "str" is no type of its own: it makes objects, a string of None, too.
+STR: Final = ["str"] if int(pd.__version__.partition(".")[0]) >= 3 else []
+PLAIN_STRINGS: Final = ["object:str", *STR, "string[python]", "string[pyarrow]", "arrow:large_string"]
 # After the colon: the width of the codes, or what holds the categories' names.
 CATEGORIES: Final = ["category:int8", "category:int16", "category:int32", "category:string[python]", "category:arrow"]
 STRINGS: Final = [*PLAIN_STRINGS, *CATEGORIES]
