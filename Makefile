@@ -94,15 +94,19 @@ prerequisites:
 	[ -n "$$ok" ]
 
 $(VENV)/.tools: requirements.txt | prerequisites
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet uv
-	$(UV) pip install --quiet --python $(BIN)/python -r requirements.txt
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet uv
+	@$(UV) pip install --quiet --python $(BIN)/python -r requirements.txt
 	@touch $@
 
 # An editable install: Python files are used in place, the compiled part is built in release mode.
 $(VENV)/.built: $(VENV)/.tools $(RUST)
-	cp README.md LICENSE py/
-	env -u CONDA_PREFIX VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --uv --release --quiet --manifest-path py/Cargo.toml
+	@echo "building the compiled part: some minutes the first time"
+	@cp README.md LICENSE py/
+	@mkdir -p target
+	@env -u CONDA_PREFIX VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --uv --release --manifest-path py/Cargo.toml \
+		> target/maturin.log 2>&1 || { cat target/maturin.log; exit 1; }
 	@touch $@
 
 $(VENV)/.oracle41: $(VENV)/.tools

@@ -7,9 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{ArrowDictionaryKeyType, UInt8Type, UInt16Type, UInt32Type};
+use arrow_array::types::{UInt8Type, UInt16Type, UInt32Type};
 use arrow_array::{Array, ArrayRef, DictionaryArray, NullArray, RecordBatch, RecordBatchReader};
-use arrow_buffer::ArrowNativeType;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -164,7 +163,7 @@ impl Slices {
 
 /// Rows of a batch with category codes: few enough for the codes to be in the cache still, from being checked, when
 /// they are encoded.
-const PIECE: usize = 32_768;
+const CODED_ROWS: usize = 32_768;
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> ArrowError {
     ArrowError::ExternalError(Box::new(error))
@@ -205,7 +204,7 @@ impl Frame for Slices {
             loop {
                 if let Some(batch) = rest.take() {
                     let rows = batch.num_rows();
-                    let piece = if self.dictionaries.is_empty() { rows } else { rows.min(PIECE) };
+                    let piece = if self.dictionaries.is_empty() { rows } else { rows.min(CODED_ROWS) };
                     if piece < rows {
                         rest = Some(batch.slice(piece, rows - piece));
                     }
@@ -253,26 +252,16 @@ impl Slices {
 
 /// Codes and their values as a dictionary; every code is checked to have a value.
 fn dictionary(codes: &ArrayRef, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    match codes.data_type() {
-        DataType::UInt8 => keyed::<UInt8Type>(codes, values),
-        DataType::UInt16 => keyed::<UInt16Type>(codes, values),
-        DataType::UInt32 => keyed::<UInt32Type>(codes, values),
-        other => Err(ArrowError::SchemaError(format!("category codes of type {other}"))),
-    }
-}
-
-fn keyed<K>(codes: &ArrayRef, values: &ArrayRef) -> Result<ArrayRef, ArrowError>
-where
-    K: ArrowDictionaryKeyType,
-    K::Native: Ord,
-{
-    let codes = codes.as_primitive::<K>().clone();
-    // What arrow asks of every row, at a nanosecond each, asked of the largest code; what lies under nulls may be
-    // anything, and is left to arrow.
-    let most = codes.values().iter().fold(K::Native::default(), |most, code| most.max(*code));
-    if most.as_usize() >= values.len() {
-        return Ok(Arc::new(DictionaryArray::<K>::try_new(codes, values.clone())?));
-    }
-    // SAFETY: codes are unsigned, and the largest is less than the number of values.
-    Ok(Arc::new(unsafe { DictionaryArray::<K>::new_unchecked(codes, values.clone()) }))
+    Ok(match codes.data_type() {
+        DataType::UInt8 => {
+            Arc::new(DictionaryArray::<UInt8Type>::try_new(codes.as_primitive().clone(), values.clone())?)
+        }
+        DataType::UInt16 => {
+            Arc::new(DictionaryArray::<UInt16Type>::try_new(codes.as_primitive().clone(), values.clone())?)
+        }
+        DataType::UInt32 => {
+            Arc::new(DictionaryArray::<UInt32Type>::try_new(codes.as_primitive().clone(), values.clone())?)
+        }
+        other => return Err(ArrowError::SchemaError(format!("category codes of type {other}"))),
+    })
 }

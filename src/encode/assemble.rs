@@ -47,6 +47,26 @@ pub(super) struct PreparedAt<'a> {
     pub(super) valid: &'a [u8],
 }
 
+/// A block as it is written.
+#[derive(Debug)]
+pub(super) struct PreparedBlock<'a> {
+    pub(super) program: &'a Program,
+    pub(super) columns: Vec<Prepared<'a>>,
+    pub(super) at: PreparedAt<'a>,
+    pub(super) rows: usize,
+}
+
+impl PreparedBlock<'_> {
+    /// The most bytes that the fixed cells of a row write, and what the last of them may spill.
+    fn row_need(&self) -> usize {
+        let cells = self.columns.iter().filter_map(|column| column.cells).map(|cells| match cells.width() {
+            Width::Fixed(width) => width,
+            Width::Any => 0,
+        });
+        self.program.row_max + cells.sum::<usize>() + SLACK
+    }
+}
+
 /// A step with everything it reads at hand.
 enum Op<'a> {
     Segment(Segment<'a>),
@@ -108,48 +128,26 @@ impl<'a> Key<'a> {
     }
 }
 
-/// The most bytes that the fixed cells of a row write, and what the last of them may spill.
-pub(super) fn row_need(program: &Program, columns: &[Prepared<'_>]) -> usize {
-    let cells = columns.iter().filter_map(|column| column.cells).map(|cells| match cells.width() {
-        Width::Fixed(width) => width,
-        Width::Any => 0,
-    });
-    program.row_max + cells.sum::<usize>() + SLACK
-}
-
 also_for_avx2! {
-    /// Writes `rows` lines to the start of `out` and returns the bytes written. `skipped` gets the rows left out.
+    /// Writes the block's lines to the start of `out` and returns the bytes written. `skipped` gets the rows left out.
     ///
     /// # Panics
     /// If `out` is shorter than what the block may take: a wrong bound is our bug, never a wrong write.
-    pub(super) fn assemble(
-        program: &Program,
-        columns: &[Prepared<'_>],
-        at: &PreparedAt<'_>,
-        rows: usize,
-        out: &mut [u8],
-        skipped: &mut Vec<usize>,
-    ) -> usize = assemble_any
+    pub(super) fn assemble(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize = assemble_any
 }
 
 #[inline(always)]
-fn assemble_any(
-    program: &Program,
-    columns: &[Prepared<'_>],
-    at: &PreparedAt<'_>,
-    rows: usize,
-    out: &mut [u8],
-    skipped: &mut Vec<usize>,
-) -> usize {
+fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
+    let (program, rows) = (block.program, block.rows);
     let mut ops: Vec<Op<'_>> = Vec::with_capacity(program.steps.len());
-    for op in program.steps.iter().filter_map(|step| op(program, columns, at, rows, step)) {
+    for op in program.steps.iter().filter_map(|step| op(block, step)) {
         match (ops.last_mut(), op) {
             // Neighbouring cells, and the run behind them.
             (Some(Op::Segment(last)), Op::Segment(next)) if last.template.is_empty() => last.join(next),
             (_, op) => ops.push(op),
         }
     }
-    let need = row_need(program, columns);
+    let need = block.row_need();
     if let [Op::Segment(segment)] = ops.as_slice() {
         // `need` has room for what the last row spills, and only the last row needs that.
         let all = rows.checked_mul(need - SLACK).and_then(|all| all.checked_add(SLACK));
@@ -162,7 +160,7 @@ fn assemble_any(
     // SAFETY of all blocks below. Reads: `op` has checked every lane with `full` and every code with `CellLane::new`, and
     // `i < rows`. Writes: `room` has checked, since the position last moved by more than fixed cells, that `need` bytes
     // are left, and `need` counts the most that all fixed cells of a row write, one after the other: `Program::row_max`
-    // and the widths of its cells, which `Cells::push` keeps no shorter than their lengths; lengths of words are at
+    // and the widths of its cells, which `Cells::widen` keeps no shorter than their lengths; lengths of words are at
     // most 8 and of slots at most a slot by the kernels that make them.
     'rows: for i in 0..rows {
         let row = p;
@@ -283,13 +281,9 @@ fn room(out: &[u8], at: usize, need: usize) {
     assert!(at <= out.len() && out.len() - at >= need, "the output is shorter than its bound");
 }
 
-fn op<'a>(
-    program: &'a Program,
-    columns: &'a [Prepared<'a>],
-    at: &'a PreparedAt<'a>,
-    rows: usize,
-    step: &Step,
-) -> Option<Op<'a>> {
+fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
+    let PreparedBlock { program, columns, at, rows } = block;
+    let rows = *rows;
     Some(match step {
         Step::Run { start, len, pokes } => {
             let (mut words, mut bytes, mut digits) = (Vec::new(), Vec::new(), None);
@@ -307,12 +301,11 @@ fn op<'a>(
             let column = &columns[*column];
             let cells = column.cells?;
             let codes = column.codes;
-            let lane = CellLane::new(codes, cells, rows);
-            match cells.width() {
-                Width::Fixed(32) => Op::Segment(Segment { cells: vec![lane], ..Segment::default() }),
-                Width::Fixed(64) => Op::Cells64(lane),
-                Width::Fixed(_) => Op::Cells128(lane),
-                Width::Any => Op::CellsAny { codes, cells },
+            match (CellLane::new(codes, cells, rows), cells.width()) {
+                (Some(lane), Width::Fixed(32)) => Op::Segment(Segment { cells: vec![lane], ..Segment::default() }),
+                (Some(lane), Width::Fixed(64)) => Op::Cells64(lane),
+                (Some(lane), Width::Fixed(_)) => Op::Cells128(lane),
+                _ => Op::CellsAny { codes, cells },
             }
         }
         Step::Word(column) => {

@@ -1,6 +1,6 @@
 //! Dictionary columns: each distinct value is escaped and rendered once per write, as a whole cell.
 //!
-//! Where a dictionary is small beside its batch, cells lie in the order of its codes: the frame's own codes address
+//! Where a dictionary is small beside the frame, cells lie in the order of its codes: the frame's own codes address
 //! them, and only the values between the least and the greatest code met are rendered. Else, and when a write brings
 //! another dictionary (producers such as Polars may export a new one, with other codes, for every slice of a frame),
 //! cells are found by content, and each code is translated to its cell; values that no row uses are never rendered.
@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use arrow_array::{Array, ArrayRef};
-use arrow_buffer::MutableBuffer;
 
 use super::column::Keys;
 use super::text::Text;
@@ -72,8 +71,7 @@ pub(crate) struct Cells {
     order: Order,
     found: HashMap<Box<[u8]>, u32>,
     width: Width,
-    /// Aligned to cache lines, of which a cell of 32 or 64 bytes then takes but one.
-    text: MutableBuffer,
+    text: Vec<u8>,
     /// Where each cell starts in `text`, for [`Width::Any`].
     starts: Vec<usize>,
     lengths: Vec<u32>,
@@ -94,7 +92,7 @@ impl Cells {
             order: Order::Found { cell_of: Vec::new() },
             found: HashMap::new(),
             width: Width::Fixed(32),
-            text: MutableBuffer::new(0),
+            text: Vec::new(),
             starts: Vec::new(),
             lengths: Vec::new(),
             null_cell: 0,
@@ -173,7 +171,7 @@ impl Cells {
             self.find_all(codes);
             return;
         };
-        self.text = MutableBuffer::from_len_zeroed((codes + 1) * width);
+        self.text = vec![0; (codes + 1) * width];
         self.starts = (0..=codes).map(|code| code * width).collect();
         self.lengths = vec![0; codes + 1];
         self.order = Order::Codes { rendered: 0..0 };
@@ -304,7 +302,7 @@ impl Cells {
             return;
         }
         self.width = Width::of(length);
-        let old = std::mem::replace(&mut self.text, MutableBuffer::new(0));
+        let old = std::mem::take(&mut self.text);
         for (start, length) in self.starts.iter_mut().zip(&self.lengths) {
             let cell = &old[*start..*start + *length as usize];
             *start = self.text.len();

@@ -213,8 +213,9 @@ pub(crate) struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
+    /// `None` if the array is no dictionary, or has more values than codes of 32 bits can tell apart.
     pub(crate) fn bind(array: &'a dyn Array) -> Option<Self> {
-        let dictionary = array.as_any_dictionary_opt()?;
+        let dictionary = array.as_any_dictionary_opt().filter(|array| array.values().len() < u32::MAX as usize)?;
         let keys = dictionary.keys();
         let nulls = keys.nulls().filter(|nulls| nulls.null_count() > 0);
         Some(Self { codes: Integers::bind(keys)?, nulls, values: dictionary.values() })

@@ -20,7 +20,7 @@ use crate::error::{Error, Problem};
 use crate::fmt::{SLOT, escape::Escape, float, int};
 use crate::options::{Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
-use assemble::{Prepared, PreparedAt, SLACK};
+use assemble::{Prepared, PreparedAt, PreparedBlock, SLACK};
 use cells::{Cells, Width};
 use column::{Column, Floats, Instants, Values};
 use program::{AtShape, Form, Program, Shape, WireColumn};
@@ -32,6 +32,9 @@ const SCRATCH_BYTES: usize = 256 << 10;
 
 /// Programs kept; frames alternate between few shapes.
 const PROGRAMS: usize = 8;
+
+/// Why a batch does not fit a plan that its schema did fit.
+const BAD_BATCH: &str = "the batch does not have its stream's schema, or a dictionary of four billion values";
 
 /// A batch whose columns have been downcast for a plan.
 #[derive(Debug)]
@@ -164,7 +167,7 @@ impl<'p> Encoder<'p> {
         let bind = |index: usize| {
             Column::bind(&arrays[index]).ok_or_else(|| {
                 let data_type = arrays[index].data_type().to_string();
-                let error = PlanError::Unsupported { data_type, advice: "the batch does not have its stream's schema" };
+                let error = PlanError::Unsupported { data_type, advice: BAD_BATCH };
                 Error::new(Problem::new(error).column(self.plan.columns[index].name.text()))
             })
         };
@@ -312,7 +315,8 @@ impl<'p> Encoder<'p> {
             lengths: &self.at_scratch.lengths,
             valid: &self.at_scratch.valid,
         };
-        assemble::assemble(program, &columns, &at, rows.len(), out, skipped)
+        let block = PreparedBlock { program, columns, at, rows: rows.len() };
+        assemble::assemble(&block, out, skipped)
     }
 }
 

@@ -7,8 +7,6 @@
 
 use std::ops::Range;
 
-use arrow_buffer::MutableBuffer;
-
 use crate::options::EmptyRows;
 use crate::options::ProtocolVersion;
 use crate::plan::{AtPlan, ColumnPlan, Plan, Role, Wire, WireUnit};
@@ -150,7 +148,7 @@ pub(super) struct Program {
     pub(super) shapes: Vec<Shape>,
     pub(super) at: AtShape,
     /// The templates and keys of all steps, each padded to pieces.
-    pub(super) bytes: MutableBuffer,
+    pub(super) bytes: Vec<u8>,
     pub(super) pokes: Vec<Poke>,
     pub(super) steps: Vec<Step>,
     /// The most bytes a row takes, strings and dictionary cells aside.
@@ -167,7 +165,7 @@ impl Program {
             program: Self {
                 shapes,
                 at,
-                bytes: MutableBuffer::new(0),
+                bytes: Vec::new(),
                 pokes: Vec::new(),
                 steps: Vec::new(),
                 row_max: 0,

@@ -1,6 +1,6 @@
 //! Segments: the short cells of neighbouring columns, and the run behind them. Most lines are one segment as a whole.
 
-use super::cells::Cells;
+use super::cells::{Cells, Width};
 use super::store::{copy, get, pieces, prefetch, prefetch_lane};
 use crate::simd::also_for_avx2;
 
@@ -14,13 +14,16 @@ pub(super) struct CellLane<'a> {
 }
 
 impl<'a> CellLane<'a> {
-    /// The cells of `rows` rows.
+    /// The cells of `rows` rows, if they are of one width.
     ///
     /// # Panics
-    /// If a row has no code, or its code no cell.
-    pub(super) fn new(codes: &'a [u32], cells: &'a Cells, rows: usize) -> Self {
-        assert!((largest(full(codes, rows)) as usize) < cells.lengths().len(), "a code without a cell");
-        Self { codes, text: cells.text(), lengths: cells.lengths() }
+    /// If a row has no code, its code no cell, or a cell not its room: our bug.
+    pub(super) fn new(codes: &'a [u32], cells: &'a Cells, rows: usize) -> Option<Self> {
+        let Width::Fixed(width) = cells.width() else { return None };
+        let (text, lengths) = (cells.text(), cells.lengths());
+        assert!((largest(full(codes, rows)) as usize) < lengths.len(), "a code without a cell");
+        assert!(text.len() >= lengths.len() * width, "a cell without its room");
+        Some(Self { codes, text, lengths })
     }
 
     /// Writes the cell of row `i`, padded to `N` bytes, to `out[at..]` and returns its length.

@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -137,7 +138,7 @@ def after(seconds: float, reply: Reply = stored) -> Reply:
     return late
 
 
-class HttpServer:
+class HttpServer(ABC):
     """Reads requests, one thread a connection, and lets `handle` answer them. Every request is kept."""
 
     def __init__(self) -> None:
@@ -159,8 +160,9 @@ class HttpServer:
     def conf(self) -> str:
         return f"http::addr={HOST}:{self.port};"
 
+    @abstractmethod
     def handle(self, exchange: Exchange) -> None:
-        raise NotImplementedError
+        """Answer one request."""
 
     def of(self, path: str) -> list[Request]:
         """The requests to this path so far."""

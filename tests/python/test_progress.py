@@ -30,13 +30,14 @@ def test_a_terminal_shows_the_table_the_rows_and_the_end(fake: FakeQuestDB, monk
     assert "30.0k/30.0k" in lines[-1]
 
 
-def test_without_a_row_there_is_no_bar(
-    fake: FakeQuestDB, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    qf.write_questdb(
-        pl.DataFrame({"x": pl.Series([], dtype=pl.Int64)}), fake.conf, table="t", at=qf.ServerTimestamp, progress=True
-    )
-    assert "%" not in capsys.readouterr().err
+def test_what_fails_before_a_row_is_read_draws_no_bar(fake: FakeQuestDB, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", drawn)
+    with pytest.raises(qf.IngressError, match="no `at` was given"):
+        qf.write_questdb(
+            pl.DataFrame({"x": [1]}), f"{fake.conf}protocol_version=2;", table="t", check=False, progress=True
+        )
+    assert drawn.getvalue() == ""
 
 
 def test_jupyter_shows_a_bar_that_grows_to_the_rows(fake: FakeQuestDB) -> None:
