@@ -77,6 +77,9 @@ pub(crate) enum Cause {
     /// The caller's own stream or callback failed; the text is theirs.
     #[error("reading the frame failed: {0}")]
     Source(String),
+    /// A statement that makes a table or a column failed.
+    #[error("making the table ready failed: {1}; the statement was: {0}")]
+    Statement(String, #[source] Box<TransportError>),
     /// The client was made before a fork.
     #[error(
         "the client was made in another process, and its connections do not survive a fork; make a client in this process"
@@ -114,6 +117,7 @@ impl Problem {
             Cause::Plan(error) => error.kind(),
             Cause::Value(error) => error.kind(),
             Cause::Transport(error) => error.kind(),
+            Cause::Statement(_, error) => error.kind(),
             Cause::Source(_) => ErrorKind::BadDataFrame,
             Cause::Forked | Cause::Interrupted => ErrorKind::InvalidApiCall,
         }
@@ -189,6 +193,10 @@ impl Error {
         Self::new(Problem::new(Cause::Source(message.to_string())))
     }
 
+    pub(crate) fn statement(statement: String, error: TransportError) -> Self {
+        Self::new(Problem::new(Cause::Statement(statement, Box::new(error))))
+    }
+
     pub(crate) fn forked() -> Self {
         Self::new(Problem::new(Cause::Forked))
     }
@@ -245,6 +253,7 @@ impl Error {
     pub fn server_message(&self) -> Option<&str> {
         match &self.first()?.0.cause {
             Cause::Transport(error) => error.server_message(),
+            Cause::Statement(_, error) => error.server_message(),
             _ => None,
         }
     }

@@ -27,6 +27,7 @@
 mod buffer;
 mod check;
 mod client;
+mod column;
 mod config;
 mod encode;
 mod error;
@@ -37,6 +38,7 @@ mod plan;
 mod report;
 mod sender;
 mod simd;
+mod table_spec;
 mod transport;
 
 pub use check::ValueError;
@@ -48,6 +50,7 @@ pub use options::{At, Create, EmptyRows, Nan, NullAt, NullBool, ProtocolVersion,
 pub use plan::{Plan, PlanError, PlannedColumn};
 pub use report::{ColumnReport, WriteReport};
 pub use sender::{Progress, to_ilp, to_ilp_writer};
+pub use table_spec::TableSpec;
 pub use transport::{ServerInfo, TransportError};
 
 #[cfg(feature = "polars")]

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::table_spec::TableSpec;
+
 /// The ILP protocol version, which decides the forms values may take on the wire.
 ///
 /// Source: `spec/ilp-wire.md` section 1. Negotiated with the server unless set.
@@ -95,13 +97,28 @@ pub enum Symbols {
     Columns(Vec<String>),
 }
 
-/// Who creates a missing table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Who makes a missing table, or a missing column, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Create {
-    /// The server, as ILP does it: the designated timestamp is called `timestamp`, partitions are days.
+    /// A statement of this client's, before the first row: the frame's columns in its order and under its names, the
+    /// designated timestamp under its own name, partitions of a day. Where the server does not run statements for us it
+    /// makes the table as with [`Server`](Self::Server), and the report says so.
     #[default]
+    Auto,
+    /// As [`Auto`](Self::Auto), with these choices.
+    Table(TableSpec),
+    /// The server, as ILP does it: the designated timestamp is called `timestamp`, partitions are days, and there are
+    /// no decimals.
     Server,
+    /// Nobody: a missing table or column is an error.
+    Never,
+}
+
+impl From<TableSpec> for Create {
+    fn from(spec: TableSpec) -> Self {
+        Self::Table(spec)
+    }
 }
 
 /// What a null in the `at` column means.
@@ -200,9 +217,9 @@ impl WriteOptions {
         self
     }
 
-    /// Who creates a missing table. Default: [`Create::Server`].
-    pub fn create(mut self, create: Create) -> Self {
-        self.create = create;
+    /// Who makes a missing table, and how. Default: [`Create::Auto`].
+    pub fn create(mut self, create: impl Into<Create>) -> Self {
+        self.create = create.into();
         self
     }
 

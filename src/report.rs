@@ -14,8 +14,10 @@ pub struct ColumnReport {
     pub questdb_type: String,
     /// `symbol`, `field`, `designated timestamp` or `skipped`.
     pub role: &'static str,
-    /// Values that were null and read back as NULL (booleans: false).
+    /// Values that were null.
     pub nulls: u64,
+    /// Values that read back as NULL (booleans: false): nulls, NaN and infinities, and the least 64-bit integer.
+    pub read_null: u64,
 }
 
 /// What a write did. All rows of the frame have been acknowledged when there is one.
@@ -46,6 +48,8 @@ pub struct WriteReport {
     pub columns: Vec<ColumnReport>,
     /// The most requests that were in flight at once.
     pub in_flight: usize,
+    /// What the caller should know: empty if all went as planned.
+    pub notes: Vec<String>,
 }
 
 impl WriteReport {

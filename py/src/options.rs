@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use questframe::{At, EmptyRows, Nan, NullAt, NullBool, ProtocolVersion, Symbols, WriteOptions};
+use questframe::{At, Create, EmptyRows, Nan, NullAt, NullBool, ProtocolVersion, Symbols, TableSpec, WriteOptions};
 
 #[derive(FromPyObject)]
 enum PyAt {
@@ -15,6 +15,45 @@ enum PyAt {
 enum PySymbols {
     Word(String),
     Columns(Vec<String>),
+}
+
+/// A `TableSpec`, or one of the words for `create`.
+#[derive(FromPyObject)]
+enum PyCreate {
+    Word(String),
+    Table(PyTableSpec),
+}
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct PyTableSpec {
+    partition_by: String,
+    dedup_keys: Vec<String>,
+    types: Vec<(String, String)>,
+    ttl: Option<String>,
+    symbol_capacity: Vec<(String, u32)>,
+    symbol_index: Vec<String>,
+    narrow: bool,
+}
+
+impl From<PyTableSpec> for TableSpec {
+    fn from(given: PyTableSpec) -> Self {
+        let mut spec = Self::new()
+            .partition_by(given.partition_by)
+            .dedup_keys(given.dedup_keys)
+            .symbol_index(given.symbol_index)
+            .narrow(given.narrow);
+        for (column, questdb_type) in given.types {
+            spec = spec.column_type(column, questdb_type);
+        }
+        for (column, capacity) in given.symbol_capacity {
+            spec = spec.symbol_capacity(column, capacity);
+        }
+        match given.ttl {
+            Some(ttl) => spec.ttl(ttl),
+            None => spec,
+        }
+    }
 }
 
 fn get<'py, T>(options: &Bound<'py, PyDict>, name: &str) -> PyResult<Option<T>>
@@ -57,6 +96,16 @@ pub(crate) fn parse(options: &Bound<'_, PyDict>) -> PyResult<WriteOptions> {
             "all" => Symbols::All,
             "none" => Symbols::None,
             other => return Err(unknown("symbols", other)),
+        }),
+    };
+    parsed = match get::<PyCreate>(options, "create")? {
+        None => parsed,
+        Some(PyCreate::Table(spec)) => parsed.create(TableSpec::from(spec)),
+        Some(PyCreate::Word(word)) => parsed.create(match word.as_str() {
+            "auto" => Create::Auto,
+            "server" => Create::Server,
+            "never" => Create::Never,
+            other => return Err(unknown("create", other)),
         }),
     };
     if let Some(check) = get::<bool>(options, "check")? {

@@ -13,13 +13,18 @@ pub(crate) struct ColumnReport {
     role: &'static str,
     #[pyo3(get)]
     nulls: u64,
+    #[pyo3(get)]
+    read_null: u64,
 }
 
 #[pymethods]
 impl ColumnReport {
     fn __repr__(&self) -> String {
-        let Self { name, questdb_type, role, nulls } = self;
-        format!("ColumnReport(name={name:?}, questdb_type={questdb_type:?}, role={role:?}, nulls={nulls})")
+        let Self { name, questdb_type, role, nulls, read_null } = self;
+        format!(
+            "ColumnReport(name={name:?}, questdb_type={questdb_type:?}, role={role:?}, nulls={nulls}, \
+             read_null={read_null})"
+        )
     }
 }
 
@@ -82,6 +87,10 @@ impl WriteReport {
         self.0.created
     }
     #[getter]
+    fn notes(&self) -> Vec<String> {
+        self.0.notes.clone()
+    }
+    #[getter]
     fn columns(&self) -> Vec<ColumnReport> {
         let columns = self.0.columns.iter().cloned();
         columns
@@ -90,6 +99,7 @@ impl WriteReport {
                 questdb_type: column.questdb_type,
                 role: column.role,
                 nulls: column.nulls,
+                read_null: column.read_null,
             })
             .collect()
     }
@@ -98,19 +108,23 @@ impl WriteReport {
     }
     fn _repr_html_(&self) -> String {
         let mut html = format!(
-            "<p>{}</p><table><tr><th>column</th><th>role</th><th>QuestDB type</th><th>nulls</th></tr>",
+            "<p>{}</p><table><tr><th>column</th><th>role</th><th>QuestDB type</th><th>nulls</th><th>read NULL</th></tr>",
             escape(&self.0.to_string())
         );
         for column in &self.0.columns {
             html.push_str(&format!(
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
                 escape(&column.name),
                 column.role,
                 escape(&column.questdb_type),
-                column.nulls
+                column.nulls,
+                column.read_null
             ));
         }
         html.push_str("</table>");
+        for note in &self.0.notes {
+            html.push_str(&format!("<p>{}</p>", escape(note)));
+        }
         html
     }
 }
@@ -139,8 +153,16 @@ impl PlannedColumn {
         self.0.role
     }
     #[getter]
+    fn wire(&self) -> &str {
+        &self.0.wire
+    }
+    #[getter]
     fn questdb_type(&self) -> &str {
         &self.0.questdb_type
+    }
+    #[getter]
+    fn state(&self) -> &str {
+        self.0.state
     }
     #[getter]
     fn nulls(&self) -> &str {
@@ -153,8 +175,16 @@ impl PlannedColumn {
     fn __repr__(&self) -> String {
         let column = &self.0;
         format!(
-            "PlannedColumn(name={:?}, arrow_type={:?}, role={:?}, questdb_type={:?}, nulls={:?}, note={:?})",
-            column.name, column.arrow_type, column.role, column.questdb_type, column.nulls, column.note
+            "PlannedColumn(name={:?}, arrow_type={:?}, role={:?}, wire={:?}, questdb_type={:?}, state={:?}, nulls={:?}, \
+             note={:?})",
+            column.name,
+            column.arrow_type,
+            column.role,
+            column.wire,
+            column.questdb_type,
+            column.state,
+            column.nulls,
+            column.note
         )
     }
 }
@@ -176,6 +206,10 @@ impl Plan {
     #[getter]
     fn protocol_version(&self) -> u8 {
         self.0.protocol_version().number()
+    }
+    #[getter]
+    fn statements(&self) -> Vec<String> {
+        self.0.statements().to_vec()
     }
     #[getter]
     fn columns(&self) -> Vec<PlannedColumn> {

@@ -15,7 +15,8 @@ use super::cells::{Cells, Width};
 use super::program::{Lane, Maybe, PIECE, Program, Step};
 use super::segment::{CellLane, Segment, full, write_rows};
 use super::store::{copy, get, pieces};
-use super::text::Text;
+use crate::column::Text;
+use crate::column::arrays::Arrays;
 use crate::fmt::SLOT;
 use crate::fmt::escape::Escape;
 use crate::simd::also_for_avx2;
@@ -36,6 +37,8 @@ pub(super) struct Prepared<'a> {
     pub(super) cells: Option<&'a Cells>,
     /// The strings, the row of theirs at which the block starts, and the escape if any value may need one.
     pub(super) text: Option<(&'a Text<'a>, usize, Option<Escape>)>,
+    /// The arrays, and the row of theirs at which the block starts.
+    pub(super) arrays: Option<(&'a Arrays<'a>, usize)>,
 }
 
 /// The designated timestamps of a block, prepared.
@@ -76,11 +79,13 @@ enum Op<'a> {
     Word { words: &'a [u64], lengths: &'a [u8] },
     Slot { slots: &'a [[u8; SLOT]], lengths: &'a [u8] },
     Text { text: &'a Text<'a>, base: usize, escape: Option<Escape> },
+    Array { arrays: &'a Arrays<'a>, base: usize },
     MaybeFixed { key: Key<'a>, words: &'a [u64], valid: &'a [u8] },
     MaybeByte { key: Key<'a>, bytes: &'a [u8], valid: &'a [u8] },
     MaybeWord { key: Key<'a>, words: &'a [u64], lengths: &'a [u8], valid: &'a [u8] },
     MaybeSlot { key: Key<'a>, slots: &'a [[u8; SLOT]], lengths: &'a [u8], valid: &'a [u8] },
     MaybeText { key: Key<'a>, text: &'a Text<'a>, base: usize, escape: Option<Escape>, valid: &'a [u8] },
+    MaybeArray { key: Key<'a>, arrays: &'a Arrays<'a>, base: usize, valid: &'a [u8] },
     FieldsStart,
     FieldsEnd,
     SkipIfEmpty,
@@ -199,6 +204,10 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
                     p += text.write(base + i, *escape, out, p);
                     room(out, p, need);
                 }
+                Op::Array { arrays, base } => {
+                    p += arrays.write(base + i, out, p);
+                    room(out, p, need);
+                }
                 Op::MaybeFixed { key, words, valid } => {
                     // SAFETY: see above.
                     let value = unsafe { key.write(out, p) };
@@ -254,6 +263,14 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
                         room(out, end, need);
                         // SAFETY: there is room for more than a byte.
                         p = unsafe { key.close(out, end) };
+                    }
+                }
+                Op::MaybeArray { key, arrays, base, valid } => {
+                    if valid[i] != 0 {
+                        // SAFETY: see above.
+                        let value = unsafe { key.write(out, p) };
+                        p = value + arrays.write(base + i, out, value);
+                        room(out, p, need);
                     }
                 }
                 Op::FieldsStart => fields = p,
@@ -368,6 +385,15 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
             let column = &columns[maybe.column];
             let (text, base, escape) = column.text?;
             Op::MaybeText { key: Key::new(program, maybe), text, base, escape, valid: full(column.valid, rows) }
+        }
+        Step::Array(column) => {
+            let (arrays, base) = columns[*column].arrays?;
+            Op::Array { arrays, base }
+        }
+        Step::MaybeArray(maybe) => {
+            let column = &columns[maybe.column];
+            let (arrays, base) = column.arrays?;
+            Op::MaybeArray { key: Key::new(program, maybe), arrays, base, valid: full(column.valid, rows) }
         }
         Step::FieldsStart => Op::FieldsStart,
         Step::FieldsEnd => Op::FieldsEnd,

@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use arrow_array::{Array, ArrayRef};
 
-use super::column::Keys;
-use super::text::Text;
+use crate::column::Keys;
+use crate::column::Text;
 use crate::fmt::escape::Escape;
 use crate::simd::also_for_avx2;
 

@@ -6,23 +6,21 @@
 
 mod assemble;
 mod cells;
-pub(crate) mod column;
 mod program;
 mod segment;
 mod store;
-pub(crate) mod text;
 
 use std::ops::Range;
 
 use arrow_array::ArrayRef;
 
+use crate::column::{Column, Floats, Instants, Values};
 use crate::error::{Error, Problem};
 use crate::fmt::{SLOT, escape::Escape, float, int};
 use crate::options::{Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
 use assemble::{Prepared, PreparedAt, PreparedBlock, SLACK};
 use cells::{Cells, Width};
-use column::{Column, Floats, Instants, Values};
 use program::{AtShape, Form, Program, Shape, WireColumn};
 
 /// Rows prepared at a time: as many as scratch has room for, within limits. Blocks of few rows cost their fixed share,
@@ -83,6 +81,8 @@ struct Scratch {
     valid: Vec<u8>,
     codes: Vec<u32>,
     escape: Option<Escape>,
+    /// Values of the block that are what QuestDB stores for NULL.
+    lost: u64,
 }
 
 /// What a prepared block needs and holds.
@@ -113,6 +113,8 @@ pub(crate) struct Encoder<'p> {
     block_rows: usize,
     /// Of the whole frame, 0 if unknown.
     rows: usize,
+    /// By position in the line: values written that read back as NULL.
+    lost: Vec<u64>,
 }
 
 impl<'p> Encoder<'p> {
@@ -138,9 +140,10 @@ impl<'p> Encoder<'p> {
             })
             .collect();
         let scratch = columns.iter().map(|_| Scratch::default()).collect();
+        let lost = vec![0; columns.len()];
         let bytes_per_row = columns.iter().map(|column| match column.role {
             Role::Field(Wire::Float) if plan.version > ProtocolVersion::V1 => 8,
-            Role::Field(Wire::Integer | Wire::Float | Wire::Timestamp(_)) => SLOT + 9,
+            Role::Field(Wire::Integer | Wire::Float | Wire::Timestamp(_) | Wire::Decimal { .. }) => SLOT + 9,
             _ => 8,
         });
         let block_rows = SCRATCH_BYTES / bytes_per_row.sum::<usize>().max(1);
@@ -156,10 +159,17 @@ impl<'p> Encoder<'p> {
             block: 0..0,
             block_rows: block_rows.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
             rows: rows.map_or(0, |rows| usize::try_from(rows).unwrap_or(usize::MAX)),
+            lost,
         }
     }
 
-    /// Downcasts the columns of a batch; `arrays` are its columns after [`column::unpack`].
+    /// By the index of its column, how many values have been written that read back as NULL: floats that are not
+    /// finite, and the least integer.
+    pub(crate) fn lost(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.columns.iter().map(|column| column.index).zip(self.lost.iter().copied())
+    }
+
+    /// Downcasts the columns of a batch; `arrays` are its columns after `check::cast`.
     ///
     /// # Errors
     /// If a column's type is not the one that was planned: a stream whose batches differ from its schema.
@@ -213,9 +223,11 @@ impl<'p> Encoder<'p> {
                 continue;
             }
             shapes.push(prepare_column(self.plan, wire.role, column, rows.clone(), scratch));
-            if let Values::Text(text) = &column.values {
-                bound += 2 * text.bytes(rows.clone());
-            }
+            bound += match &column.values {
+                Values::Text(text) => 2 * text.bytes(rows.clone()),
+                Values::Arrays(arrays) => 8 * arrays.leaves(rows.clone()).len(),
+                _ => 0,
+            };
         }
         let (at_shape, at) = self.prepare_at(batch, rows.clone());
         self.select(shapes, at_shape);
@@ -297,7 +309,20 @@ impl<'p> Encoder<'p> {
                     Values::Text(text) => Some((text, rows.start, scratch.escape)),
                     _ => None,
                 };
+                let arrays = match &column.values {
+                    Values::Arrays(arrays) => Some((arrays, rows.start)),
+                    _ => None,
+                };
+                self.lost[position] += match (&column.values, column.has_nulls(&rows)) {
+                    (Values::Floats(_), true) => not_finite(words.iter().zip(&scratch.valid).map(|(bits, valid)| {
+                        // What lies under a null is not written.
+                        if *valid == 0 { 0 } else { *bits }
+                    })),
+                    (Values::Floats(_), false) => not_finite(words.iter().copied()),
+                    _ => scratch.lost,
+                };
                 Prepared {
+                    arrays,
                     words,
                     bytes: &scratch.bytes,
                     slots: &scratch.slots,
@@ -374,6 +399,14 @@ fn prepare_column(plan: &Plan, role: Role, column: &Column<'_>, rows: Range<usiz
             scratch.escape = text.may_need(escape, rows).then_some(escape);
             Form::Text
         }
+        Values::Decimals(decimals) => {
+            scratch.slots.resize(rows.len(), [0; SLOT]);
+            decimals.fill(rows.clone(), &mut scratch.slots);
+            scratch.lengths.clear();
+            scratch.lengths.resize(rows.len(), decimals.width() as u8);
+            Form::Slot
+        }
+        Values::Arrays(arrays) => Form::Array { dims: arrays.dims() },
         // Dictionaries have cells and do not come here.
         Values::Dictionary(_) => Form::Cells,
     };
@@ -389,6 +422,8 @@ fn prepare_integers(scratch: &mut Scratch, nullable: bool) -> Form {
         }
     }
     let (min, max) = int::range(&scratch.integers);
+    scratch.lost =
+        if min == i64::MIN { scratch.integers.iter().filter(|value| **value == min).count() as u64 } else { 0 };
     if min < 0 || max as u64 >= int::WORD {
         fill_slots(scratch);
         return Form::Slot;
@@ -401,6 +436,12 @@ fn prepare_integers(scratch: &mut Scratch, nullable: bool) -> Form {
         scratch.lengths.push(length);
     }
     Form::Word
+}
+
+/// How many of these floats are infinite or no number.
+fn not_finite(bits: impl Iterator<Item = u64>) -> u64 {
+    const EXPONENT: u64 = 0x7ff0_0000_0000_0000;
+    bits.map(|bits| u64::from(bits & EXPONENT == EXPONENT)).sum()
 }
 
 /// Text of `scratch.integers`, whatever they are.

@@ -7,8 +7,10 @@
 
 use std::ops::Range;
 
-use crate::options::EmptyRows;
-use crate::options::ProtocolVersion;
+use arrow_schema::DataType;
+
+use crate::options::{EmptyRows, ProtocolVersion};
+use crate::plan::landing::Cast;
 use crate::plan::{AtPlan, ColumnPlan, Plan, Role, Wire, WireUnit};
 
 /// Runs are copied in pieces of this many bytes, and padded to them.
@@ -29,6 +31,8 @@ pub(super) enum Form {
     Text,
     /// A rendered dictionary cell, key included.
     Cells,
+    /// The lengths of so many dimensions, and floats.
+    Array { dims: usize },
 }
 
 /// A column's form in a block, and whether rows of it are null there.
@@ -78,13 +82,35 @@ impl WireColumn {
                 key.extend_from_slice(&[b'=', 16]);
                 b""
             }
+            Role::Field(Wire::Array { dims }) => {
+                key.extend_from_slice(&[b'=', 14, 10, dims]);
+                b""
+            }
+            Role::Field(Wire::Decimal { scale }) => {
+                key.extend_from_slice(&[b'=', 23, scale, decimal_width(column)]);
+                b""
+            }
             Role::Field(Wire::Integer) => b"i",
             Role::Field(Wire::Timestamp(WireUnit::Nanos)) if version > ProtocolVersion::V1 => b"n",
             Role::Field(Wire::Timestamp(_)) => b"t",
             _ => b"",
         };
-        let is_dictionary = matches!(column.data_type, arrow_schema::DataType::Dictionary(..));
-        Self { index: column.index, role: column.role, is_dictionary, key, close }
+        Self { index: column.index, role: column.role, is_dictionary: column.is_dictionary(), key, close }
+    }
+}
+
+/// The bytes of a decimal of the column: as many as in Arrow, after the cast.
+fn decimal_width(column: &ColumnPlan) -> u8 {
+    let data_type = match &column.data_type {
+        DataType::Dictionary(_, values) => values,
+        DataType::RunEndEncoded(_, values) => values.data_type(),
+        other => other,
+    };
+    match data_type {
+        DataType::Decimal32(..) if column.cast == Cast::Keep => 4,
+        DataType::Decimal64(..) if column.cast == Cast::Keep => 8,
+        DataType::Decimal128(..) if column.cast == Cast::Keep => 16,
+        _ => 32,
     }
 }
 
@@ -127,12 +153,14 @@ pub(super) enum Step {
     Word(usize),
     Slot(usize),
     Text(usize),
+    Array(usize),
     AtSlot,
     MaybeFixed(Maybe),
     MaybeByte(Maybe),
     MaybeWord(Maybe),
     MaybeSlot(Maybe),
     MaybeText(Maybe),
+    MaybeArray(Maybe),
     MaybeAt(Maybe),
     /// Remembers where the fields start: each begins with a comma.
     FieldsStart,
@@ -239,6 +267,10 @@ impl Builder {
                 Form::Word => Step::MaybeWord(maybe),
                 Form::Slot => Step::MaybeSlot(maybe),
                 Form::Text | Form::Cells => Step::MaybeText(maybe),
+                Form::Array { dims } => {
+                    self.program.row_max += 4 * dims;
+                    Step::MaybeArray(maybe)
+                }
             };
             self.step(step);
             return;
@@ -251,6 +283,7 @@ impl Builder {
             Form::Word => self.variable(Step::Word(column), 8),
             Form::Slot => self.variable(Step::Slot(column), crate::fmt::SLOT),
             Form::Text | Form::Cells => self.step(Step::Text(column)),
+            Form::Array { dims } => self.variable(Step::Array(column), 4 * dims),
         }
         self.constant(wire.close);
     }

@@ -5,6 +5,7 @@
 
 pub(crate) mod escape;
 pub(crate) mod float;
+pub(crate) mod instant;
 pub(crate) mod int;
 
 /// Bytes of a slot: enough for any 64-bit integer (20) and any `f64` (24), and one wide store.

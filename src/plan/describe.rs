@@ -4,8 +4,8 @@ use std::fmt;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::role::AUTO_DESIGNATED;
-use super::{AtPlan, ColumnPlan, Plan, Role, Wire, WireUnit};
+use super::column_type::ColumnType;
+use super::{AtPlan, ColumnPlan, Origin, Plan, Role, Wire, WireUnit};
 use crate::options::{EmptyRows, NullAt, NullBool, ProtocolVersion};
 
 /// How one column of a frame lands, as [`Plan::columns`] and the report tell it.
@@ -17,8 +17,12 @@ pub struct PlannedColumn {
     pub arrow_type: String,
     /// `symbol`, `field`, `designated timestamp` or `skipped`.
     pub role: &'static str,
-    /// The QuestDB type it has on the server, or gets when the server creates it; empty when skipped.
+    /// The form of its values on the wire, such as `float`; empty when skipped.
+    pub wire: String,
+    /// The QuestDB type it has on the server, or gets; empty when skipped.
     pub questdb_type: String,
+    /// `exists` or `new`; empty when skipped, or when the server was not asked.
+    pub state: &'static str,
     /// What a null becomes.
     pub nulls: String,
     /// A remark, such as that a string column looks like a symbol; empty when there is none.
@@ -42,35 +46,62 @@ impl Plan {
             name: column.name.text().to_owned(),
             arrow_type: column.data_type.to_string(),
             role,
+            wire: self.wire(column),
             questdb_type: self.questdb_type(column),
+            state: self.state(column),
             nulls: self.nulls(column),
             note: self.note(column),
         }
     }
 
     fn questdb_type(&self, column: &ColumnPlan) -> String {
-        if let Some(server_type) = &column.server_type {
-            return server_type.clone();
-        }
-        let timestamp = |unit| match unit {
-            // Version 1 has no suffix that would ask for nanoseconds.
-            WireUnit::Nanos if self.version > ProtocolVersion::V1 => "TIMESTAMP_NS",
-            _ => "TIMESTAMP",
+        let designated = || {
+            let known = self.designated.as_ref().map(|(_, column_type)| column_type.to_string());
+            known.unwrap_or_else(|| match self.at {
+                // Version 1 has no suffix that would ask for nanoseconds.
+                AtPlan::Column { unit: WireUnit::Nanos, .. } if self.version > ProtocolVersion::V1 => {
+                    ColumnType::TimestampNs.to_string()
+                }
+                _ => ColumnType::Timestamp.to_string(),
+            })
         };
-        let name = match column.role {
-            Role::Symbol => "SYMBOL",
-            Role::Field(Wire::Boolean) => "BOOLEAN",
-            Role::Field(Wire::Integer) => "LONG",
-            Role::Field(Wire::Float) => "DOUBLE",
-            Role::Field(Wire::String) => "VARCHAR",
-            Role::Field(Wire::Timestamp(unit)) => timestamp(unit),
+        match (&column.column_type, column.role) {
+            (_, Role::Timestamp) => designated(),
+            (Some(column_type), _) => column_type.to_string(),
+            (None, _) => String::new(),
+        }
+    }
+
+    /// The form of the values in a line.
+    fn wire(&self, column: &ColumnPlan) -> String {
+        let text = match column.role {
+            Role::Symbol => "symbol",
+            Role::Field(Wire::Boolean) => "boolean",
+            Role::Field(Wire::Integer) => "integer",
+            Role::Field(Wire::Float) => "float",
+            Role::Field(Wire::String) => "string",
+            Role::Field(Wire::Timestamp(WireUnit::Nanos)) if self.version > ProtocolVersion::V1 => "timestamp ns",
+            Role::Field(Wire::Timestamp(_)) => "timestamp us",
+            Role::Field(Wire::Decimal { .. }) => "decimal",
+            Role::Field(Wire::Array { .. }) => "array",
             Role::Timestamp => match self.at {
-                AtPlan::Column { unit, .. } => timestamp(unit),
-                _ => "TIMESTAMP",
+                AtPlan::Column { unit: WireUnit::Nanos, .. } => "timestamp ns",
+                _ if self.version == ProtocolVersion::V1 => "timestamp ns",
+                _ => "timestamp us",
             },
             Role::Skipped => "",
         };
-        name.to_owned()
+        text.to_owned()
+    }
+
+    /// Where the column of the table comes from.
+    fn state(&self, column: &ColumnPlan) -> &'static str {
+        let origin = if column.role == Role::Timestamp { self.origin } else { column.origin };
+        match (column.role, origin) {
+            (Role::Skipped, _) | (_, Origin::Unknown) => "",
+            (_, Origin::Existing) => "exists",
+            (_, Origin::Statement | Origin::Server) => "new",
+        }
     }
 
     fn nulls(&self, column: &ColumnPlan) -> String {
@@ -84,7 +115,11 @@ impl Plan {
                 NullBool::False => "false",
                 NullBool::Omit => "omitted, reads false",
             },
-            Role::Symbol | Role::Field(_) => "omitted, reads NULL",
+            Role::Symbol | Role::Field(_) => match &column.column_type {
+                Some(column_type) if column_type.has_no_null() => "error, naming the row",
+                _ => "omitted, reads NULL",
+            },
+            Role::Skipped if column.note.is_some() => "",
             Role::Skipped => "holds nothing else",
         };
         text.to_owned()
@@ -98,9 +133,11 @@ impl Plan {
             return String::new();
         }
         let mut note = self.at_reason.unwrap_or_default().to_owned();
-        if self.creates_table && !super::role::same_name(column.name.text(), AUTO_DESIGNATED) {
+        if let Some((designated, _)) = &self.designated
+            && !super::role::same_name(column.name.text(), designated)
+        {
             let sep = if note.is_empty() { "" } else { "; " };
-            note.push_str(&format!("{sep}becomes {AUTO_DESIGNATED:?} in the new table"));
+            note.push_str(&format!("{sep}goes to the designated timestamp {designated:?}"));
         }
         note
     }
@@ -112,21 +149,24 @@ impl fmt::Display for Plan {
         table
             .load_style(presets::UTF8_FULL_CONDENSED)
             .set_content_arrangement(ContentArrangement::Disabled)
-            .set_header(["column", "Arrow type", "role", "QuestDB type", "null", "note"]);
+            .set_header(["column", "Arrow type", "role", "sent as", "QuestDB type", "", "null", "note"]);
         for column in self.columns() {
             table.add_row([
                 column.name.as_str(),
                 &column.arrow_type,
                 column.role,
+                &column.wire,
                 &column.questdb_type,
+                column.state,
                 &column.nulls,
                 &column.note,
             ]);
         }
-        let state = match (self.creates_table, &self.designated) {
-            (true, _) => "new, the server creates it".to_owned(),
-            (false, Some(designated)) => format!("exists, designated timestamp {designated:?}"),
-            (false, None) => "not looked up".to_owned(),
+        let state = match (self.origin, &self.designated) {
+            (Origin::Statement, _) => "new, created first".to_owned(),
+            (Origin::Server, _) => "new, the server creates it".to_owned(),
+            (_, Some((designated, _))) => format!("exists, designated timestamp {designated:?}"),
+            _ => "not looked up".to_owned(),
         };
         writeln!(f, "table {:?} ({state}), protocol {}", self.table.text(), self.version)?;
         write!(f, "{table}")?;
@@ -137,9 +177,12 @@ impl fmt::Display for Plan {
             }
             AtPlan::Server => write!(f, "\nat: the server's clock; such rows cannot be deduplicated")?,
         }
-        match self.empty_rows {
-            EmptyRows::Error => Ok(()),
-            EmptyRows::Skip => write!(f, "\nrows in which everything is null are left out"),
+        if self.empty_rows == EmptyRows::Skip {
+            write!(f, "\nrows in which everything is null are left out")?;
         }
+        for statement in &self.statements {
+            write!(f, "\nruns first: {statement}")?;
+        }
+        Ok(())
     }
 }

@@ -6,8 +6,9 @@ use std::collections::HashSet;
 
 use arrow_array::RecordBatch;
 
-use super::{Plan, Role, Wire};
-use crate::encode::text::Text;
+use super::kind::Kind;
+use super::{Origin, Plan, Role, Wire};
+use crate::column::Text;
 
 /// Rows looked at: enough to tell a category from free text, and done in a few milliseconds.
 const SAMPLE: usize = 10_000;
@@ -19,7 +20,10 @@ impl Plan {
     pub fn hint_symbols(&mut self, batch: &RecordBatch) {
         let rows = batch.num_rows().min(SAMPLE);
         for column in &mut self.columns {
-            if column.role != Role::Field(Wire::String) || column.server_type.is_some() {
+            if column.role != Role::Field(Wire::String)
+                || column.origin == Origin::Existing
+                || column.kind != (Kind::Text { dictionary: false })
+            {
                 continue;
             }
             let array = batch.column(column.index);

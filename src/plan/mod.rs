@@ -3,19 +3,27 @@
 //! Touches no data. Every error a schema, a name or an option can cause arises here, all of them together and
 //! before a byte is sent; behind the plan nothing is decided per cell.
 
+mod at;
+mod build;
+pub(crate) mod column_type;
+mod ddl;
 mod describe;
+mod error;
 mod hint;
+pub(crate) mod kind;
+pub(crate) mod landing;
 pub(crate) mod name;
 mod role;
 
-use arrow_schema::Schema;
-
+pub(crate) use at::{MAX_AT_MICROS, MAX_AT_NANOS};
 pub use describe::PlannedColumn;
-pub use role::PlanError;
-pub(crate) use role::{MAX_AT_MICROS, MAX_AT_NANOS, Role, Wire};
+pub use error::PlanError;
+pub(crate) use role::{Role, Wire, same_name};
 
-use crate::error::{Error, Problem};
-use crate::options::{At, EmptyRows, Nan, NullAt, NullBool, ProtocolVersion, Symbols, WriteOptions};
+use crate::options::{EmptyRows, Nan, NullAt, NullBool, ProtocolVersion};
+use column_type::ColumnType;
+use kind::Kind;
+use landing::{Cast, Limit};
 use name::Name;
 
 /// What is known of the table a frame goes into.
@@ -23,8 +31,29 @@ use name::Name;
 pub(crate) struct TargetTable {
     /// The designated timestamp's name.
     pub(crate) designated: Option<String>,
-    /// Every column with its QuestDB type.
-    pub(crate) columns: Vec<(String, String)>,
+    /// Every column with its type.
+    pub(crate) columns: Vec<(String, ColumnType)>,
+    /// Why ILP cannot write into it.
+    pub(crate) obstacle: Option<Obstacle>,
+}
+
+impl TargetTable {
+    /// The column of this name, in any case.
+    fn column(&self, name: &str) -> Option<&ColumnType> {
+        self.columns.iter().find(|(known, _)| same_name(known, name)).map(|(_, column_type)| column_type)
+    }
+}
+
+/// Why ILP cannot write into a table that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// Partitioned, without a write-ahead log.
+    NoWal,
+    /// Without partitions, and so without a write-ahead log.
+    NoPartitions,
+    NoDesignatedTimestamp,
+    View,
+    MaterializedView,
 }
 
 /// What the plan knows of the place the rows go to.
@@ -58,6 +87,8 @@ pub(crate) struct Context<'a> {
     pub(crate) default_at: Option<&'a str>,
     pub(crate) version: ProtocolVersion,
     pub(crate) max_name_len: usize,
+    /// Whether the server has `TIMESTAMP_NS`.
+    pub(crate) nanos: bool,
     pub(crate) target: Target,
 }
 
@@ -74,6 +105,14 @@ impl WireUnit {
         match self {
             Self::Micros => b't',
             Self::Nanos => b'n',
+        }
+    }
+
+    /// How many of the unit make a second.
+    pub(crate) fn per_second(self) -> i64 {
+        match self {
+            Self::Micros => 1_000_000,
+            Self::Nanos => 1_000_000_000,
         }
     }
 }
@@ -95,13 +134,42 @@ pub(crate) struct ColumnPlan {
     pub(crate) index: usize,
     pub(crate) name: Name,
     pub(crate) data_type: arrow_schema::DataType,
+    pub(crate) kind: Kind,
     pub(crate) role: Role,
+    pub(crate) cast: Cast,
+    pub(crate) limits: Vec<Limit>,
     /// Whether rows of it may hold nothing to send.
     pub(crate) nullable: bool,
-    /// The type of an existing column of the target table.
-    pub(crate) server_type: Option<String>,
+    /// Its type in QuestDB; none if it is skipped.
+    pub(crate) column_type: Option<ColumnType>,
+    pub(crate) origin: Origin,
     /// A remark for the reader of the plan.
     pub(crate) note: Option<String>,
+}
+
+impl ColumnPlan {
+    /// Whether it is written as a symbol or a field.
+    pub(crate) fn is_written(&self) -> bool {
+        matches!(self.role, Role::Symbol | Role::Field(_))
+    }
+
+    /// Whether it reaches the encoder as codes and the values they stand for.
+    pub(crate) fn is_dictionary(&self) -> bool {
+        self.kind == Kind::Text { dictionary: true } && self.cast == Cast::Keep
+    }
+}
+
+/// Where a column of the table comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It is there.
+    Existing,
+    /// A statement of the plan makes it.
+    Statement,
+    /// The server makes it when the first row with it arrives.
+    Server,
+    /// Nobody knows.
+    Unknown,
 }
 
 /// How a frame lands in its table: the role, wire type and escaped key of every column.
@@ -116,8 +184,13 @@ pub struct Plan {
     pub(crate) at_reason: Option<&'static str>,
     /// All columns, in the frame's order.
     pub(crate) columns: Vec<ColumnPlan>,
-    pub(crate) creates_table: bool,
-    pub(crate) designated: Option<String>,
+    /// Where the table comes from.
+    pub(crate) origin: Origin,
+    pub(crate) is_unreadable: bool,
+    /// SQL to run before the first row is sent.
+    pub(crate) statements: Vec<String>,
+    /// The name and the type of the designated timestamp, where they are known.
+    pub(crate) designated: Option<(String, ColumnType)>,
     pub(crate) null_at: NullAt,
     pub(crate) null_bool: NullBool,
     pub(crate) empty_rows: EmptyRows,
@@ -125,109 +198,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans a frame of this schema.
-    ///
-    /// # Errors
-    /// Everything the schema and the options can do wrong, together in one error.
-    pub(crate) fn try_new(schema: &Schema, options: &WriteOptions, context: &Context<'_>) -> Result<Self, Error> {
-        let mut problems = Vec::new();
-
-        let table = match context.table {
-            None => Err(PlanError::NoTable),
-            Some(name) => Name::table(name, context.max_name_len),
-        };
-        let table = table.map_err(|error| problems.push(Problem::new(error))).ok();
-
-        let at = role::resolve_at(schema, options, context);
-        let (at, at_reason) = match at {
-            Ok(found) => found,
-            Err(problem) => {
-                problems.push(problem);
-                (AtPlan::Server, None)
-            }
-        };
-        let at_index = match at {
-            AtPlan::Column { index, .. } => Some(index),
-            _ => None,
-        };
-        if let Symbols::Columns(names) = &options.symbols {
-            problems.extend(names.iter().filter_map(|name| role::unknown_column(schema, "symbols", name)));
-            if let Some(index) = at_index
-                && names.contains(schema.field(index).name())
-            {
-                problems.push(Problem::new(PlanError::SymbolIsAt).column(schema.field(index).name()));
-            }
-        }
-        problems.extend(role::same_names(schema));
-
-        let mut columns = Vec::with_capacity(schema.fields().len());
-        for (index, field) in schema.fields().iter().enumerate() {
-            let role =
-                if Some(index) == at_index { Ok(Role::Timestamp) } else { role::resolve(field, &options.symbols) };
-            let role = role.unwrap_or_else(|error| {
-                problems.push(Problem::new(error).column(field.name()));
-                Role::Skipped
-            });
-            // The names of columns that are not written do not matter.
-            let name = if matches!(role, Role::Symbol | Role::Field(_)) {
-                Name::column(field.name(), context.max_name_len)
-            } else {
-                Ok(Name::unchecked(field.name()))
-            };
-            let name = name.unwrap_or_else(|error| {
-                problems.push(Problem::new(error).column(field.name()));
-                Name::unchecked(field.name())
-            });
-            if matches!(role, Role::Symbol | Role::Field(_))
-                && let Some(error) = role::shadows_designated(field.name(), &at, context)
-            {
-                problems.push(Problem::new(error).column(field.name()));
-            }
-            let server_type = context.target.existing().and_then(|table| {
-                let found = table.columns.iter().find(|(name, _)| role::same_name(name, field.name()));
-                found.map(|(_, server_type)| server_type.clone())
-            });
-            columns.push(ColumnPlan {
-                index,
-                name,
-                data_type: field.data_type().clone(),
-                role,
-                nullable: field.is_nullable()
-                    // A dictionary's keys may all be there and a value they point to null.
-                    || matches!(field.data_type(), arrow_schema::DataType::Dictionary(..))
-                    || (role == Role::Field(Wire::Float) && options.nan == Nan::Omit),
-                server_type,
-                note: None,
-            });
-        }
-        if problems.is_empty() && !columns.iter().any(|column| matches!(column.role, Role::Symbol | Role::Field(_))) {
-            problems.push(Problem::new(PlanError::NothingToWrite));
-        }
-
-        match table {
-            Some(table) if problems.is_empty() => Ok(Self {
-                table,
-                version: context.version,
-                at,
-                at_reason,
-                columns,
-                creates_table: matches!(context.target, Target::Missing),
-                designated: context.target.existing().and_then(|table| table.designated.clone()),
-                null_at: options.null_at,
-                null_bool: options.null_bool,
-                empty_rows: options.empty_rows,
-                nan: options.nan,
-            }),
-            table => {
-                let error = Error::from_problems(problems, 0);
-                Err(match &table {
-                    Some(table) => error.with_table(table.text()),
-                    None => error,
-                })
-            }
-        }
-    }
-
     /// The table's name.
     pub fn table(&self) -> &str {
         self.table.text()
@@ -246,6 +216,27 @@ impl Plan {
         }
     }
 
+    /// Whether a statement of the plan creates the table.
+    pub(crate) fn creates_table(&self) -> bool {
+        self.origin == Origin::Statement
+    }
+
+    /// Whether the server makes the table when the first row arrives, or may do so.
+    pub(crate) fn may_be_made_by_server(&self) -> bool {
+        matches!(self.origin, Origin::Server | Origin::Unknown)
+    }
+
+    /// Whether the server did not let the table be looked up.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.is_unreadable
+    }
+
+    /// The SQL that a write runs before its first row: it creates the table, or adds columns that ILP would not, or not
+    /// with their types. Empty where nothing is to be made, or the server makes it.
+    pub fn statements(&self) -> &[String] {
+        &self.statements
+    }
+
     /// The symbol columns, in the frame's order.
     pub(crate) fn symbols(&self) -> impl Iterator<Item = &ColumnPlan> {
         self.columns.iter().filter(|column| column.role == Role::Symbol)
@@ -257,15 +248,5 @@ impl Plan {
             Role::Field(wire) => Some((column, wire)),
             _ => None,
         })
-    }
-}
-
-/// The `at` of the options, else that of the configuration string.
-fn wanted_at<'a>(options: &'a WriteOptions, context: &Context<'a>) -> Option<std::borrow::Cow<'a, At>> {
-    use std::borrow::Cow;
-    match (&options.at, context.default_at) {
-        (Some(at), _) => Some(Cow::Borrowed(at)),
-        (None, Some(name)) => Some(Cow::Owned(At::column(name))),
-        (None, None) => None,
     }
 }

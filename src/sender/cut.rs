@@ -11,8 +11,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 
 use crate::buffer::Buffer;
+use crate::check::cast::cast_batch;
 use crate::check::{self, Check, ValueError};
-use crate::encode::column::unpack;
 use crate::encode::{AtRange, Block, BoundBatch, Encoder};
 use crate::error::{Error, Problem};
 use crate::frontend::Source;
@@ -32,6 +32,8 @@ pub(super) struct Limits {
     pub(super) max_buf_size: usize,
     /// Connections that a frame is shared among; 1 where nothing is sent.
     pub(super) connections: usize,
+    /// Rows of the first request.
+    pub(super) first_rows: u64,
 }
 
 /// One request's worth of lines.
@@ -63,6 +65,8 @@ pub(super) struct Read {
     pub(super) seen: u64,
     pub(super) skipped: u64,
     pub(super) nulls: Vec<u64>,
+    /// Values of each column that were written and read back as NULL.
+    pub(super) lost: Vec<u64>,
 }
 
 /// Reads `source` to its end and hands its requests to `outlet`. `read` tells how far it came, also after an error.
@@ -74,6 +78,7 @@ pub(super) fn cut(
     read: &mut Read,
 ) -> Result<(), Error> {
     read.nulls = vec![0; plan.columns.len()];
+    read.lost = vec![0; plan.columns.len()];
     let total_rows = source.rows();
     let mut cutter = Cutter {
         plan,
@@ -89,16 +94,7 @@ pub(super) fn cut(
     let failed = |error: arrow_schema::ArrowError| Error::source(error).with_table(plan.table());
     match source {
         Source::Frame(frame) => {
-            let needed = check::needed(plan);
-            if !needed.is_empty() {
-                let mut check = Check::new(plan);
-                for batch in frame.batches(Some(&needed)) {
-                    let batch = batch.map_err(failed)?;
-                    let position = |index: usize| needed.iter().position(|needed| *needed == index).unwrap_or(0);
-                    check.batch(batch.num_rows(), |index| batch.column(position(index)));
-                }
-                check.finish()?;
-            }
+            check::frame(plan, &*frame)?;
             for batch in frame.batches(None) {
                 cutter.batch(&batch.map_err(failed)?, read)?;
             }
@@ -123,6 +119,9 @@ pub(super) fn cut(
                 cutter.batch(&batch, read)?;
             }
         }
+    }
+    for (index, lost) in cutter.encoder.lost() {
+        read.lost[index] = lost;
     }
     cutter.submit()
 }
@@ -183,7 +182,7 @@ impl Cutter<'_, '_> {
                 self.plan.columns.len()
             )));
         }
-        let arrays = unpack(self.plan, batch).map_err(Error::source)?;
+        let arrays = cast_batch(self.plan, batch).map_err(Error::source)?;
         let bound = self.encoder.bind(&arrays, batch.num_rows())?;
         for (nulls, array) in read.nulls.iter_mut().zip(&arrays) {
             *nulls += null_count(array) as u64;
@@ -198,7 +197,9 @@ impl Cutter<'_, '_> {
     /// Encodes some rows from `start` on and returns the next row.
     fn block(&mut self, batch: &BoundBatch<'_>, start: usize, read: &mut Read) -> Result<usize, Error> {
         let filled = self.filling.as_ref().map_or(0, |filling| filling.end_row() - filling.first_row);
-        let room = usize::try_from(self.limits.max_rows.saturating_sub(filled)).unwrap_or(usize::MAX);
+        let is_first = self.filling.as_ref().map_or(read.rows, |filling| filling.first_row) == 0;
+        let max_rows = if is_first { self.limits.max_rows.min(self.limits.first_rows) } else { self.limits.max_rows };
+        let room = usize::try_from(max_rows.saturating_sub(filled)).unwrap_or(usize::MAX);
         if room == 0 {
             self.submit_before(batch.at_of(start))?;
             return Ok(start);

@@ -63,14 +63,22 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// `ordered`: keep the order rule. Without it requests leave as soon as a connection is free.
-    pub(super) fn start(runtime: &Runtime, transport: HttpTransport, connections: usize, ordered: bool) -> Self {
+    /// `ordered`: keep the order rule. Without it requests leave as soon as a connection is free. `first_alone`: the
+    /// others wait until the first has been answered.
+    pub(super) fn start(
+        runtime: &Runtime,
+        transport: HttpTransport,
+        connections: usize,
+        ordered: bool,
+        first_alone: bool,
+    ) -> Self {
         let (orders, received) = mpsc::unbounded_channel();
         let (report, outcomes) = std_mpsc::channel();
         let dispatcher = Dispatcher {
             transport,
             connections: connections.max(1),
             ordered,
+            first_alone,
             waiting: VecDeque::new(),
             flying: Vec::new(),
             tasks: JoinSet::new(),
@@ -112,6 +120,7 @@ struct Dispatcher {
     transport: HttpTransport,
     connections: usize,
     ordered: bool,
+    first_alone: bool,
     waiting: VecDeque<(Manifest, Bytes)>,
     flying: Vec<(Id, Manifest)>,
     tasks: JoinSet<Result<(), TransportError>>,
@@ -151,6 +160,7 @@ impl Dispatcher {
             }
             let blocked = self.waiting.front().is_some_and(|(head, _)| {
                 self.flying.len() >= self.connections
+                    || (self.first_alone && !self.flying.is_empty())
                     || (self.ordered && self.flying.iter().any(|(_, flying)| meet(flying.at, head.at)))
             });
             if blocked {
@@ -174,6 +184,7 @@ impl Dispatcher {
         };
         let Some(position) = self.flying.iter().position(|(flying, _)| *flying == id) else { return };
         let (_, manifest) = self.flying.swap_remove(position);
+        self.first_alone = false;
         if !matches!(settled, Settled::Acked) {
             self.halted = true;
         }

@@ -70,10 +70,17 @@ pub fn to_ilp_writer<'a, Via>(
         default_at: None,
         version: options.protocol_version.unwrap_or(ProtocolVersion::V3),
         max_name_len: DEFAULT_MAX_NAME_LEN,
+        nanos: true,
         target: Target::Unknown,
     };
     let plan = Plan::try_new(&source.schema(), options, &context)?;
-    let limits = Limits { max_rows: u64::MAX, max_bytes: usize::MAX, max_buf_size: MAX_BUF_SIZE, connections: 1 };
+    let limits = Limits {
+        max_rows: u64::MAX,
+        max_bytes: usize::MAX,
+        max_buf_size: MAX_BUF_SIZE,
+        connections: 1,
+        first_rows: u64::MAX,
+    };
     let mut outlet = WriterOutlet { pool: POOL.get_or_init(|| Pool::new(POOL_BYTES)), out, written: 0 };
     cut(&plan, source, limits, &mut outlet, &mut Read::default())?;
     let written = outlet.written;

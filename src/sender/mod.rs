@@ -5,9 +5,11 @@
 mod cut;
 mod flight;
 mod ilp;
+mod preview;
 mod write;
 
 pub use ilp::{to_ilp, to_ilp_writer};
+pub(crate) use preview::preview;
 pub(crate) use write::{Job, write};
 
 /// How far a write has come, for progress bars.

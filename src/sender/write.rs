@@ -9,12 +9,15 @@ use super::flight::{Flight, Manifest, Outcome, Settled};
 use crate::buffer::{Buffer, Pool};
 use crate::error::{Delivery, Error, Problem};
 use crate::frontend::Source;
-use crate::plan::{AtPlan, Plan, Role};
+use crate::plan::{AtPlan, Origin, Plan, Role};
 use crate::report::{ColumnReport, WriteReport};
 use crate::transport::{Certainty, HttpTransport, Runtime, TransportError};
 
 /// How long the caller's thread waits before it looks whether the caller wants to stop.
 const TICK: Duration = Duration::from_millis(50);
+
+/// Rows of a first request that goes alone.
+const ALONE_ROWS: u64 = 1_000;
 
 /// What one write needs of its client.
 #[derive(Debug)]
@@ -29,6 +32,12 @@ pub(crate) struct Job<'a> {
     pub(crate) max_bytes: Option<u64>,
     pub(crate) max_buf_size: usize,
     pub(crate) started: Instant,
+    /// The first request, a small one, goes alone: it makes the table.
+    pub(crate) first_alone: bool,
+    /// Whether the table has just been created.
+    pub(crate) created: bool,
+    /// Remarks for the report.
+    pub(crate) notes: Vec<String>,
 }
 
 /// Writes `source` and waits until every request is resolved.
@@ -47,11 +56,12 @@ pub(crate) fn write(
         max_bytes: job.max_bytes.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX),
         max_buf_size: job.max_buf_size,
         connections: job.connections,
+        first_rows: if job.first_alone { ALONE_ROWS } else { u64::MAX },
     };
     let mut account = Account::new(total_rows);
     let mut outlet = FlightOutlet {
         pool: job.pool,
-        flight: Flight::start(job.runtime, job.transport.clone(), job.connections, job.ordered),
+        flight: Flight::start(job.runtime, job.transport.clone(), job.connections, job.ordered, job.first_alone),
         // Constant instants order nothing: any two requests meet.
         at: match plan.at {
             AtPlan::Constant { .. } => Some((0, 0)),
@@ -194,12 +204,13 @@ impl Account {
             .columns()
             .into_iter()
             .zip(&plan.columns)
-            .zip(&read.nulls)
-            .map(|((described, column), nulls)| ColumnReport {
+            .zip(read.nulls.iter().zip(&read.lost))
+            .map(|((described, column), (nulls, lost))| ColumnReport {
                 name: described.name,
                 questdb_type: described.questdb_type,
                 role: described.role,
                 nulls: if column.role == Role::Skipped { 0 } else { *nulls },
+                read_null: if column.role == Role::Skipped { 0 } else { *nulls + *lost },
             })
             .collect();
         WriteReport {
@@ -212,7 +223,8 @@ impl Account {
             retries: 0,
             elapsed: job.started.elapsed(),
             protocol_version: plan.version,
-            created: plan.creates_table && self.rows > 0,
+            created: job.created || (plan.origin == Origin::Server && self.rows > 0),
+            notes: job.notes.clone(),
             columns,
             in_flight: self.in_flight,
         }

@@ -20,15 +20,32 @@ pub struct ServerInfo {
 }
 
 impl ServerInfo {
+    /// Whether the server has the type `TIMESTAMP_NS`: since 9.1.
+    pub(crate) fn has_nanos(&self) -> bool {
+        let Some(release) = &self.release else { return self.protocol_versions.iter().any(|version| *version > 1) };
+        let mut numbers = release.split('.').map_while(|part| part.parse::<u32>().ok());
+        match (numbers.next(), numbers.next()) {
+            (Some(9), Some(minor)) => minor >= 1,
+            (Some(major), _) => major > 9,
+            // No number at all: a build of somebody's own.
+            _ => true,
+        }
+    }
+
     /// A server from before `/settings`.
     pub(super) fn old() -> Self {
         Self { release: None, protocol_versions: vec![1], max_name_len: None }
     }
 
-    /// Reads the answer of `GET /settings`, or gives `None` if no QuestDB says such a thing.
+    /// Reads the answer of `GET /settings`, or gives `None` if no QuestDB of version 9 or newer says such a thing.
+    ///
+    /// Before that the settings are not under `config`, and may be none at all.
     pub(super) fn parse(mut body: Vec<u8>) -> Option<Self> {
         let answer = simd_json::to_owned_value(&mut body).ok()?;
-        let config = answer.get("config").filter(|config| config.is_object())?;
+        let Some(config) = answer.get("config").filter(|config| config.is_object()) else {
+            let release = answer.get("release.version").and_then(|v| v.as_str())?;
+            return Some(Self { release: Some(release.to_owned()), ..Self::old() });
+        };
         let protocol_versions = match config.get("line.proto.support.versions") {
             // A QuestDB from before version 2.
             None => vec![1],

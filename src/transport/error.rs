@@ -245,6 +245,24 @@ impl TransportError {
         matches!(self, Self::Refused(refusal) if refusal.status == 401)
     }
 
+    /// Whether the server does not run statements for us: forbidden, or closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        let says = |text: &str| self.server_message().is_some_and(|message| message.contains(text));
+        matches!(self, Self::Refused(refusal) if matches!(refusal.status, 403..=405))
+            || matches!(self, Self::NotQuestDb { .. })
+            || says("read-only")
+            || says("readonly")
+            || says("ermission denied")
+            || says("Access denied")
+    }
+
+    /// Whether a statement failed because what it makes has just been made.
+    pub(crate) fn is_made_by_others(&self) -> bool {
+        self.server_message().is_some_and(|message| {
+            ["duplicate column", "different column type", "already exists"].iter().any(|text| message.contains(text))
+        })
+    }
+
     pub(crate) fn no_common_version(server: &ServerInfo) -> Self {
         Self::NoCommonVersion { offered: server.protocol_versions.clone() }
     }

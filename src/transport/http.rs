@@ -7,7 +7,7 @@
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -37,7 +37,10 @@ pub(crate) struct HttpTransport {
 }
 
 struct Inner {
-    client: Client,
+    /// Exchanged for a new one by [`HttpTransport::reconnect`].
+    client: RwLock<Client>,
+    tls: rustls::ClientConfig,
+    connections: usize,
     base: Url,
     address: String,
     /// Marked as sensitive, so that its `Debug` hides the value.
@@ -63,24 +66,22 @@ impl HttpTransport {
         }
         let base = Url::parse(&format!("{}://{address}/", scheme.name()))
             .map_err(|error| TransportError::Setup { reason: format!("\"addr\" cannot be {address:?}: {error}") })?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::client_config(config.tls())?)
-            .http1_only()
-            .no_proxy()
-            .tcp_nodelay(true)
-            .pool_max_idle_per_host(config.connections())
-            .redirect(reqwest::redirect::Policy::none())
-            // What remains is hyper's own second try, when a kept connection had closed before any byte was sent.
-            .retry(reqwest::retry::never())
-            .connect_timeout(config.request_timeout())
-            .user_agent(USER_AGENT)
-            .build()
-            .map_err(setup)?;
+        let tls = tls::client_config(config.tls())?;
+        let client = client(tls.clone(), config.connections(), config.request_timeout())?;
         let authorization = authorization(&client, &base, config.auth())?;
         let request_timeout = config.request_timeout();
         let min_throughput = config.request_min_throughput();
-        let inner = Inner { client, base, address, authorization, request_timeout, min_throughput };
+        let (client, connections) = (RwLock::new(client), config.connections());
+        let inner = Inner { client, tls, connections, base, address, authorization, request_timeout, min_throughput };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Lets go of the kept connections: requests from now on go over new ones.
+    pub(crate) fn reconnect(&self) -> Result<(), TransportError> {
+        let Inner { tls, connections, request_timeout, .. } = &*self.inner;
+        let fresh = client(tls.clone(), *connections, *request_timeout)?;
+        *self.inner.client.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
     }
 
     /// Asks the server what it is, without credentials as all official clients do.
@@ -101,8 +102,11 @@ impl HttpTransport {
             _ => return Err(self.unexpected(request, response).await),
         }
         let (body, complete) = self.read(request, response, MAX_SETTINGS_BODY).await?;
+        // What a QuestDB before version 8 says, and nobody could tell it by that alone.
+        let says_nothing = body.trim_ascii() == b"{}";
         match ServerInfo::parse(body) {
             Some(info) => Ok(info),
+            None if says_nothing && self.is_old_questdb().await? => Ok(ServerInfo::old()),
             None => {
                 let found = "something other than QuestDB's settings";
                 Err(self.not_questdb(request, StatusCode::OK, complete, found))
@@ -171,7 +175,7 @@ impl HttpTransport {
     }
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        self.inner.client.request(method, url)
+        self.inner.client.read().unwrap_or_else(PoisonError::into_inner).request(method, url)
     }
 
     fn authorized(&self, builder: RequestBuilder) -> RequestBuilder {
@@ -261,6 +265,23 @@ impl HttpTransport {
         let url = self.inner.base.to_string();
         TransportError::NotQuestDb { url, request, status: status.as_u16(), complete, found: found.to_owned() }
     }
+}
+
+/// A pool of connections.
+fn client(tls: rustls::ClientConfig, connections: usize, connect_timeout: Duration) -> Result<Client, TransportError> {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .http1_only()
+        .no_proxy()
+        .tcp_nodelay(true)
+        .pool_max_idle_per_host(connections)
+        .redirect(reqwest::redirect::Policy::none())
+        // What remains is hyper's own second try, when a kept connection had closed before any byte was sent.
+        .retry(reqwest::retry::never())
+        .connect_timeout(connect_timeout)
+        .user_agent(USER_AGENT)
+        .build()
+        .map_err(setup)
 }
 
 /// Appends the body up to `limit` bytes; true if that was all of it.

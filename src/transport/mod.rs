@@ -11,6 +11,7 @@ mod http;
 mod runtime;
 mod tls;
 
+pub(crate) use self::answer::QueryAnswer;
 pub use self::answer::ServerInfo;
 pub use self::error::TransportError;
 pub(crate) use self::http::HttpTransport;

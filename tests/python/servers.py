@@ -266,7 +266,9 @@ class FakeQuestDB(HttpServer):
         self.script = list(script)
         self.settings = answer_json(200, SETTINGS)
         self.ping = answer(204, x_influxdb_version="v2.7.4")
-        self.exec = answer_json(400, {"query": "", "error": "table does not exist [table=t]", "position": 18})
+        # A table that is there: the answer to every question about it.
+        names = [{"name": name, "type": "STRING"} for name in ("id", "column", "type", "designated")]
+        self.exec = answer_json(200, {"query": "", "columns": names, "dataset": [[1, "timestamp", "TIMESTAMP", True]]})
         super().__init__()
 
     def handle(self, exchange: Exchange) -> None:

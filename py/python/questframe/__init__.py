@@ -21,6 +21,7 @@ from questframe import _register
 from questframe._api import Client, connect, plan, to_ilp, write_questdb
 from questframe._options import WriteOptions
 from questframe._questframe import ColumnReport, Plan, PlannedColumn, ServerInfo, WriteReport, __version__
+from questframe._table_spec import TableSpec
 from questframe._timestamps import ServerTimestamp, ServerTimestampType, TimestampMicros, TimestampNanos
 from questframe.exceptions import IngressError, IngressErrorCode, IngressTypeError
 
@@ -40,6 +41,7 @@ __all__ = [
     "ServerInfo",
     "ServerTimestamp",
     "ServerTimestampType",
+    "TableSpec",
     "TimestampMicros",
     "TimestampNanos",
     "WriteOptions",

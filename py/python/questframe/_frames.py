@@ -7,7 +7,20 @@ from typing import Any
 
 from questframe.exceptions import IngressErrorCode, IngressTypeError
 
-__all__ = ["prepare"]
+__all__ = ["prepare", "prepare_schema"]
+
+
+def prepare_schema(data: object) -> Any | None:
+    """The form of a bare schema that the compiled part takes; None if `data` is none."""
+    if "polars" in sys.modules:
+        import polars as pl
+
+        if isinstance(data, pl.Schema):
+            from questframe import _polars
+
+            return _polars.PolarsFrame(pl.DataFrame(schema=data))
+    is_schema = hasattr(data, "__arrow_c_schema__") and not hasattr(data, "__arrow_c_stream__")
+    return data if is_schema and not hasattr(data, "__arrow_c_array__") else None
 
 
 def prepare(data: object) -> tuple[Any, bool]:

@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 
+from questframe._table_spec import TableSpec, as_options
 from questframe._timestamps import (
     ServerTimestamp,
     ServerTimestampType,
@@ -57,11 +58,14 @@ class CheckedPlanOptions(PlanOptions, total=False):
     """Options of a plan that may be checked against a server's table.
 
     Attributes:
-        create: who creates a missing table: the ``"server"``, as ILP does (the only choice in this version).
+        create: how a missing table is made: ``"auto"`` (default) with the frame's names, order and types, the designated
+            timestamp under its own name, in partitions of a day; a :class:`questframe.TableSpec` with your choices;
+            ``"server"`` as ILP does (the designated timestamp is then called ``timestamp``); ``"never"``: a missing table
+            or column is an error.
         check: whether the target table is looked up first. Default True.
     """
 
-    create: Literal["server"]
+    create: Literal["auto", "server", "never"] | TableSpec
     check: bool
 
 
@@ -85,7 +89,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "null_bool": ("error", "false", "omit"),
     "empty_rows": ("error", "skip"),
     "nan": ("send", "omit"),
-    "create": ("server",),
+    "create": ("auto", "server", "never"),
 }
 
 
@@ -124,6 +128,16 @@ def _word(name: str, value: object) -> object:
     if value not in _WORDS[name]:
         choices = " or ".join(repr(word) for word in _WORDS[name])
         msg = f"{name} must be {choices}, not {value!r}"
+        raise _wrong(msg)
+    return value
+
+
+def _create(name: str, value: object) -> object:
+    if isinstance(value, TableSpec):
+        return as_options(value)
+    if value not in _WORDS[name]:
+        choices = ", ".join(repr(word) for word in _WORDS[name])
+        msg = f"{name} must be {choices} or a TableSpec, not {value!r}"
         raise _wrong(msg)
     return value
 
@@ -206,7 +220,7 @@ _VALUES: dict[str, Callable[[str, object], object]] = {
     "null_bool": _word,
     "empty_rows": _word,
     "nan": _word,
-    "create": _word,
+    "create": _create,
     "check": _flag,
     "connections": _connections,
     "ordered": _flag,

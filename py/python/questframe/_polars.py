@@ -79,9 +79,12 @@ class PolarsFrame:
 
     def streams(self, columns: list[int] | None) -> Iterator[pl.DataFrame]:
         """The frame's slices in order, of these columns (None: all)."""
+        import polars as pl
+
         frame = self._frame
         if columns is not None:
-            frame = frame.select([frame.columns[index] for index in columns])
+            # Not by `select`: that runs on the thread pool of Polars, which is not there in a forked process.
+            frame = pl.DataFrame([frame.to_series(index) for index in columns])
         start = 0
         for end in self._ends:
             yield frame.slice(start, end - start)

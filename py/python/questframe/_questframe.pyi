@@ -50,7 +50,10 @@ class ColumnReport:
         """`symbol`, `field`, `designated timestamp` or `skipped`."""
     @property
     def nulls(self) -> int:
-        """Nulls in it; they read back as NULL (booleans: false)."""
+        """Nulls in it."""
+    @property
+    def read_null(self) -> int:
+        """Values of it that read back as NULL (booleans: false): nulls, NaN, infinities, the least 64-bit integer."""
 
 @final
 class WriteReport:
@@ -98,6 +101,9 @@ class WriteReport:
     @property
     def columns(self) -> list[ColumnReport]:
         """How each column landed, in the frame's order."""
+    @property
+    def notes(self) -> list[str]:
+        """What you should know, in sentences; empty if all went as planned."""
     def _repr_html_(self) -> str: ...
 
 @final
@@ -114,8 +120,14 @@ class PlannedColumn:
     def role(self) -> str:
         """`symbol`, `field`, `designated timestamp` or `skipped`."""
     @property
+    def wire(self) -> str:
+        """The form of its values on the wire, such as `float`; empty if skipped."""
+    @property
     def questdb_type(self) -> str:
-        """The QuestDB type it has, or gets when the server creates it; empty if skipped."""
+        """The QuestDB type it has, or gets; empty if skipped."""
+    @property
+    def state(self) -> str:
+        """`exists` or `new`; empty if skipped, or if no server was asked."""
     @property
     def nulls(self) -> str:
         """What a null becomes."""
@@ -137,6 +149,9 @@ class Plan:
     def protocol_version(self) -> int:
         """1, 2 or 3."""
     @property
+    def statements(self) -> list[str]:
+        """The SQL that a write runs before its first row, to make what is missing."""
+    @property
     def columns(self) -> list[PlannedColumn]:
         """One entry per column, in the frame's order."""
     def _repr_html_(self) -> str: ...
@@ -156,6 +171,7 @@ class ServerInfo:
         """The longest name it takes, in bytes."""
 
 def plan(data: Any, table: bool, options: dict[str, Any]) -> Plan: ...
+def table_sql(data: Any, table: bool, options: dict[str, Any]) -> str: ...
 def to_ilp(
     data: Any, table: bool, options: dict[str, Any], out: str | os.PathLike[str] | BinaryIO | None
 ) -> bytes | int: ...

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["ArrowArrayExportable", "ArrowStreamExportable", "Frame"]
+__all__ = ["ArrowArrayExportable", "ArrowSchemaExportable", "ArrowStreamExportable", "Frame"]
 
 
 @runtime_checkable
@@ -27,6 +27,15 @@ class ArrowArrayExportable(Protocol):
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
         """Two PyCapsules: schema and array."""
+        ...
+
+
+@runtime_checkable
+class ArrowSchemaExportable(Protocol):
+    """Anything that exports a schema: schemas of pyarrow and polars."""
+
+    def __arrow_c_schema__(self) -> object:
+        """A PyCapsule with an Arrow schema."""
         ...
 
 

@@ -1,4 +1,8 @@
-//! Columns bound to a batch: every array downcast once, numbers of any width ready to be read as words.
+//! Typed views of Arrow arrays: every array downcast once, numbers of any width ready to be read as words.
+
+pub(crate) mod arrays;
+pub(crate) mod decimals;
+pub(crate) mod text;
 
 use std::ops::Range;
 
@@ -8,13 +12,14 @@ use arrow_array::types::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::{DataType, TimeUnit};
 
-use super::text::Text;
 use crate::fmt::int;
-use crate::plan::{Plan, Role, WireUnit};
+use arrays::Arrays;
+use decimals::Decimals;
+pub(crate) use text::Text;
 
 /// Integers of any width.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +35,7 @@ pub(crate) enum Integers<'a> {
 }
 
 impl<'a> Integers<'a> {
-    fn bind(array: &'a dyn Array) -> Option<Self> {
+    pub(crate) fn bind(array: &'a dyn Array) -> Option<Self> {
         Some(match array.data_type() {
             DataType::Int8 => Self::I8(array.as_primitive::<Int8Type>().values()),
             DataType::Int16 => Self::I16(array.as_primitive::<Int16Type>().values()),
@@ -42,6 +47,43 @@ impl<'a> Integers<'a> {
             DataType::UInt64 => Self::U64(array.as_primitive::<UInt64Type>().values()),
             _ => return None,
         })
+    }
+
+    /// The value of a row.
+    pub(crate) fn get(&self, row: usize) -> i128 {
+        match self {
+            Self::I8(values) => i128::from(values[row]),
+            Self::I16(values) => i128::from(values[row]),
+            Self::I32(values) => i128::from(values[row]),
+            Self::I64(values) => i128::from(values[row]),
+            Self::U8(values) => i128::from(values[row]),
+            Self::U16(values) => i128::from(values[row]),
+            Self::U32(values) => i128::from(values[row]),
+            Self::U64(values) => i128::from(values[row]),
+        }
+    }
+
+    /// The least and the greatest value, nulls included; `None` of nothing.
+    pub(crate) fn extremes(&self) -> Option<(i128, i128)> {
+        fn ends<T: Copy + Ord + Into<i128>>(values: &[T]) -> Option<(i128, i128)> {
+            let first = *values.first()?;
+            let (min, max) = values.iter().fold((first, first), |(min, max), v| (min.min(*v), max.max(*v)));
+            Some((min.into(), max.into()))
+        }
+        match self {
+            Self::I8(values) => ends(values),
+            Self::I16(values) => ends(values),
+            Self::I32(values) => ends(values),
+            Self::I64([]) => None,
+            Self::I64(values) => {
+                let (min, max) = int::range(values);
+                Some((min.into(), max.into()))
+            }
+            Self::U8(values) => ends(values),
+            Self::U16(values) => ends(values),
+            Self::U32(values) => ends(values),
+            Self::U64(values) => ends(values),
+        }
     }
 
     /// The rows as `i64`; what the check has found too large cannot be here.
@@ -77,6 +119,15 @@ impl<'a> Floats<'a> {
             DataType::Float64 => Self::F64(array.as_primitive::<Float64Type>().values().inner().typed_data::<u64>()),
             _ => return None,
         })
+    }
+
+    /// The value of a row, exactly.
+    pub(crate) fn get(&self, row: usize) -> f64 {
+        match self {
+            Self::F16(values) => values[row].to_f64(),
+            Self::F32(values) => f64::from(values[row]),
+            Self::F64(bits) => f64::from_bits(bits[row]),
+        }
     }
 
     /// The rows as bits of `f64`, exactly: in place where they are that already, else in `scratch`.
@@ -123,6 +174,14 @@ impl<'a> Instants<'a> {
             }
             _ => return None,
         })
+    }
+
+    /// How many units make a second, 0 for days.
+    pub(crate) fn per_second(&self) -> i64 {
+        match self {
+            Self::Days(_) => 0,
+            Self::Units(_, per_second) => *per_second,
+        }
     }
 
     /// The factor from stored values to `per_second` units: `Ok(multiply)` or `Err(divide)`.
@@ -182,16 +241,6 @@ impl<'a> Instants<'a> {
     }
 }
 
-impl WireUnit {
-    /// How many of the unit make a second.
-    pub(crate) fn per_second(self) -> i64 {
-        match self {
-            Self::Micros => 1_000_000,
-            Self::Nanos => 1_000_000_000,
-        }
-    }
-}
-
 /// The values of a bound column.
 #[derive(Clone, Debug)]
 pub(crate) enum Values<'a> {
@@ -201,6 +250,8 @@ pub(crate) enum Values<'a> {
     Instants(Instants<'a>),
     Text(Text<'a>),
     Dictionary(Keys<'a>),
+    Decimals(Decimals<'a>),
+    Arrays(Arrays<'a>),
 }
 
 /// The rows of a dictionary of strings.
@@ -262,7 +313,9 @@ impl<'a> Column<'a> {
                 .map(Values::Integers)
                 .or_else(|| Floats::bind(array).map(Values::Floats))
                 .or_else(|| Instants::bind(array).map(Values::Instants))
-                .or_else(|| Text::bind(array).map(Values::Text))?,
+                .or_else(|| Text::bind(array).map(Values::Text))
+                .or_else(|| Decimals::bind(array).map(Values::Decimals))
+                .or_else(|| Arrays::bind(array).map(Values::Arrays))?,
         };
         Some(Self { nulls, values })
     }
@@ -271,26 +324,4 @@ impl<'a> Column<'a> {
     pub(crate) fn has_nulls(&self, rows: &Range<usize>) -> bool {
         self.nulls.is_some_and(|nulls| nulls.slice(rows.start, rows.len()).null_count() > 0)
     }
-}
-
-/// The batch's columns with dictionaries of anything but strings unpacked.
-///
-/// Such dictionaries are rare; unpacking them costs a copy of the column, bounded by the batch.
-pub(crate) fn unpack(plan: &Plan, batch: &RecordBatch) -> Result<Vec<ArrayRef>, arrow_schema::ArrowError> {
-    plan.columns
-        .iter()
-        .map(|column| {
-            let array = batch.column(column.index);
-            match array.data_type() {
-                DataType::Dictionary(_, values)
-                    if column.role != Role::Skipped
-                        && !matches!(**values, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) =>
-                {
-                    let dictionary = array.as_any_dictionary();
-                    arrow_select::take::take(dictionary.values(), dictionary.keys(), None)
-                }
-                _ => Ok(array.clone()),
-            }
-        })
-        .collect()
 }

@@ -1,32 +1,30 @@
 //! The client: one server, its connections, its buffers, and what is known of its tables.
 
-use std::collections::HashMap;
+mod tables;
+
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use arrow_schema::Schema;
-use simd_json::prelude::ValueAsScalar;
 
 use crate::buffer::Pool;
 use crate::config::{Auth, Config, ConfigError};
 use crate::error::{Error, Result};
-use crate::frontend::IntoSource;
-use crate::options::{ProtocolVersion, WriteOptions};
-use crate::plan::{Context, Plan, Target, TargetTable};
+use crate::frontend::{IntoSource, Source};
+use crate::options::{Create, ProtocolVersion, WriteOptions};
+use crate::plan::{Context, Plan, Target};
 use crate::report::WriteReport;
-use crate::sender::{Job, Progress, write};
-use crate::transport::{Certainty, HttpTransport, Runtime, ServerInfo, TransportError};
+use crate::sender::{Job, Progress, preview, write};
+use crate::transport::{HttpTransport, Runtime, ServerInfo, TransportError};
+use tables::{Ask, Tables, look_up};
 
 /// What is called while the server is waited for; it may end the wait.
 type Tick<'a> = &'a mut dyn FnMut() -> ControlFlow<()>;
 
 /// How long the server is waited for before the caller is asked whether to go on.
 const TICK: Duration = Duration::from_millis(50);
-
-/// How long a table's columns are believed.
-const TABLE_KEPT: Duration = Duration::from_secs(60);
 
 /// A client of one QuestDB server. Clones share connections, buffers and what is known of the tables; any number of
 /// threads may write through it at once.
@@ -52,7 +50,7 @@ struct Inner {
     runtime: Runtime,
     pool: Pool,
     server: OnceLock<ServerInfo>,
-    tables: Mutex<HashMap<String, (Instant, Target)>>,
+    tables: Tables,
 }
 
 /// The server and how the client logs in, without secrets.
@@ -109,7 +107,7 @@ impl Client {
         let transport = HttpTransport::new(&config)?;
         let runtime = Runtime::new()?;
         let pool = Pool::new(config.pool_bytes());
-        let tables = Mutex::new(HashMap::new());
+        let tables = Tables::default();
         Ok(Self(Arc::new(Inner { config, transport, runtime, pool, server: OnceLock::new(), tables })))
     }
 
@@ -165,7 +163,10 @@ impl Client {
         let started = Instant::now();
         let source = data.into_source();
         let nothing_yet = Progress { total_rows: source.rows(), ..Progress::default() };
-        let plan = self.plan_for(&source.schema(), options, &mut || progress(nothing_yet))?;
+        let tick: Tick<'_> = &mut || progress(nothing_yet);
+        let plan = self.plan_for(&source.schema(), options, tick)?;
+        let (source, made) = self.make_table(source, plan, options, tick)?;
+        let Made { plan, created, notes } = made;
         let inner = &*self.0;
         let job = Job {
             plan: &plan,
@@ -177,18 +178,87 @@ impl Client {
             max_rows: inner.config.auto_flush_rows(),
             max_bytes: inner.config.auto_flush_bytes(),
             max_buf_size: inner.config.max_buf_size(),
+            // Requests that race each other to make a table may fail each other.
+            first_alone: plan.may_be_made_by_server(),
+            created,
+            notes,
             started,
         };
         let result = write(&job, source, &mut progress);
-        match &result {
-            Ok(report) if report.created => self.remember_created(&plan),
-            Ok(_) => {}
-            // Whatever the server disliked, the table may not be what we believe.
-            Err(_) => {
-                self.tables().remove(plan.table());
-            }
+        // Whatever the server disliked, the table may not be what we believe; and what it made we have not seen.
+        if result.is_err() || plan.may_be_made_by_server() {
+            self.0.tables.forget(plan.table());
         }
         result
+    }
+
+    /// Runs the statements of a plan, once the values have been found sound, and plans anew for what is there then.
+    fn make_table<'a>(
+        &self,
+        mut source: Source<'a>,
+        mut plan: Plan,
+        options: &WriteOptions,
+        tick: Tick<'_>,
+    ) -> Result<(Source<'a>, Made)> {
+        let (mut created, mut notes) = (false, Vec::new());
+        let mut options = options.clone();
+        // Others may make the table at the same time, and make it otherwise.
+        for attempt in 0..ATTEMPTS {
+            if plan.statements().is_empty() {
+                break;
+            }
+            let (again, has_rows) = preview(&plan, source)?;
+            source = again;
+            if !has_rows {
+                break;
+            }
+            match self.run_statements(&plan, tick)? {
+                Ok(()) => {
+                    created |= plan.creates_table();
+                    // A connection that has written to the table does not know of a new DECIMAL column, and fails.
+                    self.0.transport.reconnect()?;
+                    if !plan.creates_table() {
+                        // The columns are there, with these types, though the server may not show them yet.
+                        self.0.tables.forget(plan.table());
+                        break;
+                    }
+                }
+                // Somebody else has just made the same column, maybe of another type.
+                Err((error, _)) if error.is_made_by_others() && attempt + 1 < ATTEMPTS => {}
+                Err((error, _)) if error.is_closed() => {
+                    notes.push(format!(
+                        "the server runs no statements for this client ({error}), so it made the table itself if it was \
+                         missing: its designated timestamp is then called \"timestamp\", its partitions are days"
+                    ));
+                    options = options.create(Create::Server);
+                }
+                Err((error, statement)) => {
+                    self.0.tables.forget(plan.table());
+                    return Err(Error::statement(statement, error).with_table(plan.table()));
+                }
+            }
+            self.0.tables.forget(plan.table());
+            plan = self.plan_for(&source.schema(), &options, tick)?;
+        }
+        if notes.is_empty() && plan.is_unreadable() {
+            notes.push(
+                "the server did not let the table be looked up; if it was missing the server made it, with a designated \
+                 timestamp called \"timestamp\" and partitions of a day"
+                    .to_owned(),
+            );
+        }
+        Ok((source, Made { plan, created, notes }))
+    }
+
+    /// Runs the statements of a plan; the inner error is that of one of them.
+    fn run_statements(&self, plan: &Plan, tick: Tick<'_>) -> Result<std::result::Result<(), (TransportError, String)>> {
+        for statement in plan.statements() {
+            let (transport, sql) = (self.0.transport.clone(), statement.clone());
+            if let Err(error) = self.wait(async move { transport.query(&sql).await.map(|_| ()) }, tick)? {
+                return Ok(Err((error, statement.clone())));
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// How a frame of this schema would land, checked against the server's table.
@@ -283,7 +353,12 @@ impl Client {
             Some(table) if options.check.unwrap_or(true) && !table.is_empty() => self.target(table, tick)?,
             _ => Target::Unknown,
         };
-        Plan::try_new(schema, options, &Context { table, default_at: config.at(), version, max_name_len, target })
+        let nanos = self.0.server.get().is_none_or(ServerInfo::has_nanos);
+        Plan::try_new(
+            schema,
+            options,
+            &Context { table, default_at: config.at(), version, max_name_len, nanos, target },
+        )
     }
 
     /// The protocol version and the limit of names: as asked for, else the best that both sides know.
@@ -298,57 +373,38 @@ impl Client {
         Ok((version, info.max_name_len.unwrap_or(config.max_name_len())))
     }
 
-    fn tables(&self) -> MutexGuard<'_, HashMap<String, (Instant, Target)>> {
-        self.0.tables.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What is known of a table, asked anew once a minute.
+    /// What is known of a table, asked anew where that may have changed.
     fn target(&self, table: &str, tick: Tick<'_>) -> Result<Target> {
-        if let Some((asked, target)) = self.tables().get(table)
-            && asked.elapsed() < TABLE_KEPT
-        {
-            return Ok(target.clone());
-        }
-        let transport = self.0.transport.clone();
-        let sql = format!("SHOW COLUMNS FROM '{}'", table.replace('\'', "''"));
-        let target = match self.wait(async move { transport.query(&sql).await }, tick)? {
-            Ok(answer) => {
-                let position = |name: &str| answer.columns.iter().position(|column| column.name == name);
-                let (name, kind, designated) = (position("column"), position("type"), position("designated"));
-                let mut found = TargetTable::default();
-                for row in &answer.rows {
-                    let text = |position: Option<usize>| position.and_then(|at| row.get(at)).and_then(|v| v.as_str());
-                    let Some(name) = text(name) else { continue };
-                    if designated.and_then(|at| row.get(at)).and_then(|v| v.as_bool()) == Some(true) {
-                        found.designated = Some(name.to_owned());
-                    }
-                    found.columns.push((name.to_owned(), text(kind).unwrap_or_default().to_owned()));
-                }
-                Target::Existing(found)
-            }
-            Err(error) if error.server_message().is_some_and(|text| text.contains("table does not exist")) => {
-                Target::Missing
-            }
-            // The server answers, but not this: `/exec` may be closed to us. Writing may still be open.
-            Err(error) if error.certainty() == Certainty::Refused && !error.is_unauthorized() => Target::Unreadable,
-            Err(error) => return Err(Error::from(error).with_table(table)),
+        let tables = &self.0.tables;
+        let mut identity_only = match tables.ask(table) {
+            Ask::Nothing(target) => return Ok(target),
+            Ask::Identity => true,
+            Ask::All => false,
         };
-        self.tables().insert(table.to_owned(), (Instant::now(), target.clone()));
-        Ok(target)
+        loop {
+            let look_up = look_up(self.0.transport.clone(), table.to_owned(), identity_only);
+            let answer = self.wait(look_up, tick)?.map_err(|error| Error::from(error).with_table(table))?;
+            let (target, changed) = tables.note(table, answer);
+            if changed {
+                self.0.transport.reconnect()?;
+            }
+            match target {
+                Some(target) => return Ok(target),
+                None if identity_only => identity_only = false,
+                None => return Ok(Target::Unreadable),
+            }
+        }
     }
+}
 
-    /// Notes the table that the server has just created from a plan, so that the next write need not ask.
-    fn remember_created(&self, plan: &Plan) {
-        let columns = plan.columns().into_iter().filter(|column| column.role != "skipped");
-        let columns = columns
-            .map(|column| {
-                let name = if column.role == "designated timestamp" { "timestamp".to_owned() } else { column.name };
-                (name, column.questdb_type)
-            })
-            .collect();
-        let table = TargetTable { designated: Some("timestamp".to_owned()), columns };
-        self.tables().insert(plan.table().to_owned(), (Instant::now(), Target::Existing(table)));
-    }
+/// How often statements are tried when others change the table at the same time.
+const ATTEMPTS: usize = 4;
+
+/// A table that is there, or that the server will make.
+struct Made {
+    plan: Plan,
+    created: bool,
+    notes: Vec<String>,
 }
 
 /// How a frame of this schema would land, without a server: as if the table were missing.
@@ -372,6 +428,7 @@ pub fn plan(schema: &Schema, options: &WriteOptions) -> Result<Plan> {
         default_at: None,
         version: options.protocol_version.unwrap_or(ProtocolVersion::V3),
         max_name_len: crate::plan::name::DEFAULT_MAX_NAME_LEN,
+        nanos: true,
         target: Target::Missing,
     };
     Plan::try_new(schema, options, &context)

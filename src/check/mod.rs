@@ -1,0 +1,277 @@
+//! The check: values that the schema allows and QuestDB does not, found before a byte is sent.
+//!
+//! Vectorised, a pass per column that can hold such a value at all; [`needed`] tells which those are, so that a frame
+//! that can be read twice is read the first time in those columns only. Findings are gathered over the whole frame:
+//! the first row of each, and how many there are.
+
+pub(crate) mod cast;
+mod error;
+mod limit;
+mod lists;
+mod misfits;
+mod number;
+mod text_form;
+
+use arrow_array::{Array, ArrayRef};
+use arrow_buffer::NullBuffer;
+
+use crate::column::{Floats, Instants};
+use crate::error::{Error, Problem};
+use crate::fmt::instant;
+use crate::frontend::Frame;
+use crate::options::{EmptyRows, Nan, NullAt, NullBool, ProtocolVersion};
+use crate::plan::column_type::ColumnType;
+use crate::plan::landing::Cast;
+use crate::plan::{AtPlan, ColumnPlan, MAX_AT_MICROS, MAX_AT_NANOS, Plan, Role, Wire, WireUnit};
+use cast::cast;
+pub use error::ValueError;
+use misfits::{Misfit, Misfits};
+
+/// The columns whose values have to be looked at, by index; empty if the schema rules every error out.
+pub(crate) fn needed(plan: &Plan) -> Vec<usize> {
+    // One column that is never null, and no row is empty.
+    let may_be_empty = plan.empty_rows == EmptyRows::Error
+        && plan.columns.iter().all(|column| column.nullable || !column.is_written());
+    plan.columns
+        .iter()
+        .filter(|column| match column.role {
+            Role::Timestamp => true,
+            Role::Skipped => false,
+            Role::Symbol | Role::Field(_) => may_be_empty || has_value_errors(column),
+        })
+        .map(|column| column.index)
+        .collect()
+}
+
+/// Whether values of the column can be such that they cannot be sent.
+fn has_value_errors(column: &ColumnPlan) -> bool {
+    !column.limits.is_empty() || !matches!(column.cast, Cast::Keep | Cast::Text)
+}
+
+/// Looks at a whole frame, in those columns only that can be wrong.
+///
+/// # Errors
+/// Everything that is wrong with its values, or why it cannot be read.
+pub(crate) fn frame(plan: &Plan, frame: &dyn Frame) -> Result<(), Error> {
+    let needed = needed(plan);
+    if needed.is_empty() {
+        return Ok(());
+    }
+    let mut check = Check::new(plan);
+    for batch in frame.batches(Some(&needed)) {
+        let batch = batch.map_err(|error| Error::source(error).with_table(plan.table()))?;
+        let position = |index: usize| needed.iter().position(|needed| *needed == index).unwrap_or(0);
+        check.batch(batch.num_rows(), |index| batch.column(position(index)));
+    }
+    check.finish()
+}
+
+/// The first row of one kind of error in one column, and how many rows have it.
+#[derive(Debug)]
+struct Finding {
+    column: Option<usize>,
+    row: u64,
+    value: Option<String>,
+    error: ValueError,
+    rows: u64,
+}
+
+/// Gathers what is wrong with the values of a frame.
+#[derive(Debug)]
+pub(crate) struct Check<'p> {
+    plan: &'p Plan,
+    findings: Vec<Finding>,
+    /// Row of the next batch's first.
+    row: u64,
+}
+
+impl<'p> Check<'p> {
+    pub(crate) fn new(plan: &'p Plan) -> Self {
+        Self::starting_at(plan, 0)
+    }
+
+    /// A check of the rest of a stream, from this row on.
+    pub(crate) fn starting_at(plan: &'p Plan, row: u64) -> Self {
+        Self { plan, findings: Vec::new(), row }
+    }
+
+    /// Looks at a batch. `array(i)` is the frame's column `i`; only [`needed`] columns are asked for.
+    pub(crate) fn batch<'a>(&mut self, rows: usize, array: impl Fn(usize) -> &'a ArrayRef) {
+        let plan = self.plan;
+        for index in needed(plan) {
+            let column = &plan.columns[index];
+            match column.role {
+                Role::Timestamp => self.at(column, array(index)),
+                Role::Symbol | Role::Field(_) => self.values(column, array(index)),
+                Role::Skipped => {}
+            }
+        }
+        if plan.empty_rows == EmptyRows::Error {
+            self.empty_rows(rows, &array);
+        }
+        self.row += rows as u64;
+    }
+
+    /// # Errors
+    /// If anything was found: all of it, in the order of the columns.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        if self.findings.is_empty() {
+            return Ok(());
+        }
+        let problems = self.findings.into_iter().map(|finding| {
+            let mut problem = Problem::new(finding.error.with_rows(finding.rows)).row(finding.row);
+            if let Some(index) = finding.column {
+                problem = problem.column(self.plan.columns[index].name.text());
+            }
+            match finding.value {
+                Some(value) => problem.value(value),
+                None => problem,
+            }
+        });
+        Err(Error::from_problems(problems.collect(), 0).with_table(self.plan.table()))
+    }
+
+    fn found(&mut self, column: Option<usize>, row: usize, rows: usize, value: Option<String>, error: ValueError) {
+        let known = self.findings.iter_mut().find(|finding| {
+            finding.column == column && std::mem::discriminant(&finding.error) == std::mem::discriminant(&error)
+        });
+        match known {
+            Some(finding) => finding.rows += rows as u64,
+            None => {
+                let row = self.row + row as u64;
+                self.findings.push(Finding { column, row, value, error, rows: rows as u64 });
+            }
+        }
+    }
+
+    fn misfits(&mut self, column: &ColumnPlan, misfits: Misfits) {
+        if let Some(Misfit { row, value, error }) = misfits.first {
+            let value = Some(value).filter(|value| !value.is_empty());
+            self.found(Some(column.index), row, misfits.rows, value, error);
+        }
+    }
+
+    fn at(&mut self, column: &ColumnPlan, array: &ArrayRef) {
+        let plan = self.plan;
+        // What is wrong with the dictionary is told when it is encoded.
+        let Ok(array) = &cast(column, array, &mut Misfits::default()) else { return };
+        let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
+        if plan.null_at == NullAt::Error
+            && let Some(nulls) = nulls
+            && let Some(row) = (0..nulls.len()).find(|row| nulls.is_null(*row))
+        {
+            self.found(Some(column.index), row, nulls.null_count(), None, ValueError::NullAt { rows: 0 });
+        }
+        let AtPlan::Column { unit, .. } = plan.at else { return };
+        let Some(instants) = Instants::bind(array) else { return };
+        let designated = plan.designated.as_ref().map(|(_, column_type)| column_type);
+        let (max, text, cure) = at_limit(plan.version, unit, designated);
+        // In the column's own unit: rounded toward the limit, so that nothing above it slips through.
+        let factor = instants.factor(unit.per_second());
+        let max = match factor {
+            Ok(factor) => max / factor,
+            Err(divisor) => max.saturating_mul(divisor),
+        };
+        let Some(extremes) = instants.extremes() else { return };
+        let mut range = |bad: &dyn Fn(i64) -> bool, error: ValueError| {
+            // Null slots may hold anything, so that a hit only counts after a second look.
+            let is_valid = |row: &usize| nulls.is_none_or(|nulls| nulls.is_valid(*row));
+            let mut hits = (0..array.len()).filter(|row| bad(instants.raw(*row))).filter(is_valid);
+            if let Some(row) = hits.next() {
+                let value = Some(instant::text(instants.raw(row), instants.per_second()));
+                self.found(Some(column.index), row, 1 + hits.count(), value, error);
+            }
+        };
+        // What is out of range is so at the ends.
+        if extremes.0 < 0 {
+            range(&|value| value < 0, ValueError::AtBeforeEpoch { rows: 0 });
+        }
+        if extremes.1 > max {
+            range(&|value| value > max, ValueError::AtTooLarge { rows: 0, max: text, cure });
+        }
+        if unit == WireUnit::Nanos && designated == Some(&ColumnType::Timestamp) {
+            let is_lossy = |value: i64| value % 1_000 != 0;
+            if (0..array.len()).any(|row| is_lossy(instants.raw(row))) {
+                range(&is_lossy, limit::lossy("microseconds"));
+            }
+        }
+    }
+
+    fn values(&mut self, column: &ColumnPlan, array: &ArrayRef) {
+        if !has_value_errors(column) {
+            return;
+        }
+        let mut misfits = Misfits::default();
+        // What arrow cannot unpack is told when it is encoded.
+        let Ok(array) = cast(column, array, &mut misfits) else { return };
+        self.misfits(column, misfits);
+        for limit in &column.limits {
+            let mut misfits = Misfits::default();
+            limit::check(column, *limit, &array, &mut misfits);
+            self.misfits(column, misfits);
+        }
+    }
+
+    /// Rows without any value: none while one column has no null at all.
+    fn empty_rows<'a>(&mut self, rows: usize, array: &impl Fn(usize) -> &'a ArrayRef) {
+        let plan = self.plan;
+        let mut any: Option<NullBuffer> = None;
+        for column in &plan.columns {
+            if !column.is_written() {
+                continue;
+            }
+            if !column.nullable || (column.role == Role::Field(Wire::Boolean) && plan.null_bool == NullBool::False) {
+                return;
+            }
+            let Ok(array) = cast(column, array(column.index), &mut Misfits::default()) else { return };
+            // A dictionary's rows may also be null because the value they point to is.
+            let mut nulls = array.logical_nulls();
+            if column.role == Role::Field(Wire::Float) && plan.nan == Nan::Omit {
+                nulls = NullBuffer::union(nulls.as_ref(), not_nan(&array).as_ref());
+            }
+            let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else { return };
+            let valid = nulls.inner();
+            any = Some(match any {
+                None => nulls.clone(),
+                Some(seen) => NullBuffer::new(seen.inner() | valid),
+            });
+            if any.as_ref().is_some_and(|any| any.null_count() == 0) {
+                return;
+            }
+        }
+        if let Some(any) = any
+            && let Some(row) = (0..rows).find(|row| any.is_null(*row))
+        {
+            self.found(None, row, any.null_count(), None, ValueError::EmptyRow { rows: 0 });
+        }
+    }
+}
+
+/// Where a float array holds a number, NaN being none.
+fn not_nan(array: &ArrayRef) -> Option<NullBuffer> {
+    let mut scratch = Vec::new();
+    let floats = Floats::bind(array)?;
+    let bits = floats.bits(0..array.len(), &mut scratch);
+    Some(bits.iter().map(|bits| !f64::from_bits(*bits).is_nan()).collect::<Vec<bool>>().into())
+}
+
+/// The largest designated timestamp in the wire's unit, in words, and what else would help.
+fn at_limit(
+    version: ProtocolVersion,
+    unit: WireUnit,
+    designated: Option<&ColumnType>,
+) -> (i64, &'static str, &'static str) {
+    match (version, unit) {
+        (ProtocolVersion::V1, WireUnit::Nanos) => (i64::MAX, "2262-04-11T23:47:16.854775807Z", ""),
+        (ProtocolVersion::V1, WireUnit::Micros) => {
+            (i64::MAX / 1000, "2262-04-11T23:47:16.854775Z in protocol version 1", ", or use protocol version 2")
+        }
+        (_, WireUnit::Nanos) => {
+            (MAX_AT_NANOS, "2261-12-31T23:59:59.999999999Z in nanoseconds", ", or cast it to microseconds")
+        }
+        (_, WireUnit::Micros) if designated == Some(&ColumnType::TimestampNs) => {
+            (MAX_AT_NANOS / 1000, "2261-12-31T23:59:59.999999Z in the table's TIMESTAMP_NS", "")
+        }
+        (_, WireUnit::Micros) => (MAX_AT_MICROS, "9999-12-31T23:59:59.999999Z", ""),
+    }
+}

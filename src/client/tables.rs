@@ -1,0 +1,185 @@
+//! What is known of a server's tables, and when to ask again.
+//!
+//! Why it is hard: the server keeps, for each connection, writers of the tables that were written over it. Rows sent
+//! over a kept connection to a table that has meanwhile been dropped are acknowledged and lost, whether or not a table
+//! of the same name has been made since (QuestDB 9.3.4, every time; new connections write to the new table). So each
+//! write asks, unless it has just been asked, which table the name stands for, and lets go of all connections when that
+//! is not the one it was.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use simd_json::prelude::ValueAsScalar;
+
+use crate::plan::column_type::ColumnType;
+use crate::plan::{Obstacle, Target, TargetTable};
+use crate::transport::{Certainty, HttpTransport, QueryAnswer, TransportError};
+
+/// How long a table's columns are believed.
+const COLUMNS_KEPT: Duration = Duration::from_secs(60);
+
+/// How long a name is believed to stand for the same table: writes that follow each other closer than this ask once.
+const IDENTITY_KEPT: Duration = Duration::from_millis(10);
+
+/// Which table a name stands for: the server numbers them.
+type Identity = Option<i64>;
+
+#[derive(Clone, Debug)]
+struct Known {
+    columns_asked: Instant,
+    identity_asked: Instant,
+    target: Target,
+}
+
+/// The tables a client has met.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    known: Mutex<HashMap<String, Known>>,
+    /// Never forgotten: connections remember as long.
+    identities: Mutex<HashMap<String, Identity>>,
+}
+
+/// What has to be asked for a write.
+pub(super) enum Ask {
+    Nothing(Target),
+    Identity,
+    All,
+}
+
+/// What the server said of a name.
+#[derive(Debug)]
+pub(super) struct Answer {
+    identity: Identity,
+    /// `None` where only the identity was asked for.
+    target: Option<Target>,
+}
+
+impl Tables {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What of a table has to be asked now.
+    pub(super) fn ask(&self, table: &str) -> Ask {
+        match self.known().get(table) {
+            Some(known) if known.columns_asked.elapsed() >= COLUMNS_KEPT => Ask::All,
+            Some(known) if known.identity_asked.elapsed() < IDENTITY_KEPT => Ask::Nothing(known.target.clone()),
+            Some(known) => match known.target {
+                // Nothing more would be said a moment later.
+                Target::Unreadable => Ask::Nothing(Target::Unreadable),
+                // Anybody may have made it since.
+                Target::Missing => Ask::All,
+                _ => Ask::Identity,
+            },
+            None => Ask::All,
+        }
+    }
+
+    /// Notes an answer and tells whether the name stands for another table than it did: then connections have to go.
+    /// `None` for the target: the columns have to be asked for as well.
+    pub(super) fn note(&self, table: &str, answer: Answer) -> (Option<Target>, bool) {
+        let before =
+            self.identities.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned(), answer.identity);
+        let changed = before.is_some_and(|before| before != answer.identity);
+        let mut known = self.known();
+        let now = Instant::now();
+        let target = match answer.target {
+            Some(target) => {
+                let entry = Known { columns_asked: now, identity_asked: now, target: target.clone() };
+                known.insert(table.to_owned(), entry);
+                Some(target)
+            }
+            None if changed => {
+                known.remove(table);
+                None
+            }
+            None => known.get_mut(table).map(|known| {
+                known.identity_asked = now;
+                known.target.clone()
+            }),
+        };
+        (target, changed)
+    }
+
+    /// Forgets a table's columns: they may not be what they were.
+    pub(super) fn forget(&self, table: &str) {
+        self.known().remove(table);
+    }
+}
+
+/// Asks the server which table a name stands for, and for its columns unless `identity_only`.
+///
+/// # Errors
+/// If the server cannot be reached, or refuses the credentials. Where it answers but does not let us look, the target
+/// is [`Target::Unreadable`].
+pub(super) async fn look_up(
+    transport: HttpTransport,
+    table: String,
+    identity_only: bool,
+) -> Result<Answer, TransportError> {
+    let unreadable = |error: TransportError| match error.certainty() {
+        // The server answers, but not this: `/exec` may be closed to us. Writing may still be open.
+        Certainty::Refused if !error.is_unauthorized() => {
+            Ok(Answer { identity: None, target: Some(Target::Unreadable) })
+        }
+        _ => Err(error),
+    };
+    let literal = table.to_lowercase().replace('\'', "''");
+    let listed = transport.query(&format!("SELECT * FROM tables() WHERE lower(table_name) = '{literal}'")).await;
+    let listed = match listed {
+        // Until version 8 the column was called otherwise.
+        Err(error) if error.server_message().is_some_and(|text| text.contains("Invalid column")) => {
+            transport.query(&format!("SELECT * FROM tables() WHERE lower(name) = '{literal}'")).await
+        }
+        listed => listed,
+    };
+    let listed = match listed {
+        Ok(listed) => listed,
+        Err(error) => return unreadable(error),
+    };
+    let Some(facts) = listed.rows.first() else {
+        return Ok(Answer { identity: None, target: Some(Target::Missing) });
+    };
+    let fact = |name: &str| position(&listed, name).and_then(|at| facts.get(at));
+    let identity = fact("id").and_then(|id| id.as_i64());
+    if identity_only {
+        return Ok(Answer { identity, target: None });
+    }
+    let is = |name: &str, value: bool| fact(name).and_then(|fact| fact.as_bool()) == Some(value);
+    let text = |name: &str| fact(name).and_then(|fact| fact.as_str()).unwrap_or_default().to_owned();
+    let obstacle = match text("table_type").as_str() {
+        "V" => Some(Obstacle::View),
+        "M" => Some(Obstacle::MaterializedView),
+        _ if is("matView", true) => Some(Obstacle::MaterializedView),
+        _ if fact("designatedTimestamp").is_some() && text("designatedTimestamp").is_empty() => {
+            Some(Obstacle::NoDesignatedTimestamp)
+        }
+        _ if text("partitionBy") == "NONE" => Some(Obstacle::NoPartitions),
+        _ if is("walEnabled", false) => Some(Obstacle::NoWal),
+        _ => None,
+    };
+    let columns = match transport.query(&format!("SHOW COLUMNS FROM '{}'", table.replace('\'', "''"))).await {
+        Ok(columns) => columns,
+        Err(error) if error.server_message().is_some_and(|text| text.contains("table does not exist")) => {
+            return Ok(Answer { identity: None, target: Some(Target::Missing) });
+        }
+        Err(error) => return unreadable(error),
+    };
+    let (name, kind, designated) =
+        (position(&columns, "column"), position(&columns, "type"), position(&columns, "designated"));
+    let mut found = TargetTable { obstacle, ..TargetTable::default() };
+    for row in &columns.rows {
+        let text = |position: Option<usize>| position.and_then(|at| row.get(at)).and_then(|value| value.as_str());
+        let Some(name) = text(name) else { continue };
+        if designated.and_then(|at| row.get(at)).and_then(|value| value.as_bool()) == Some(true) {
+            found.designated = Some(name.to_owned());
+        }
+        found.columns.push((name.to_owned(), ColumnType::of_server(text(kind).unwrap_or_default())));
+    }
+    Ok(Answer { identity, target: Some(Target::Existing(found)) })
+}
+
+fn position(answer: &QueryAnswer, name: &str) -> Option<usize> {
+    answer.columns.iter().position(|column| column.name == name)
+}

@@ -1,0 +1,483 @@
+//! Making a plan: every column looked at once, every problem gathered.
+
+use arrow_schema::{Field, Schema};
+
+use super::at::{is_index, resolve_at};
+use super::column_type::ColumnType;
+use super::ddl::{self, Declared};
+use super::kind::Kind;
+use super::landing::{Cast, Landing, Limit, land, narrow_type, natural_type};
+use super::name::Name;
+use super::role::{AUTO_DESIGNATED, Role, Wire, same_names, shadows_designated, unknown_column};
+use super::{AtPlan, ColumnPlan, Context, Obstacle, Origin, Plan, PlanError, Target, TargetTable, WireUnit, same_name};
+use crate::error::{Error, Problem};
+use crate::options::{Create, Nan, NullBool, ProtocolVersion, Symbols, WriteOptions};
+use crate::table_spec::TableSpec;
+
+impl Plan {
+    /// Plans a frame of this schema.
+    ///
+    /// # Errors
+    /// Everything the schema, the options and the table can do wrong, together in one error.
+    pub(crate) fn try_new(schema: &Schema, options: &WriteOptions, context: &Context<'_>) -> Result<Self, Error> {
+        let mut problems = Vec::new();
+
+        let table = match context.table {
+            None => Err(PlanError::NoTable),
+            Some(name) => Name::table(name, context.max_name_len),
+        };
+        let table = table.map_err(|error| problems.push(Problem::new(error))).ok();
+        let table_name = table.as_ref().map(|table| table.text().to_owned());
+        let obstacle = context.target.existing().and_then(|known| Some((known, known.obstacle?)));
+        if let (Some((known, obstacle)), Some(table)) = (obstacle, &table) {
+            problems.push(Problem::new(not_writable(obstacle, table.text(), known)));
+        }
+
+        let at = resolve_at(schema, options, context);
+        let (at, at_reason) = match at {
+            Ok(found) => found,
+            Err(problem) => {
+                problems.push(problem);
+                (AtPlan::Server, None)
+            }
+        };
+        let at_index = match at {
+            AtPlan::Column { index, .. } => Some(index),
+            _ => None,
+        };
+        if let Symbols::Columns(names) = &options.symbols {
+            problems.extend(names.iter().filter_map(|name| unknown_column(schema, "symbols", name)));
+            if let Some(index) = at_index
+                && names.contains(schema.field(index).name())
+            {
+                problems.push(Problem::new(PlanError::SymbolIsAt).column(schema.field(index).name()));
+            }
+        }
+        problems.extend(same_names(schema));
+
+        let builder = Builder { options, context, table: table_name.as_deref(), at: at.clone() };
+        let spec = builder.spec(schema, at_index, &mut problems);
+        let mut columns = Vec::with_capacity(schema.fields().len());
+        for (index, field) in schema.fields().iter().enumerate() {
+            let is_at = Some(index) == at_index;
+            let column = builder.column(index, field, is_at, &spec).unwrap_or_else(|error| {
+                problems.push(Problem::new(error).column(field.name()));
+                skipped(index, field, Kind::Null)
+            });
+            columns.push(column);
+        }
+        if problems.is_empty() && !columns.iter().any(ColumnPlan::is_written) {
+            problems.push(Problem::new(PlanError::NothingToWrite));
+        }
+
+        let designated = builder.designated(&columns, at_index, &spec);
+        let (origin, statements) = match &designated {
+            Some(designated) if problems.is_empty() => builder.statements(&columns, designated, &spec, &mut problems),
+            _ => (builder.origin(), Vec::new()),
+        };
+        let is_certain = builder.is_certain();
+        match table {
+            Some(table) if problems.is_empty() => Ok(Self {
+                table,
+                version: context.version,
+                at,
+                at_reason,
+                columns,
+                origin,
+                is_unreadable: matches!(context.target, Target::Unreadable),
+                statements,
+                designated: designated.filter(|_| is_certain),
+                null_at: options.null_at,
+                null_bool: options.null_bool,
+                empty_rows: options.empty_rows,
+                nan: options.nan,
+            }),
+            table => {
+                let error = Error::from_problems(problems, 0);
+                Err(match &table {
+                    Some(table) => error.with_table(table.text()),
+                    None => error,
+                })
+            }
+        }
+    }
+}
+
+/// A column that is not written.
+fn skipped(index: usize, field: &Field, kind: Kind) -> ColumnPlan {
+    ColumnPlan {
+        index,
+        name: Name::unchecked(field.name()),
+        data_type: field.data_type().clone(),
+        kind,
+        role: Role::Skipped,
+        cast: Cast::Keep,
+        limits: Vec::new(),
+        nullable: true,
+        column_type: None,
+        origin: Origin::Unknown,
+        note: None,
+    }
+}
+
+/// A specification whose parts have been read.
+#[derive(Debug, Default)]
+struct Spec {
+    types: Vec<(String, ColumnType)>,
+    partition_by: Option<&'static str>,
+    ttl: Option<String>,
+    given: TableSpec,
+}
+
+impl Spec {
+    fn column_type(&self, name: &str) -> Option<&ColumnType> {
+        self.types.iter().find(|(known, _)| known == name).map(|(_, column_type)| column_type)
+    }
+
+    fn declared(&self, name: &str, column_type: ColumnType) -> Declared {
+        let is_symbol = column_type == ColumnType::Symbol;
+        let mut declared = Declared::new(name, column_type);
+        if is_symbol {
+            declared.capacity =
+                self.given.symbol_capacity.iter().find(|(known, _)| known == name).map(|(_, capacity)| *capacity);
+            declared.index = self.given.symbol_index.iter().any(|known| known == name);
+        }
+        declared
+    }
+}
+
+struct Builder<'a> {
+    options: &'a WriteOptions,
+    context: &'a Context<'a>,
+    table: Option<&'a str>,
+    at: AtPlan,
+}
+
+impl Builder<'_> {
+    /// Whether a missing table or column would be made by statements of ours.
+    fn is_ours(&self) -> bool {
+        matches!(self.options.create, Create::Auto | Create::Table(_))
+    }
+
+    /// Whether the types that columns have or will have are known.
+    fn is_certain(&self) -> bool {
+        matches!(self.context.target, Target::Missing | Target::Existing(_))
+    }
+
+    fn origin(&self) -> Origin {
+        match self.context.target {
+            Target::Existing(_) => Origin::Existing,
+            Target::Missing if self.is_ours() => Origin::Statement,
+            Target::Missing => Origin::Server,
+            Target::Unknown | Target::Unreadable => Origin::Unknown,
+        }
+    }
+
+    /// Whether ILP gives nanosecond instants a type of their own.
+    fn nanos(&self) -> bool {
+        self.context.nanos && self.context.version > ProtocolVersion::V1
+    }
+
+    /// Reads the specification of the table.
+    fn spec(&self, schema: &Schema, at: Option<usize>, problems: &mut Vec<Problem>) -> Spec {
+        let Create::Table(given) = &self.options.create else { return Spec::default() };
+        let mut spec = Spec { given: given.clone(), ..Spec::default() };
+        let mut wrong = |argument, value: &str, expected, column: Option<&str>| {
+            let problem = Problem::new(PlanError::TableSpec { argument, value: value.to_owned(), expected });
+            problems.push(match column {
+                Some(column) => problem.column(column),
+                None => problem,
+            });
+        };
+        if let Some(unit) = &given.partition_by {
+            spec.partition_by = ddl::partition_unit(unit);
+            if spec.partition_by.is_none() {
+                wrong("partition_by", unit, "HOUR, DAY, WEEK, MONTH or YEAR", None);
+            }
+        }
+        if let Some(ttl) = &given.ttl {
+            spec.ttl = ddl::ttl(ttl);
+            if spec.ttl.is_none() {
+                wrong("ttl", ttl, "a number of hours, days, weeks, months or years, as in 30 DAYS or 2w", None);
+            }
+        }
+        for (name, text) in &given.types {
+            let is_at = at.is_some_and(|index| schema.field(index).name() == name);
+            let is_instant =
+                |column_type: &ColumnType| matches!(column_type, ColumnType::Timestamp | ColumnType::TimestampNs);
+            match text.parse() {
+                Ok(column_type) if !is_at || is_instant(&column_type) => spec.types.push((name.clone(), column_type)),
+                _ if is_at => {
+                    wrong("types", text, "TIMESTAMP or TIMESTAMP_NS for the designated timestamp", Some(name))
+                }
+                _ => wrong("types", text, "a type of QuestDB, as in SYMBOL, DECIMAL(18,4) or DOUBLE[]", Some(name)),
+            }
+        }
+        for (name, capacity) in &given.symbol_capacity {
+            if *capacity == 0 || *capacity > 1 << 30 {
+                wrong("symbol_capacity", &capacity.to_string(), "from 1 to 1073741824", Some(name));
+            }
+        }
+        let named = [
+            ("types", given.types.iter().map(|(name, _)| name).collect::<Vec<_>>()),
+            ("dedup_keys", given.dedup_keys.iter().collect()),
+            ("symbol_capacity", given.symbol_capacity.iter().map(|(name, _)| name).collect()),
+            ("symbol_index", given.symbol_index.iter().collect()),
+        ];
+        for (argument, names) in named {
+            problems.extend(names.iter().filter_map(|name| unknown_column(schema, argument, name)));
+        }
+        spec
+    }
+
+    fn column(&self, index: usize, field: &Field, is_at: bool, spec: &Spec) -> Result<ColumnPlan, PlanError> {
+        let context = self.context;
+        let existing = context.target.existing().and_then(|table| table.column(field.name()));
+        if is_at {
+            // Where the table becomes ours the column becomes its own.
+            if self.origin() == Origin::Statement {
+                Name::column(field.name(), context.max_name_len)?;
+            }
+            return Ok(ColumnPlan { role: Role::Timestamp, ..skipped(index, field, Kind::of(field)?) });
+        }
+        if is_index(field) {
+            let note = Some("the index; written only as `at`".to_owned());
+            return Ok(ColumnPlan { note, ..skipped(index, field, Kind::Null) });
+        }
+        let kind = Kind::of(field)?;
+        if kind == Kind::Null {
+            return Ok(skipped(index, field, kind));
+        }
+        let name = Name::column(field.name(), context.max_name_len)?;
+
+        let wants_symbol = self.wants_symbol(field, kind, spec)?;
+        let origin = match (existing, &context.target) {
+            (Some(_), _) => Origin::Existing,
+            (None, Target::Existing(_)) => Origin::Server,
+            _ => self.origin(),
+        };
+        let natural = natural_type(kind, wants_symbol, self.nanos());
+        let (column_type, origin) = match (existing, origin) {
+            (Some(column_type), _) => (column_type.clone(), origin),
+            (None, Origin::Unknown) => (natural, origin),
+            (None, origin) => {
+                let chosen = spec.column_type(field.name()).cloned();
+                let narrow = if spec.given.narrow { narrow_type(kind, field.is_nullable()) } else { None };
+                let column_type = chosen.or(narrow).unwrap_or_else(|| natural.clone());
+                // What ILP does not make, or would make otherwise, takes a statement.
+                let ilp = matches!(natural, ColumnType::Decimal { .. } | ColumnType::Uuid)
+                    || column_type != natural
+                    || spec.declared(field.name(), column_type.clone())
+                        != Declared::new(field.name(), column_type.clone());
+                let column_type =
+                    if !self.is_ours() && column_type == ColumnType::Uuid { ColumnType::Varchar } else { column_type };
+                (
+                    column_type,
+                    if origin == Origin::Server && ilp && self.is_ours() { Origin::Statement } else { origin },
+                )
+            }
+        };
+        let certain = origin != Origin::Unknown;
+        let landing = land(kind, field.data_type(), &column_type, context.version, certain)
+            .map_err(|error| self.with_cure(error, field.name(), kind, wants_symbol, existing.is_some()))?;
+        self.check_created(field.name(), existing, origin, &column_type, kind)?;
+        if let Some(error) = shadows_designated(field.name(), landing.wire, &self.at, context, self.is_ours()) {
+            return Err(error);
+        }
+        let Landing { wire, symbol, cast, mut limits, note } = landing;
+        if wire == Wire::Boolean && self.options.null_bool == NullBool::Error {
+            limits.push(Limit::NotNull);
+        }
+        let role = if wants_symbol && symbol { Role::Symbol } else { Role::Field(wire) };
+        let nullable = field.is_nullable()
+            // A dictionary's keys may all be there and a value they point to null.
+            || matches!(field.data_type(), arrow_schema::DataType::Dictionary(..) | arrow_schema::DataType::RunEndEncoded(..))
+            || (wire == Wire::Float && self.options.nan == Nan::Omit)
+            // NaN has no other form there.
+            || (matches!(kind, Kind::Float { .. }) && cast != Cast::Keep);
+        Ok(ColumnPlan {
+            name,
+            role,
+            cast,
+            limits,
+            nullable,
+            column_type: Some(column_type),
+            origin,
+            note,
+            ..skipped(index, field, kind)
+        })
+    }
+
+    fn wants_symbol(&self, field: &Field, kind: Kind, spec: &Spec) -> Result<bool, PlanError> {
+        let listed = matches!(&self.options.symbols, Symbols::Columns(names) if names.contains(field.name()));
+        let Kind::Text { dictionary } = kind else {
+            return if listed {
+                Err(PlanError::SymbolType { data_type: field.data_type().to_string() })
+            } else {
+                Ok(false)
+            };
+        };
+        if let Some(column_type) = spec.column_type(field.name()) {
+            return Ok(*column_type == ColumnType::Symbol);
+        }
+        Ok(match &self.options.symbols {
+            Symbols::Auto => dictionary,
+            Symbols::All => true,
+            Symbols::None => false,
+            Symbols::Columns(_) => listed,
+        })
+    }
+
+    /// The statement that would help against a conflict of types.
+    fn with_cure(&self, error: PlanError, column: &str, kind: Kind, symbol: bool, exists: bool) -> PlanError {
+        let (Some(table), PlanError::Conflict { column_type, data_type, why, ddl: None }) = (self.table, &error) else {
+            return error;
+        };
+        let natural = natural_type(kind, symbol, self.nanos());
+        let ddl = exists.then(|| ddl::alter_type(table, column, &natural));
+        PlanError::Conflict { column_type: column_type.clone(), data_type: data_type.clone(), why: why.clone(), ddl }
+    }
+
+    /// What `create` has against a column that is not there.
+    fn check_created(
+        &self,
+        name: &str,
+        existing: Option<&ColumnType>,
+        origin: Origin,
+        column_type: &ColumnType,
+        kind: Kind,
+    ) -> Result<(), PlanError> {
+        let (None, Target::Existing(known), Some(table)) = (existing, &self.context.target, self.table) else {
+            let by_server = origin == Origin::Server && matches!(kind, Kind::Decimal { .. });
+            return match self.table {
+                Some(table) if by_server && existing.is_none() => Err(PlanError::NeedsStatement {
+                    column_type: column_type.to_string(),
+                    ddl: format!("CREATE TABLE {} (..., {} {column_type}, ...)", ddl::quoted(table), ddl::quoted(name)),
+                }),
+                _ => Ok(()),
+            };
+        };
+        let ddl = ddl::add_column(table, &Declared::new(name, column_type.clone()));
+        match self.options.create {
+            Create::Never => {
+                let nearest = known
+                    .columns
+                    .iter()
+                    .map(|(known, _)| (strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase()), known))
+                    .filter(|(similarity, _)| *similarity > 0.75)
+                    .max_by(|a, b| a.0.total_cmp(&b.0))
+                    .map(|(_, known)| known.clone());
+                Err(PlanError::MissingColumn { nearest, ddl })
+            }
+            Create::Server if matches!(kind, Kind::Decimal { .. }) => {
+                Err(PlanError::NeedsStatement { column_type: column_type.to_string(), ddl })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The designated timestamp's name and type.
+    fn designated(&self, columns: &[ColumnPlan], at: Option<usize>, spec: &Spec) -> Option<(String, ColumnType)> {
+        if let Target::Existing(table) = &self.context.target {
+            let name = table.designated.clone()?;
+            let column_type = table.column(&name).cloned().unwrap_or(ColumnType::Timestamp);
+            return Some((name, column_type));
+        }
+        let ours = self.is_ours();
+        let (name, nanos) = match (&self.at, at) {
+            (AtPlan::Column { unit, .. }, Some(index)) => {
+                let name = if ours { columns[index].name.text() } else { AUTO_DESIGNATED };
+                (name.to_owned(), *unit == WireUnit::Nanos)
+            }
+            (AtPlan::Constant { text }, _) => (AUTO_DESIGNATED.to_owned(), text.ends_with(b"n")),
+            // A field of that name is the row's time.
+            _ => {
+                let field =
+                    columns.iter().find(|column| same_name(column.name.text(), AUTO_DESIGNATED) && column.is_written());
+                let name = field.map_or(AUTO_DESIGNATED, |field| field.name.text()).to_owned();
+                (name, field.is_some_and(|field| field.column_type == Some(ColumnType::TimestampNs)))
+            }
+        };
+        let natural = if nanos && self.nanos() { ColumnType::TimestampNs } else { ColumnType::Timestamp };
+        let column_type = spec.column_type(&name).cloned().unwrap_or(natural);
+        Some((name, column_type))
+    }
+
+    /// Where the table comes from, and the statements that make what is missing.
+    fn statements(
+        &self,
+        columns: &[ColumnPlan],
+        (designated, designated_type): &(String, ColumnType),
+        spec: &Spec,
+        problems: &mut Vec<Problem>,
+    ) -> (Origin, Vec<String>) {
+        let Some(table) = self.table else { return (Origin::Unknown, Vec::new()) };
+        let declare = |column: &ColumnPlan| {
+            let column_type = match column.role {
+                Role::Timestamp => Some(designated_type.clone()),
+                _ => column.column_type.clone(),
+            };
+            column_type.map(|column_type| spec.declared(column.name.text(), column_type))
+        };
+        let create = || {
+            let mut declared: Vec<_> = columns.iter().filter_map(declare).collect();
+            if !declared.iter().any(|column| same_name(&column.name, designated)) {
+                declared.push(Declared::new(designated, designated_type.clone()));
+            }
+            let keys = spec.given.dedup_keys.iter().filter(|key| !same_name(key, designated));
+            ddl::create_table(&ddl::Table {
+                name: table,
+                columns: declared,
+                designated,
+                partition_by: spec.partition_by.unwrap_or("DAY"),
+                ttl: spec.ttl.clone(),
+                dedup_keys: keys.cloned().collect(),
+                dedup: !spec.given.dedup_keys.is_empty(),
+            })
+        };
+        match (&self.context.target, &self.options.create) {
+            (Target::Missing, Create::Never) => {
+                let ddl = create().join("; ");
+                problems.push(Problem::new(PlanError::MissingTable { ddl }));
+            }
+            (Target::Unreadable, Create::Never) => problems.push(Problem::new(PlanError::CannotLook)),
+            (Target::Missing, _) if self.is_ours() => return (Origin::Statement, create()),
+            (Target::Existing(_), _) => {
+                let added = columns.iter().filter(|column| column.origin == Origin::Statement).filter_map(declare);
+                return (Origin::Existing, added.map(|column| ddl::add_column(table, &column)).collect());
+            }
+            _ => {}
+        }
+        (self.origin(), Vec::new())
+    }
+}
+
+/// Why ILP cannot write into a table, and what helps.
+fn not_writable(obstacle: Obstacle, table: &str, known: &TargetTable) -> PlanError {
+    let name = ddl::quoted(table);
+    let designated = known
+        .designated
+        .clone()
+        .or_else(|| {
+            let is_instant =
+                |column_type: &ColumnType| matches!(column_type, ColumnType::Timestamp | ColumnType::TimestampNs);
+            known.columns.iter().find(|(_, column_type)| is_instant(column_type)).map(|(name, _)| name.clone())
+        })
+        .unwrap_or_else(|| AUTO_DESIGNATED.to_owned());
+    let copy = format!(
+        "copy it into one that it can: CREATE TABLE {} AS (SELECT * FROM {name}) TIMESTAMP({}) PARTITION BY DAY WAL",
+        ddl::quoted(&format!("{table}_wal")),
+        ddl::quoted(&designated)
+    );
+    let (what, cure) = match obstacle {
+        Obstacle::NoWal => (
+            "a table without a write-ahead log",
+            format!("run: ALTER TABLE {name} SET TYPE WAL, and restart the server"),
+        ),
+        Obstacle::NoPartitions => ("a table without partitions", copy),
+        Obstacle::NoDesignatedTimestamp => ("a table without a designated timestamp", copy),
+        Obstacle::View => ("a view", "write into the table that it selects from".to_owned()),
+        Obstacle::MaterializedView => ("a materialized view", "write into the table that it is made from".to_owned()),
+    };
+    PlanError::NotWritable { what, cure }
+}
