@@ -22,9 +22,9 @@ USER, PASSWORD = "alice", "p;ss=w€rd"
 _numbers = itertools.count()
 
 
-def run(config: dict[str, str] | None = None) -> Iterator[QuestDB]:
+def run(config: dict[str, str] | None = None, version: str = qf.local.VERSION) -> Iterator[QuestDB]:
     """A real server, started in half the time at the price of throughput."""
-    db = qf.local.QuestDB(config=config)
+    db = qf.local.QuestDB(config=config, version=version)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
         db.start()

@@ -244,6 +244,23 @@ def test_a_setting_that_kills_the_server(temp: Path) -> None:
     assert list(temp.iterdir()) == []
 
 
+OLDER = [version for version in _jar.SHA256 if version != _jar.VERSION]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", OLDER)
+def test_older_versions(version: str) -> None:
+    with QuestDB(version=version) as older:
+        assert f"QuestDB {version}," in older.sql("select build()").scalar()
+        assert older.sql("select 0.1 + 0.2").scalar() == 0.1 + 0.2
+        older.sql("create table trades (ts timestamp, v int) timestamp(ts) partition by day wal")
+        older.sql("insert into trades values (now(), 1)")
+        assert older.wait_visible("TRADES", rows=1) == 1
+        older.sql("create table plain (v int)")
+        assert older.wait_visible("plain") == 0
+        assert "WARNING" not in older.log_path.read_text()
+
+
 # Start and stop
 
 
@@ -268,6 +285,7 @@ def test_exception_inside_the_block(fake_java: Path) -> None:
     assert not alive(pid)
     assert not folder.exists()
     assert repr(db) == "<questframe.local.QuestDB 9.3.4 not running>"
+    assert repr(QuestDB(version="8.2.0")) == "<questframe.local.QuestDB 8.2.0 not running>"
     with pytest.raises(LocalServerError, match="not running"):
         db.sql("select 1")
     with db:
@@ -451,6 +469,28 @@ def test_a_jar_that_another_process_is_downloading(maven_cache: Path, monkeypatc
     assert _jar.find_jar() == good
 
 
+def test_jars_of_older_versions(maven_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked for beside that of the default version; the variable is not about them."""
+    monkeypatch.setenv("QUESTFRAME_QUESTDB_JAR", str(maven_cache))
+    jar = maven_cache.parents[1] / "9.0.3" / "questdb-9.0.3.jar"
+    jar.parent.mkdir()
+    jar.write_bytes(b"half a jar")
+    os.utime(jar, (0, 0))
+    with pytest.raises(LocalServerError, match=r"not the released questdb-9.0.3.jar or is damaged .* Delete that file"):
+        _jar.find_jar("9.0.3")
+
+    def resolve(endpoint: str) -> NoReturn:
+        assert endpoint == "org.questdb:questdb:8.2.0"
+        raise ConnectionError
+
+    monkeypatch.setitem(sys.modules, "jgo", SimpleNamespace(resolve=resolve))
+    with pytest.raises(LocalServerError, match=r"QuestDB 8.2.0 could not .* \(ConnectionError\)\. Check the network$"):
+        _jar.find_jar("8.2.0")
+    monkeypatch.setitem(sys.modules, "jgo", None)
+    with pytest.raises(LocalServerError, match=r"jar of QuestDB 8.2.0 is needed: .* brings what downloads it$"):
+        _jar.find_jar("8.2.0")
+
+
 def test_failed_download(maven_cache: Path, fake_java: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(_endpoint: str) -> NoReturn:
         logging.getLogger("jgo.maven").error("a word too many")
@@ -486,6 +526,7 @@ def test_failed_download(maven_cache: Path, fake_java: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"version": "9.3"}, "version='9.3' is not known; expected one of 7.4.2, 8.2.0, 9.0.3, 9.1.1, 9.2.3, 9.3.4"),
         ({"heap": "much"}, "heap='much' is no size"),
         ({"startup_timeout": 0}, "startup_timeout=0 must be"),
         ({"config": {"http.bind.to": "0.0.0.0:9000"}}, "addresses and ports are chosen"),

