@@ -1,15 +1,14 @@
 """pandas frames: NumPy-backed columns are read from their own buffers, without pyarrow; Arrow-backed ones as Arrow.
 
-NaN in float columns stays NaN; `pd.NA`, None and NaT are missing. The index is never written.
+NaN in float columns stays NaN; `pd.NA`, None and NaT are missing. The index is never a column: a DatetimeIndex is
+handed over beside the columns, marked, and only serves as `at`.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from questframe._questframe import Columns
-from questframe._timestamps import micros_of_datetime
 from questframe.exceptions import IngressError, IngressErrorCode
 
 if TYPE_CHECKING:
@@ -33,11 +32,12 @@ def advice(data: object) -> str | None:
     return None
 
 
-def columns_of(frame: pd.DataFrame) -> Columns:
-    """The frame's columns, read in place where their memory allows it.
+def columns_of(frame: pd.DataFrame, at: object) -> Columns:
+    """The frame's columns, read in place where their memory allows it, and its DatetimeIndex as a candidate for `at`.
 
     Raises:
-        IngressError: BadDataFrame for a column that has no Arrow form, naming the row where a cell is to blame.
+        IngressError: BadDataFrame for a column that has no Arrow form, naming the row where a cell is to blame;
+            InvalidApiCall if `at` names an index that is no DatetimeIndex.
     """
     columns = Columns(len(frame))
     for position, label in enumerate(frame.columns):
@@ -48,7 +48,28 @@ def columns_of(frame: pd.DataFrame) -> Columns:
             )
             raise IngressError(IngressErrorCode.InvalidName, msg, column=str(label))
         _add(columns, label, frame.iloc[:, position])
+    _add_index(columns, frame, at)
     return columns
+
+
+def _add_index(columns: Columns, frame: pd.DataFrame, at: object) -> None:
+    import pandas as pd
+
+    index = frame.index
+    own = index.name if isinstance(index.name, str) and index.name else "index"
+    if isinstance(index, pd.DatetimeIndex):
+        # A column goes before an index of the same name, as after set_index(..., drop=False).
+        for name in (own, "index") if at == "index" else (own,):
+            if name not in frame.columns:
+                _add(columns, name, pd.Series(index, copy=False))
+                columns.mark_index()
+                return
+    elif isinstance(at, str) and at not in frame.columns and at in {"index", *index.names}:
+        msg = (
+            f"`at` names the frame's index, which is a {type(index).__name__}, not a DatetimeIndex; make it a column "
+            f"of datetimes with frame.reset_index() and pandas.to_datetime(), and name that"
+        )
+        raise IngressError(IngressErrorCode.InvalidApiCall, msg, column=at)
 
 
 def _add(columns: Columns, name: str, series: pd.Series[Any]) -> None:
@@ -70,6 +91,8 @@ def _add(columns: Columns, name: str, series: pd.Series[Any]) -> None:
         import pyarrow as pa
 
         columns.arrow(name, pa.chunked_array(pa.array(array)))
+    elif isinstance(dtype, pd.SparseDtype):
+        _add(columns, name, pd.Series(array.to_dense(), copy=False))
     elif isinstance(dtype, pd.StringDtype):
         columns.objects(name, series.astype(object).tolist())
     elif hasattr(dtype, "numpy_dtype"):
@@ -78,8 +101,15 @@ def _add(columns: Columns, name: str, series: pd.Series[Any]) -> None:
         filler = False if dtype.numpy_dtype.kind == "b" else 0
         _add_numpy(columns, name, series.to_numpy(dtype=dtype.numpy_dtype, na_value=filler), mask)
     else:
-        msg = f"column {name!r}: pandas type {dtype} is not supported; cast it, for instance with astype(str)"
+        cure = _CURES.get(type(dtype).__name__, "cast it, for instance with astype(str)")
+        msg = f"column {name!r}: pandas type {dtype} is not supported; {cure}"
         raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
+
+
+_CURES = {
+    "PeriodDtype": "make instants of its periods with series.dt.to_timestamp()",
+    "IntervalDtype": "split it into two columns: series.array.left and series.array.right",
+}
 
 
 def _is_arrow(series: pd.Series[Any]) -> bool:
@@ -92,7 +122,7 @@ def _is_arrow(series: pd.Series[Any]) -> bool:
     return isinstance(dtype, pd.ArrowDtype)
 
 
-def _memory(array: np.ndarray[Any, Any]) -> tuple[int, int, int, object]:
+def memory_of(array: np.ndarray[Any, Any]) -> tuple[int, int, int, object]:
     """Address, items, item size and owner of the array's memory; a copy only if that is strided or foreign."""
     import numpy as np
 
@@ -106,20 +136,26 @@ def _add_numpy(columns: Columns, name: str, array: np.ndarray[Any, Any], extra: 
 
     kind = array.dtype.kind
     if kind == "b":
-        columns.booleans(name, _memory(array), None if extra is None else _memory(extra))
+        columns.booleans(name, memory_of(array), None if extra is None else memory_of(extra))
     elif kind in "iuf" and array.dtype.itemsize <= 8:  # noqa: PLR2004
         typestr = f"{kind}{array.dtype.itemsize}"
-        columns.numbers(name, typestr, _memory(array), None if extra is None else _memory(extra))
+        columns.numbers(name, typestr, memory_of(array), None if extra is None else memory_of(extra))
     elif kind in "mM":
         unit, count = np.datetime_data(array.dtype)
         if count != 1 or unit not in {"s", "ms", "us", "ns"}:
             msg = f"column {name!r}: type {array.dtype} is not supported; cast it to datetime64[us]"
             raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
-        columns.times(name, kind, unit, extra, _memory(array.view(array.dtype.str.replace(kind, "i")[:3])))
+        columns.times(name, kind, unit, extra, memory_of(array.view(array.dtype.str.replace(kind, "i")[:3])))
     elif kind == "O":
         columns.objects(name, array.tolist())
     else:
-        msg = f"column {name!r}: NumPy type {array.dtype} has no form in ILP; cast it to float64 or to a string"
+        cure = {
+            "f": "cast it to float64, as with astype('float64')",
+            "c": "split it into two columns: series.to_numpy().real and series.to_numpy().imag",
+            "S": "decode it with series.str.decode('utf-8')",
+            "V": "split it into one column per field",
+        }.get(kind, "cast it to float64 or to a string")
+        msg = f"column {name!r}: NumPy type {array.dtype} has no form in ILP; {cure}"
         raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
 
 
@@ -129,7 +165,12 @@ def _add_categories(columns: Columns, name: str, series: pd.Series[Any]) -> None
     categories = series.cat.categories
     if all(isinstance(category, str) for category in categories):
         codes = series.cat.codes.to_numpy()
-        columns.categories(name, f"i{codes.dtype.itemsize}", _memory(codes), [str(text) for text in categories])
+        try:
+            columns.categories(name, f"i{codes.dtype.itemsize}", memory_of(codes), [str(text) for text in categories])
+        except UnicodeEncodeError:
+            # Names the row that has it; a category that no row has does no harm.
+            Columns(len(series)).objects(name, series.astype(object).tolist())
+            _add_categories(columns, name, series.cat.remove_unused_categories())
     else:
         # Categories of numbers and the like are what they stand for, in a type that knows missing ones.
         dtype: Any = categories.dtype
@@ -137,13 +178,3 @@ def _add_categories(columns: Columns, name: str, series: pd.Series[Any]) -> None
             bits = 8 * dtype.itemsize
             dtype = {"b": "boolean", "i": f"Int{bits}", "u": f"UInt{bits}", "f": f"Float{bits}"}[dtype.kind]
         _add(columns, name, series.astype(dtype))
-
-
-def _micros_of_datetime(cell: dt.datetime) -> int:
-    """Called by the compiled part for object columns: naive datetimes in columns are UTC."""
-    return micros_of_datetime(cell if cell.tzinfo is not None else cell.replace(tzinfo=dt.timezone.utc))
-
-
-def _micros_of_date(cell: dt.date) -> int:
-    """Called by the compiled part for object columns: midnight UTC."""
-    return (cell.toordinal() - dt.date(1970, 1, 1).toordinal()) * 86_400_000_000

@@ -1,0 +1,225 @@
+//! Columns collected one by one from memory that is not Arrow: NumPy buffers and lists of Python objects.
+//!
+//! [`Columns`] is the frame under construction. Memory that is read in place is `memory`'s business, cells that are
+//! Python objects are told apart in `objects`, which leaves their larger kinds to `decimals`, `nested` and `times`.
+
+mod decimals;
+mod memory;
+mod nested;
+mod objects;
+mod times;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, StructArray, make_array,
+};
+use arrow_buffer::NullBuffer;
+use arrow_data::ArrayData;
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyList};
+use pyo3_arrow::PyChunkedArray;
+use pyo3_arrow::error::PyArrowResult;
+use pyo3_arrow::ffi::{ArrayIterator, to_stream_pycapsule};
+
+use memory::{Memory, primitive, validity};
+
+/// The Arrow type of a NumPy type string without its byte order, such as `f8`.
+fn number_type(typestr: &str) -> PyResult<DataType> {
+    Ok(match typestr {
+        "i1" => DataType::Int8,
+        "i2" => DataType::Int16,
+        "i4" => DataType::Int32,
+        "i8" => DataType::Int64,
+        "u1" => DataType::UInt8,
+        "u2" => DataType::UInt16,
+        "u4" => DataType::UInt32,
+        "u8" => DataType::UInt64,
+        "f2" => DataType::Float16,
+        "f4" => DataType::Float32,
+        "f8" => DataType::Float64,
+        other => return Err(PyTypeError::new_err(format!("NumPy type {other:?} has no Arrow form"))),
+    })
+}
+
+fn unit(name: &str) -> PyResult<TimeUnit> {
+    Ok(match name {
+        "s" => TimeUnit::Second,
+        "ms" => TimeUnit::Millisecond,
+        "us" => TimeUnit::Microsecond,
+        "ns" => TimeUnit::Nanosecond,
+        other => return Err(PyTypeError::new_err(format!("time unit {other:?} has no Arrow form"))),
+    })
+}
+
+/// A frame under construction, column by column.
+#[pyclass(module = "questframe._questframe")]
+#[derive(Debug, Default)]
+pub(crate) struct Columns {
+    rows: usize,
+    fields: Vec<Field>,
+    /// The chunks of each column.
+    columns: Vec<Vec<ArrayRef>>,
+}
+
+impl Columns {
+    fn push(&mut self, name: &str, chunks: Vec<ArrayRef>) -> PyResult<()> {
+        self.push_with(name, chunks, HashMap::new())
+    }
+
+    fn push_with(&mut self, name: &str, chunks: Vec<ArrayRef>, metadata: HashMap<String, String>) -> PyResult<()> {
+        let rows: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+        if rows != self.rows {
+            return Err(PyValueError::new_err(format!("column {name:?} has {rows} rows, the frame {}", self.rows)));
+        }
+        let data_type = chunks.first().map_or(DataType::Null, |chunk| chunk.data_type().clone());
+        let nullable = chunks.iter().any(|chunk| chunk.logical_null_count() > 0);
+        self.fields.push(Field::new(name, data_type, nullable).with_metadata(metadata));
+        self.columns.push(chunks);
+        Ok(())
+    }
+
+    /// The frame as batches that end where any column's chunk ends: nothing is copied.
+    pub(crate) fn batches(&self) -> PyResult<(Vec<RecordBatch>, SchemaRef)> {
+        let schema: SchemaRef = Arc::new(Schema::new(self.fields.clone()));
+        let mut ends: Vec<usize> = self
+            .columns
+            .iter()
+            .flat_map(|chunks| {
+                chunks.iter().scan(0, |end, chunk| {
+                    *end += chunk.len();
+                    Some(*end)
+                })
+            })
+            .collect();
+        ends.push(self.rows);
+        ends.sort_unstable();
+        ends.dedup();
+        let mut batches = Vec::with_capacity(ends.len());
+        // Per column: its current chunk and where that starts in the frame.
+        let mut places = vec![(0, 0); self.columns.len()];
+        let mut start = 0;
+        for end in ends.into_iter().filter(|end| *end > 0) {
+            let mut arrays = Vec::with_capacity(self.columns.len());
+            for (chunks, place) in self.columns.iter().zip(&mut places) {
+                while start >= place.1 + chunks[place.0].len() {
+                    place.1 += chunks[place.0].len();
+                    place.0 += 1;
+                }
+                arrays.push(chunks[place.0].slice(start - place.1, end - start));
+            }
+            let options = RecordBatchOptions::new().with_row_count(Some(end - start));
+            let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &options);
+            batches.push(batch.map_err(|error| PyValueError::new_err(error.to_string()))?);
+            start = end;
+        }
+        Ok((batches, schema))
+    }
+}
+
+#[pymethods]
+impl Columns {
+    #[new]
+    fn new(rows: usize) -> Self {
+        Self { rows, ..Self::default() }
+    }
+
+    /// Numbers, read in place; `mask` is true where they are missing.
+    #[pyo3(signature = (name, typestr, values, mask=None))]
+    fn numbers(&mut self, name: &str, typestr: &str, values: Memory, mask: Option<Memory>) -> PyResult<()> {
+        let items = values.items();
+        let array = primitive(number_type(typestr)?, items, values.into_buffer()?, validity(mask)?)?;
+        self.push(name, vec![array])
+    }
+
+    /// Booleans, one byte each.
+    #[pyo3(signature = (name, values, mask=None))]
+    fn booleans(&mut self, name: &str, values: Memory, mask: Option<Memory>) -> PyResult<()> {
+        let values = values.into_buffer()?;
+        let bits: Vec<bool> = values.as_slice().iter().map(|byte| *byte != 0).collect();
+        self.push(name, vec![Arc::new(BooleanArray::new(bits.into(), validity(mask)?))])
+    }
+
+    /// 64-bit instants or durations, read in place; the least value is NaT.
+    #[pyo3(signature = (name, kind, time_unit, zone, values))]
+    fn times(&mut self, name: &str, kind: &str, time_unit: &str, zone: Option<&str>, values: Memory) -> PyResult<()> {
+        let items = values.items();
+        let values = values.into_buffer()?;
+        let instants = values.typed_data::<i64>();
+        let nulls = instants
+            .contains(&i64::MIN)
+            .then(|| NullBuffer::from(instants.iter().map(|instant| *instant != i64::MIN).collect::<Vec<bool>>()));
+        let data_type = match kind {
+            "M" => DataType::Timestamp(unit(time_unit)?, zone.map(Into::into)),
+            _ => DataType::Duration(unit(time_unit)?),
+        };
+        self.push(name, vec![primitive(data_type, items, values, nulls)?])
+    }
+
+    /// Codes into `categories`, read in place; -1 is missing.
+    fn categories(&mut self, name: &str, typestr: &str, codes: Memory, categories: Vec<String>) -> PyResult<()> {
+        let items = codes.items();
+        let keys = primitive(number_type(typestr)?, items, codes.into_buffer()?, None)?;
+        let missing = |codes: &mut dyn Iterator<Item = bool>| NullBuffer::from(codes.collect::<Vec<bool>>());
+        let data = keys.to_data();
+        let buffer = &data.buffers()[0];
+        let nulls = match keys.data_type() {
+            DataType::Int8 => missing(&mut buffer.typed_data::<i8>().iter().map(|code| *code >= 0)),
+            DataType::Int16 => missing(&mut buffer.typed_data::<i16>().iter().map(|code| *code >= 0)),
+            DataType::Int32 => missing(&mut buffer.typed_data::<i32>().iter().map(|code| *code >= 0)),
+            DataType::Int64 => missing(&mut buffer.typed_data::<i64>().iter().map(|code| *code >= 0)),
+            other => return Err(PyTypeError::new_err(format!("category codes of type {other}"))),
+        };
+        let values = StringArray::from_iter_values(&categories);
+        let data_type = DataType::Dictionary(Box::new(keys.data_type().clone()), Box::new(DataType::Utf8));
+        let dictionary = ArrayData::builder(data_type)
+            .len(items)
+            .add_buffer(buffer.clone())
+            .nulls((nulls.null_count() > 0).then_some(nulls))
+            .add_child_data(values.into_data())
+            .build()
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        self.push(name, vec![make_array(dictionary)])
+    }
+
+    /// A column that exports itself as Arrow, in one piece or several.
+    fn arrow(&mut self, name: &str, column: PyChunkedArray) -> PyResult<()> {
+        let (mut chunks, field) = column.into_inner();
+        if chunks.is_empty() {
+            chunks.push(arrow_array::new_empty_array(field.data_type()));
+        }
+        // Among it the names of extension types.
+        self.push_with(name, chunks, field.metadata().clone())
+    }
+
+    /// Python objects, and None or NaN or NA where missing; what they may be is told by [`objects`].
+    fn objects(&mut self, py: Python<'_>, name: &str, cells: &Bound<'_, PyList>) -> PyResult<()> {
+        let (array, metadata) = objects::column(py, name, cells)?;
+        self.push_with(name, vec![array], metadata)
+    }
+
+    /// Marks the last column as the frame's index: never written, but a candidate for `at`.
+    fn mark_index(&mut self) {
+        if let Some(field) = self.fields.pop() {
+            let mut metadata = field.metadata().clone();
+            metadata.insert("questframe:index".to_owned(), "true".to_owned());
+            self.fields.push(field.with_metadata(metadata));
+        }
+    }
+
+    /// The frame for whoever reads Arrow: an Arrow C stream of its batches.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        let (batches, schema) = self.batches()?;
+        let field = Field::new_struct("", schema.fields().clone(), false);
+        let arrays = batches.into_iter().map(|batch| Ok(Arc::new(StructArray::from(batch)) as ArrayRef));
+        to_stream_pycapsule(py, Box::new(ArrayIterator::new(arrays, field.into())), requested_schema)
+    }
+}
