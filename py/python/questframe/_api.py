@@ -48,8 +48,9 @@ class Client:
 
     def plan(self, data: Frame, **options: Unpack[CheckedPlanOptions]) -> Plan:
         """How each column would land in this server's table; see :func:`plan`."""
-        prepared, table = prepare(data)
-        return self._open().plan(prepared, table, normalize(dict(options), CheckedPlanOptions, "plan"))
+        normalized = normalize(dict(options), CheckedPlanOptions, "plan")
+        prepared, table = prepare(data, normalized.get("at"))
+        return self._open().plan(prepared, table, normalized)
 
     def ping(self) -> float:
         """The seconds the server takes to answer a ping.
@@ -141,7 +142,7 @@ if hasattr(os, "register_at_fork"):
 def _write(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
     normalized = normalize(options, WriteOptions, function)
     progress = normalized.pop("progress", None)
-    prepared, table = prepare(data)
+    prepared, table = prepare(data, normalized.get("at"))
     with progress_of(progress, normalized.get("table")) as report:
         return client.write(prepared, table, normalized, report)
 
@@ -199,7 +200,7 @@ def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOpti
         ['DOUBLE', 'TIMESTAMP']
     """
     normalized = normalize(dict(options), CheckedPlanOptions, "plan")
-    prepared, table = prepare(data)
+    prepared, table = prepare(data, normalized.get("at"))
     if conf is None:
         return _questframe.plan(prepared, table, normalized)
     return _shared_client(conf)._open().plan(prepared, table, normalized)  # noqa: SLF001
@@ -237,6 +238,6 @@ def to_ilp(
         b't n=1i\nt n=2i\n'
     """
     normalized = normalize(dict(options), PlanOptions, "to_ilp")
-    prepared, table = prepare(data)
+    prepared, table = prepare(data, normalized.get("at"))
     result: bytes | int = _questframe.to_ilp(prepared, table, normalized, out)
     return result

@@ -23,11 +23,14 @@ def prepare_schema(data: object) -> Any | None:
     return data if is_schema and not hasattr(data, "__arrow_c_array__") else None
 
 
-def prepare(data: object) -> tuple[Any, bool]:
+def prepare(data: object, at: object) -> tuple[Any, bool]:
     """The form of `data` that the compiled part takes, and whether its batches are in memory, to be read twice.
+
+    `at` is the option of this name, or None: for pandas frames it may name the index.
 
     Raises:
         IngressTypeError: if it is no frame, with what would be one.
+        IngressError: for what a frame holds that has no Arrow form.
     """
     # An object of a library cannot exist unless that library is loaded, so none is imported for this.
     if "polars" in sys.modules:
@@ -40,7 +43,7 @@ def prepare(data: object) -> tuple[Any, bool]:
         from questframe import _pandas
 
         if _pandas.is_frame(data):
-            return _pandas.columns_of(data), False  # type: ignore[arg-type]
+            return _pandas.columns_of(data, at), False  # type: ignore[arg-type]
         _refuse(_pandas.advice(data), data)
     if "pyarrow" in sys.modules:
         import pyarrow as pa
