@@ -2,7 +2,10 @@
 
 - `trades`: categoricals `symbol` (50 values) and `side` (2); floats `price` (two decimals) and `amount` (0 to 1).
 - `tsbs`: categoricals `hostname` (4,000 values) and nine more with 10 each; ten floats `usage_*` (0 to 100).
-- both end with `timestamp`: nanoseconds, 1 ms apart, sorted.
+- `orderbook`: the categoricals of `trades`; arrays `bids` and `asks` of 20 floats each.
+- `decimals`: the categoricals of `trades`; decimals `price` and `amount` of 18 digits, 4 of them after the point.
+- `wide`: 300 columns: 20 categoricals of 10 values, 200 floats, 60 integers of 1 to 7 digits, 20 booleans.
+- all end with `timestamp`: nanoseconds, 1 ms apart, sorted.
 
 Every value is drawn uniformly and independently, with a fixed seed: two processes with the same `rows` hold the same
 data, which lets the official client build its frame in an environment of its own. NumPy is the only import at module
@@ -11,8 +14,8 @@ level; Polars and pandas are imported by the method that needs them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 AT = "timestamp"
 START_NS = 1_704_067_200_000_000_000  # 2024-01-01T00:00:00Z
 STEP_NS = 1_000_000
+DIGITS, SCALE = 18, 4  # of decimals
 
 TSBS_TAGS = ("region", "datacenter", "rack", "os", "arch", "team", "service", "service_version", "service_environment")
 TSBS_FIELDS = ("user", "system", "idle", "nice", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
@@ -41,12 +45,19 @@ class Symbols:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Columns of one frame, in column order: symbols, floats, then the timestamp `AT` (nanoseconds since 1970, UTC)."""
+    """Columns of one frame, in column order; last the timestamp `AT` (nanoseconds since 1970, UTC).
+
+    Arrays have one row of floats for each row of the frame; decimals are whole numbers, sent with `SCALE` zeros.
+    """
 
     name: str
     symbols: Mapping[str, Symbols]
     floats: Mapping[str, NDArray[np.float64]]
     at: NDArray[np.int64]
+    integers: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    booleans: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    decimals: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -56,33 +67,63 @@ class Dataset:
     def shuffled(self, seed: int = 7) -> Dataset:
         """Put the same rows in a random order, whole rows moved together."""
         order = np.random.default_rng(seed).permutation(self.rows)
+
+        def moved(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+            return {name: values[order] for name, values in columns.items()}
+
         return replace(
             self,
             symbols={name: Symbols(column.codes[order], column.labels) for name, column in self.symbols.items()},
-            floats={name: values[order] for name, values in self.floats.items()},
+            floats=moved(self.floats),
+            integers=moved(self.integers),
+            booleans=moved(self.booleans),
+            decimals=moved(self.decimals),
+            arrays=moved(self.arrays),
             at=self.at[order],
         )
 
     def to_polars(self) -> pl.DataFrame:
-        """Build it in one chunk per column: `Categorical`, `Float64`, `Datetime("ns")`."""
+        """Build it in one chunk per column: `Categorical`, numbers, `Decimal`, `List`, `Datetime("ns")`."""
         import polars as pl
 
         symbols = [
             pl.Series(name, column.labels, dtype=pl.Categorical).gather(column.codes)
             for name, column in self.symbols.items()
         ]
-        floats = [pl.Series(name, values) for name, values in self.floats.items()]
-        return pl.DataFrame([*symbols, *floats, pl.Series(AT, self.at).cast(pl.Datetime("ns"))])
+        numbers = [
+            pl.Series(name, values)
+            for columns in (self.floats, self.integers, self.booleans)
+            for name, values in columns.items()
+        ]
+        decimals = [
+            pl.Series(name, values).cast(pl.Decimal(DIGITS, SCALE)) for name, values in self.decimals.items()
+        ]
+        arrays = [
+            pl.Series(name, values, dtype=pl.Array(pl.Float64, values.shape[1])).arr.to_list()
+            for name, values in self.arrays.items()
+        ]
+        return pl.DataFrame([*symbols, *numbers, *decimals, *arrays, pl.Series(AT, self.at).cast(pl.Datetime("ns"))])
 
     def to_pandas(self) -> pd.DataFrame:
-        """Build it of `category`, `float64` and `datetime64[ns]` columns over NumPy memory."""
+        """Build it of `category`, NumPy numbers, Arrow decimals, objects (arrays) and `datetime64[ns]`."""
         import pandas as pd
 
         symbols = {
             name: pd.Categorical.from_codes(column.codes, categories=pd.Index(column.labels))
             for name, column in self.symbols.items()
         }
-        frame: pd.DataFrame = pd.DataFrame({**symbols, **self.floats, AT: self.at.view("datetime64[ns]")})
+        decimals: dict[str, Any] = {}
+        if self.decimals:
+            import pyarrow as pa
+
+            kind = pa.decimal128(DIGITS, SCALE)
+            decimals = {
+                name: pd.Series(pa.array(values).cast(pa.decimal128(19)).cast(kind), dtype=pd.ArrowDtype(kind))
+                for name, values in self.decimals.items()
+            }
+        arrays = {name: pd.Series(list(values), dtype=object) for name, values in self.arrays.items()}
+        columns = {**symbols, **self.floats, **self.integers, **self.booleans, **decimals, **arrays}
+        frame: pd.DataFrame = pd.DataFrame({**columns, AT: self.at.view("datetime64[ns]")})
         return frame
 
 
@@ -113,11 +154,41 @@ def tsbs(rows: int, seed: int = 2) -> Dataset:
     )
 
 
-FRAMES = {"trades": trades, "tsbs": tsbs}
+def orderbook(rows: int, seed: int = 3) -> Dataset:
+    """Make snapshots of an order book, 20 levels a side."""
+    rng = np.random.default_rng(seed)
+    levels = {side: np.round(rng.uniform(1.0, 70_000.0, (rows, 20)), 2) for side in ("bids", "asks")}
+    return replace(trades(rows), name="orderbook", floats={}, arrays=levels)
+
+
+def decimals(rows: int, seed: int = 4) -> Dataset:
+    """Make a tape of trades whose numbers are decimals."""
+    rng = np.random.default_rng(seed)
+    values = {name: rng.integers(-(10**12), 10**12, rows) for name in ("price", "amount")}
+    return replace(trades(rows), name="decimals", floats={}, decimals=values)
+
+
+def wide(rows: int, seed: int = 5) -> Dataset:
+    """Make rows of 300 columns and a timestamp."""
+    rng = np.random.default_rng(seed)
+    return Dataset(
+        name="wide",
+        symbols={f"tag_{i}": _symbols(rng, rows, [f"tag{i}_{j}" for j in range(10)]) for i in range(20)},
+        floats={f"value_{i}": rng.uniform(0.0, 100.0, rows) for i in range(200)},
+        integers={f"count_{i}": (10.0 ** rng.uniform(0.0, 7.0, rows)).astype(np.int64) for i in range(60)},
+        booleans={f"flag_{i}": rng.random(rows) < 0.5 for i in range(20)},
+        at=_sorted_times(rows),
+    )
+
+
+FRAMES = {"trades": trades, "tsbs": tsbs, "orderbook": orderbook, "decimals": decimals, "wide": wide}
+
+#: Of frames with long rows there are fewer, one in so many.
+FEWER = {"orderbook": 4, "decimals": 2, "wide": 50}
 
 
 def make(name: str, rows: int, *, shuffled: bool = False) -> Dataset:
-    """Build the frame called `name` ("trades" or "tsbs"), in random row order if `shuffled`."""
+    """Build the frame called `name`, a key of `FRAMES`, in random row order if `shuffled`."""
     dataset = FRAMES[name](rows)
     return dataset.shuffled() if shuffled else dataset
 

@@ -12,7 +12,7 @@ mod misfits;
 mod number;
 mod text_form;
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::NullBuffer;
 
 use crate::column::{Floats, Instants};
@@ -22,7 +22,7 @@ use crate::frontend::Frame;
 use crate::options::{EmptyRows, Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::column_type::ColumnType;
 use crate::plan::landing::Cast;
-use crate::plan::{AtPlan, ColumnPlan, MAX_AT_MICROS, MAX_AT_NANOS, Plan, Role, Wire, WireUnit};
+use crate::plan::{AtPlan, ColumnPlan, MAX_AT_MICROS, MAX_AT_NANOS, Plan, PlanError, Role, Wire, WireUnit};
 use cast::cast;
 pub use error::ValueError;
 use misfits::{Misfit, Misfits};
@@ -66,6 +66,38 @@ pub(crate) fn frame(plan: &Plan, frame: &dyn Frame) -> Result<(), Error> {
     check.finish()
 }
 
+/// Looks at a batch of a stream that starts at row `row`.
+///
+/// # Errors
+/// Everything that is wrong with its values, or that it is not of the stream's schema.
+pub(crate) fn batch(plan: &Plan, batch: &RecordBatch, row: u64) -> Result<(), Error> {
+    conforms(plan, batch, row)?;
+    let mut check = Check { row, ..Check::new(plan) };
+    check.batch(batch.num_rows(), |index| batch.column(index));
+    check.finish()
+}
+
+/// Looks whether a batch that starts at row `row` has the columns that were planned.
+///
+/// # Errors
+/// If not, naming the first column of another type.
+pub(crate) fn conforms(plan: &Plan, batch: &RecordBatch, row: u64) -> Result<(), Error> {
+    let (planned, found) = (plan.columns.len(), batch.num_columns());
+    if found != planned {
+        let text = format!("from row {row} on the stream has {found} columns, and its schema {planned}");
+        return Err(Error::source(text).with_table(plan.table()));
+    }
+    let mut columns = plan.columns.iter().zip(batch.columns());
+    match columns.find(|(column, array)| *array.data_type() != column.data_type) {
+        None => Ok(()),
+        Some((column, array)) => {
+            let (planned, found) = (column.data_type.to_string(), array.data_type().to_string());
+            let problem = Problem::new(PlanError::TypeChanged { planned, found });
+            Err(Error::new(problem.column(column.name.text()).row(row)).with_table(plan.table()))
+        }
+    }
+}
+
 /// The first row of one kind of error in one column, and how many rows have it.
 #[derive(Debug)]
 struct Finding {
@@ -78,7 +110,7 @@ struct Finding {
 
 /// Gathers what is wrong with the values of a frame.
 #[derive(Debug)]
-pub(crate) struct Check<'p> {
+struct Check<'p> {
     plan: &'p Plan,
     findings: Vec<Finding>,
     /// Row of the next batch's first.
@@ -86,17 +118,12 @@ pub(crate) struct Check<'p> {
 }
 
 impl<'p> Check<'p> {
-    pub(crate) fn new(plan: &'p Plan) -> Self {
-        Self::starting_at(plan, 0)
-    }
-
-    /// A check of the rest of a stream, from this row on.
-    pub(crate) fn starting_at(plan: &'p Plan, row: u64) -> Self {
-        Self { plan, findings: Vec::new(), row }
+    fn new(plan: &'p Plan) -> Self {
+        Self { plan, findings: Vec::new(), row: 0 }
     }
 
     /// Looks at a batch. `array(i)` is the frame's column `i`; only [`needed`] columns are asked for.
-    pub(crate) fn batch<'a>(&mut self, rows: usize, array: impl Fn(usize) -> &'a ArrayRef) {
+    fn batch<'a>(&mut self, rows: usize, array: impl Fn(usize) -> &'a ArrayRef) {
         let plan = self.plan;
         for index in needed(plan) {
             let column = &plan.columns[index];
@@ -114,7 +141,7 @@ impl<'p> Check<'p> {
 
     /// # Errors
     /// If anything was found: all of it, in the order of the columns.
-    pub(crate) fn finish(self) -> Result<(), Error> {
+    fn finish(self) -> Result<(), Error> {
         if self.findings.is_empty() {
             return Ok(());
         }

@@ -273,8 +273,9 @@ impl Column {
                 (series, if small { Pieces::Copies } else { Pieces::Chunks })
             }
         };
+        let series = narrowed(series);
         let name = column.name().as_str();
-        let dtype = column.dtype();
+        let dtype = series.dtype();
         // polars' own conversion panics for objects in programs that have not set them up.
         let exported = if dtype.contains_objects() { None } else { dtype.try_to_arrow(LEVEL).ok() };
         let (data_type, series, form) = match exported.as_ref().and_then(data_type).zip(exported) {
@@ -287,7 +288,8 @@ impl Column {
                 // A type from which no column is written: the plan refuses the column by its name.
                 let placeholder = Field::new(name, DataType::FixedSizeBinary(16), true);
                 let extension = HashMap::from([(EXTENSION_NAME.to_owned(), format!("polars.{dtype:?}"))]);
-                return Self { field: placeholder.with_metadata(extension), series, pieces, form: Form::Foreign };
+                let field = placeholder.with_metadata(extension);
+                return Self { field, series, pieces, form: Form::Foreign };
             }
         };
         let nullable = data_type == DataType::Null || column.has_nulls();
@@ -336,6 +338,33 @@ impl Column {
 
     fn ended(&self) -> ArrowError {
         ArrowError::InvalidArgumentError(format!("column {:?} is shorter than its frame", self.field.name()))
+    }
+}
+
+/// Integers of 128 bits as integers of 64, which Arrow has, if all of them fit; lists of nothing as lists of floats;
+/// other columns as they are.
+fn narrowed(series: pl::Series) -> pl::Series {
+    // By name: types of 128 bits only exist in programs that ask polars for them.
+    if matches!(format!("{:?}", series.dtype()).as_str(), "Int128" | "UInt128") {
+        return match series.cast(&pl::DataType::Int64) {
+            Ok(narrow) if narrow.null_count() == series.null_count() => narrow,
+            _ => series,
+        };
+    }
+    match of_floats(series.dtype()) {
+        Some(dtype) => series.cast(&dtype).unwrap_or(series),
+        None => series,
+    }
+}
+
+/// The type with floats for the nothing that lists hold; `None` if they hold something, or it is no list.
+fn of_floats(dtype: &pl::DataType) -> Option<pl::DataType> {
+    match dtype {
+        pl::DataType::List(item) if **item == pl::DataType::Null => {
+            Some(pl::DataType::List(Box::new(pl::DataType::Float64)))
+        }
+        pl::DataType::List(item) => Some(pl::DataType::List(Box::new(of_floats(item)?))),
+        _ => None,
     }
 }
 

@@ -117,6 +117,7 @@ fn skipped(index: usize, field: &Field, kind: Kind) -> ColumnPlan {
         column_type: None,
         origin: Origin::Unknown,
         note: None,
+        is_listed: true,
     }
 }
 
@@ -241,8 +242,7 @@ impl Builder<'_> {
             return Ok(ColumnPlan { role: Role::Timestamp, ..skipped(index, field, Kind::of(field)?) });
         }
         if is_index(field) {
-            let note = Some("the index; written only as `at`".to_owned());
-            return Ok(ColumnPlan { note, ..skipped(index, field, Kind::Null) });
+            return Ok(ColumnPlan { is_listed: false, ..skipped(index, field, Kind::Null) });
         }
         let kind = Kind::of(field)?;
         if kind == Kind::Null {

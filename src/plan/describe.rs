@@ -32,10 +32,10 @@ pub struct PlannedColumn {
 impl Plan {
     /// How each column lands, in the frame's order.
     pub fn columns(&self) -> Vec<PlannedColumn> {
-        self.columns.iter().map(|column| self.describe(column)).collect()
+        self.columns.iter().filter(|column| column.is_listed).map(|column| self.describe(column)).collect()
     }
 
-    fn describe(&self, column: &ColumnPlan) -> PlannedColumn {
+    pub(crate) fn describe(&self, column: &ColumnPlan) -> PlannedColumn {
         let role = match column.role {
             Role::Symbol => "symbol",
             Role::Field(_) => "field",
@@ -119,7 +119,6 @@ impl Plan {
                 Some(column_type) if column_type.has_no_null() => "error, naming the row",
                 _ => "omitted, reads NULL",
             },
-            Role::Skipped if column.note.is_some() => "",
             Role::Skipped => "holds nothing else",
         };
         text.to_owned()

@@ -208,6 +208,16 @@ pub enum PlanError {
         /// What could stand there.
         expected: &'static str,
     },
+    /// A stream whose batches are not of its schema.
+    #[error(
+        "from this row on the column is {found}, and the stream's schema says {planned}; cast the batches to one schema"
+    )]
+    TypeChanged {
+        /// The type of the schema.
+        planned: String,
+        /// The type of the batch.
+        found: String,
+    },
     /// There is no column to write.
     #[error("the frame has no column to write beside `at`; QuestDB rows need at least one symbol or field")]
     NothingToWrite,
@@ -238,6 +248,7 @@ impl PlanError {
             | Self::Unsupported { .. }
             | Self::DesignatedType { .. }
             | Self::Conflict { .. }
+            | Self::TypeChanged { .. }
             | Self::NothingToWrite => ErrorKind::BadDataFrame,
             Self::NeedsVersion { .. } => ErrorKind::ProtocolVersionError,
             Self::NoTable

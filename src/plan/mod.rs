@@ -145,6 +145,8 @@ pub(crate) struct ColumnPlan {
     pub(crate) origin: Origin,
     /// A remark for the reader of the plan.
     pub(crate) note: Option<String>,
+    /// Whether the reader of the plan hears of it: of a pandas index only if it is `at`.
+    pub(crate) is_listed: bool,
 }
 
 impl ColumnPlan {

@@ -12,7 +12,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 
 use crate::buffer::Buffer;
 use crate::check::cast::cast_batch;
-use crate::check::{self, Check, ValueError};
+use crate::check::{self, ValueError};
 use crate::encode::{AtRange, Block, BoundBatch, Encoder};
 use crate::error::{Error, Problem};
 use crate::frontend::Source;
@@ -96,7 +96,9 @@ pub(super) fn cut(
         Source::Frame(frame) => {
             check::frame(plan, &*frame)?;
             for batch in frame.batches(None) {
-                cutter.batch(&batch.map_err(failed)?, read)?;
+                let batch = batch.map_err(failed)?;
+                check::conforms(plan, &batch, read.rows)?;
+                cutter.batch(&batch, read)?;
             }
         }
         Source::Stream(reader) => {
@@ -109,9 +111,7 @@ pub(super) fn cut(
                     }
                 };
                 read.seen = read.rows + batch.num_rows() as u64;
-                let mut check = Check::starting_at(plan, read.rows);
-                check.batch(batch.num_rows(), |index| batch.column(index));
-                if let Err(error) = check.finish() {
+                if let Err(error) = check::batch(plan, &batch, read.rows) {
                     // The batches before it were sound and are not held back.
                     cutter.submit()?;
                     return Err(error);
@@ -175,13 +175,6 @@ struct Cutter<'a, 'p> {
 
 impl Cutter<'_, '_> {
     fn batch(&mut self, batch: &RecordBatch, read: &mut Read) -> Result<(), Error> {
-        if batch.num_columns() != self.plan.columns.len() {
-            return Err(Error::source(format_args!(
-                "a batch has {} columns and its stream's schema has {}",
-                batch.num_columns(),
-                self.plan.columns.len()
-            )));
-        }
         let arrays = cast_batch(self.plan, batch).map_err(Error::source)?;
         let bound = self.encoder.bind(&arrays, batch.num_rows())?;
         for (nulls, array) in read.nulls.iter_mut().zip(&arrays) {

@@ -3,7 +3,7 @@
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
 
-use crate::check::{self, Check};
+use crate::check;
 use crate::error::Result;
 use crate::frontend::Source;
 use crate::plan::Plan;
@@ -22,9 +22,7 @@ pub(crate) fn preview<'a>(plan: &Plan, source: Source<'a>) -> Result<(Source<'a>
         Source::Stream(mut reader) => {
             let first = reader.next();
             if let Some(Ok(batch)) = &first {
-                let mut check = Check::new(plan);
-                check.batch(batch.num_rows(), |index| batch.column(index));
-                check.finish()?;
+                check::batch(plan, batch, 0)?;
             }
             // An unreadable first batch is told where all others are read.
             let has_rows = matches!(&first, Some(Ok(_)));

@@ -200,17 +200,19 @@ impl Account {
 
     fn report(&self, job: &Job<'_>, read: &Read) -> WriteReport {
         let plan = job.plan;
-        let columns = plan
-            .columns()
-            .into_iter()
-            .zip(&plan.columns)
-            .zip(read.nulls.iter().zip(&read.lost))
-            .map(|((described, column), (nulls, lost))| ColumnReport {
-                name: described.name,
-                questdb_type: described.questdb_type,
-                role: described.role,
-                nulls: if column.role == Role::Skipped { 0 } else { *nulls },
-                read_null: if column.role == Role::Skipped { 0 } else { *nulls + *lost },
+        let counted = plan.columns.iter().zip(read.nulls.iter().zip(&read.lost));
+        let columns = counted
+            .filter(|(column, _)| column.is_listed)
+            .map(|(column, (nulls, lost))| {
+                let described = plan.describe(column);
+                let is_skipped = column.role == Role::Skipped;
+                ColumnReport {
+                    name: described.name,
+                    questdb_type: described.questdb_type,
+                    role: described.role,
+                    nulls: if is_skipped { 0 } else { *nulls },
+                    read_null: if is_skipped { 0 } else { *nulls + *lost },
+                }
             })
             .collect();
         WriteReport {
