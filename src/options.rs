@@ -224,6 +224,9 @@ impl WriteOptions {
     }
 
     /// Whether the target table is looked up before the first byte is sent. Default: true.
+    ///
+    /// Without it values are not held against the types of the table's columns, nothing is made but by the server, and
+    /// the rows of a first write after the table was dropped elsewhere may be lost.
     pub fn check(mut self, check: bool) -> Self {
         self.check = Some(check);
         self

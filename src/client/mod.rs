@@ -126,7 +126,9 @@ impl Client {
     /// The frame is planned and, if it can be read twice, checked whole before its first byte is sent. It goes in
     /// several requests, each atomic on the server. Memory: the client's buffers (`pool_bytes`, 64 MiB by default),
     /// whatever the frame's size. The first write asks the server for its protocol versions, and once a minute for
-    /// the table's columns.
+    /// the table's columns; each asks, at most every 10 ms, whether the table's name still stands for the same table.
+    /// A missing table is made as [`WriteOptions::create`] says, after the values of the frame (of a stream: its first
+    /// batch) have been found sound; not for a frame without rows.
     ///
     /// # Errors
     /// Everything that is wrong with the frame, before sending; what the server or the way to it did, with the rows
