@@ -120,7 +120,11 @@ fn integers(array: &ArrayRef, misfits: &mut Misfits) -> ArrayRef {
         let integer = whole(&number);
         if integer.is_none() {
             misfits.add(row, || {
-                let why = "the column holds whole numbers, and this is none";
+                let why = if number.is_whole() {
+                    "the value does not fit 64 bits"
+                } else {
+                    "the column holds whole numbers, and this is none"
+                };
                 (number.to_string(), misfit(why, "round the frame's column, or make the table's DOUBLE"))
             });
         }
@@ -221,7 +225,9 @@ fn hex(array: &ArrayRef, misfits: &mut Misfits) -> ArrayRef {
             });
             return None;
         }
-        Some(format!("{value:#x}"))
+        // The server takes whole bytes only.
+        let digits = format!("{value:x}");
+        Some(format!("0x{}{digits}", if digits.len() % 2 == 0 { "" } else { "0" }))
     });
     converted.into_iter().for_each(|value| builder.append_option(value));
     Arc::new(builder.finish())

@@ -41,6 +41,11 @@ impl Number {
         matches!(self, Self::Float(value) if value.is_nan())
     }
 
+    /// Whether there is nothing behind its point.
+    pub(super) fn is_whole(&self) -> bool {
+        self.digits().is_some_and(|digits| digits.exponent >= 0)
+    }
+
     /// The digits of a finite number; for a float the fewest that tell it from its neighbours.
     pub(super) fn digits(&self) -> Option<Digits> {
         match self {

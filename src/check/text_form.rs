@@ -6,6 +6,10 @@
 use super::number::Digits;
 use crate::plan::landing::TextForm;
 
+/// What QuestDB stores for NULL: the least 64-bit integer, two and four times.
+const NULL_UUID: &[u8] = b"80000000-0000-0000-8000-000000000000";
+const NULL_LONG256: &[u8] = b"0x8000000000000000800000000000000080000000000000008000000000000000";
+
 /// Why this text has no such form, and what to do.
 pub(super) fn fault(text: &[u8], form: TextForm) -> Option<(&'static str, &'static str)> {
     match form {
@@ -13,6 +17,9 @@ pub(super) fn fault(text: &[u8], form: TextForm) -> Option<(&'static str, &'stat
             let fits = matches!(text, [byte] if byte.is_ascii() && *byte != 0);
             (!fits)
                 .then_some(("a CHAR is one ASCII character to ILP", "shorten it, or make the table's column VARCHAR"))
+        }
+        TextForm::Uuid if text == NULL_UUID => {
+            Some(("this UUID is what QuestDB stores for NULL", "use null, or make the table's column VARCHAR"))
         }
         TextForm::Uuid => (!is_uuid(text)).then_some((
             "this is no UUID of 36 characters, as in 11111111-2222-3333-4444-555555555555",
@@ -31,10 +38,18 @@ pub(super) fn fault(text: &[u8], form: TextForm) -> Option<(&'static str, &'stat
                 Some(_) => None,
             }
         }
+        TextForm::Long256 if text == NULL_LONG256 => {
+            Some(("this number is what QuestDB stores for NULL", "use null, or write it into a VARCHAR column"))
+        }
         TextForm::Long256 => {
             let digits = text.strip_prefix(b"0x").unwrap_or_default();
-            let fits = (1..=64).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit);
-            (!fits).then_some(("a LONG256 is written 0x and at most 64 hexadecimal digits", "rewrite it"))
+            let fits = (2..=64).contains(&digits.len())
+                && digits.len().is_multiple_of(2)
+                && digits.iter().all(u8::is_ascii_hexdigit);
+            (!fits).then_some((
+                "a LONG256 is written 0x and an even number of hexadecimal digits, at most 64",
+                "rewrite it, with a 0 in front if a digit is missing",
+            ))
         }
         TextForm::Geohash(bits) => {
             let characters = usize::from(bits).div_ceil(5);
@@ -92,14 +107,19 @@ mod tests {
             (
                 TextForm::Uuid,
                 vec!["11111111-2222-3333-4444-55555555aAbB"],
-                vec!["", "11111111222233334444555555555555", "{11111111-2222-3333-4444-555555555555}"],
+                vec![
+                    "",
+                    "11111111222233334444555555555555",
+                    "{11111111-2222-3333-4444-555555555555}",
+                    "80000000-0000-0000-8000-000000000000",
+                ],
             ),
             (
                 TextForm::Ipv4,
                 vec!["1.2.3.4", "255.255.255.255"],
                 vec!["", "null", "0.0.0.0", "1.2.3", "::1", "256.1.1.1"],
             ),
-            (TextForm::Long256, vec!["0x1", "0xFf"], vec!["", "0x", "1", "0X1", "0xg"]),
+            (TextForm::Long256, vec!["0x01", "0xFf"], vec!["", "0x", "01", "0X01", "0xgg", "0x1", "0x123"]),
             (TextForm::Geohash(25), vec!["u33d8", "U33D8"], vec!["", "u33d", "u33d8b", "abc12"]),
             (TextForm::Geohash(7), vec!["u3"], vec!["u", "u33"]),
             (TextForm::Decimal { precision: 4, scale: 2 }, vec!["1.25", "-12.3", "1e1"], vec!["", "1.255", "100", "x"]),
@@ -113,5 +133,6 @@ mod tests {
         }
         let long = format!("0x{}", "f".repeat(64));
         assert!(takes(TextForm::Long256, &long) && !takes(TextForm::Long256, &format!("{long}f")));
+        assert!(!takes(TextForm::Long256, &format!("0x{}", "8000000000000000".repeat(4))));
     }
 }

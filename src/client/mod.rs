@@ -209,7 +209,11 @@ impl Client {
             if plan.statements().is_empty() {
                 break;
             }
-            let (again, has_rows) = preview(&plan, source)?;
+            let previewed = preview(&plan, source);
+            if previewed.is_err() {
+                self.0.tables.forget(plan.table());
+            }
+            let (again, has_rows) = previewed?;
             source = again;
             if !has_rows {
                 break;
@@ -351,16 +355,19 @@ impl Client {
         let config = &self.0.config;
         let table = options.table.as_deref().or(config.table());
         let (version, max_name_len) = self.negotiate(options, tick)?;
-        let target = match table {
-            Some(table) if options.check.unwrap_or(true) && !table.is_empty() => self.target(table, tick)?,
-            _ => Target::Unknown,
-        };
+        let checked = table.filter(|table| options.check.unwrap_or(true) && !table.is_empty());
         let nanos = self.0.server.get().is_none_or(ServerInfo::has_nanos);
-        Plan::try_new(
-            schema,
-            options,
-            &Context { table, default_at: config.at(), version, max_name_len, nanos, target },
-        )
+        let planned = |target| {
+            let context = Context { table, default_at: config.at(), version, max_name_len, nanos, target };
+            Plan::try_new(schema, options, &context)
+        };
+        let Some(checked) = checked else { return planned(Target::Unknown) };
+        planned(self.target(checked, tick)?).or_else(|_| {
+            // What is wrong may have been put right since the columns were asked for, by the very statement that the
+            // last error proposed.
+            self.0.tables.forget(checked);
+            planned(self.target(checked, tick)?)
+        })
     }
 
     /// The protocol version and the limit of names: as asked for, else the best that both sides know.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use simd_json::prelude::ValueAsScalar;
 
 use crate::plan::column_type::ColumnType;
-use crate::plan::{Obstacle, Target, TargetTable};
+use crate::plan::{Obstacle, Target, TargetTable, folded};
 use crate::transport::{Certainty, HttpTransport, QueryAnswer, TransportError};
 
 /// How long a table's columns are believed.
@@ -125,7 +125,7 @@ pub(super) async fn look_up(
         }
         _ => Err(error),
     };
-    let literal = table.to_lowercase().replace('\'', "''");
+    let literal = folded(&table).replace('\'', "''");
     let listed = transport.query(&format!("SELECT * FROM tables() WHERE lower(table_name) = '{literal}'")).await;
     let listed = match listed {
         // Until version 8 the column was called otherwise.

@@ -66,6 +66,7 @@ impl Plan {
             });
             columns.push(column);
         }
+        problems.extend(spec.not_symbols(&columns));
         if problems.is_empty() && !columns.iter().any(ColumnPlan::is_written) {
             problems.push(Problem::new(PlanError::NothingToWrite));
         }
@@ -121,6 +122,12 @@ fn skipped(index: usize, field: &Field, kind: Kind) -> ColumnPlan {
     }
 }
 
+/// The most that the server takes for a symbol column, which is cached.
+const MAX_SYMBOL_CAPACITY: u32 = 1 << 25;
+
+/// The least that it takes.
+const MIN_SYMBOL_CAPACITY: u32 = 2;
+
 /// A specification whose parts have been read.
 #[derive(Debug, Default)]
 struct Spec {
@@ -135,12 +142,27 @@ impl Spec {
         self.types.iter().find(|(known, _)| known == name).map(|(_, column_type)| column_type)
     }
 
+    /// Capacities and indexes of new columns that are no symbols: they would be forgotten without a word.
+    fn not_symbols(&self, columns: &[ColumnPlan]) -> Vec<Problem> {
+        let capacities = self.given.symbol_capacity.iter().map(|(name, _)| ("symbol_capacity", name));
+        let indexes = self.given.symbol_index.iter().map(|name| ("symbol_index", name));
+        capacities
+            .chain(indexes)
+            .filter_map(|(argument, name)| {
+                let column = columns.iter().find(|column| column.name.text() == name)?;
+                let column_type = column.column_type.as_ref().filter(|_| column.origin != Origin::Existing)?;
+                let error = PlanError::NotSymbol { argument, column_type: column_type.to_string() };
+                (*column_type != ColumnType::Symbol).then(|| Problem::new(error).column(name))
+            })
+            .collect()
+    }
+
     fn declared(&self, name: &str, column_type: ColumnType) -> Declared {
         let is_symbol = column_type == ColumnType::Symbol;
         let mut declared = Declared::new(name, column_type);
         if is_symbol {
-            declared.capacity =
-                self.given.symbol_capacity.iter().find(|(known, _)| known == name).map(|(_, capacity)| *capacity);
+            let capacity = self.given.symbol_capacity.iter().find(|(known, _)| known == name);
+            declared.capacity = capacity.map(|(_, capacity)| (*capacity).max(MIN_SYMBOL_CAPACITY));
             declared.index = self.given.symbol_index.iter().any(|known| known == name);
         }
         declared
@@ -215,8 +237,8 @@ impl Builder<'_> {
             }
         }
         for (name, capacity) in &given.symbol_capacity {
-            if *capacity == 0 || *capacity > 1 << 30 {
-                wrong("symbol_capacity", &capacity.to_string(), "from 1 to 1073741824", Some(name));
+            if !(1..=MAX_SYMBOL_CAPACITY).contains(capacity) {
+                wrong("symbol_capacity", &capacity.to_string(), "from 1 to 33554432", Some(name));
             }
         }
         let named = [
@@ -279,13 +301,15 @@ impl Builder<'_> {
         };
         let certain = origin != Origin::Unknown;
         let landing = land(kind, field.data_type(), &column_type, context.version, certain)
-            .map_err(|error| self.with_cure(error, field.name(), kind, wants_symbol, existing.is_some()))?;
+            .map_err(|error| self.with_cure(error, field.name(), kind, wants_symbol, existing))?;
         self.check_created(field.name(), existing, origin, &column_type, kind)?;
         if let Some(error) = shadows_designated(field.name(), landing.wire, &self.at, context, self.is_ours()) {
             return Err(error);
         }
         let Landing { wire, symbol, cast, mut limits, note } = landing;
-        if wire == Wire::Boolean && self.options.null_bool == NullBool::Error {
+        // In a column of numbers, whose NULL is one, a null boolean is like any other null.
+        let has_null = certain && column_type.is_number_with_null();
+        if wire == Wire::Boolean && self.options.null_bool == NullBool::Error && !has_null {
             limits.push(Limit::NotNull);
         }
         let role = if wants_symbol && symbol { Role::Symbol } else { Role::Field(wire) };
@@ -328,13 +352,23 @@ impl Builder<'_> {
         })
     }
 
-    /// The statement that would help against a conflict of types.
-    fn with_cure(&self, error: PlanError, column: &str, kind: Kind, symbol: bool, exists: bool) -> PlanError {
+    /// The statement that would help against a conflict of types, where there is one that keeps what the column holds.
+    fn with_cure(
+        &self,
+        error: PlanError,
+        column: &str,
+        kind: Kind,
+        symbol: bool,
+        existing: Option<&ColumnType>,
+    ) -> PlanError {
         let (Some(table), PlanError::Conflict { column_type, data_type, why, ddl: None }) = (self.table, &error) else {
             return error;
         };
         let natural = natural_type(kind, symbol, self.nanos());
-        let ddl = exists.then(|| ddl::alter_type(table, column, &natural));
+        let is_designated = self.context.target.existing().and_then(|known| known.designated.as_deref());
+        let is_designated = is_designated.is_some_and(|designated| same_name(designated, column));
+        let helps = !is_designated && existing.is_some_and(|existing| existing.can_become(&natural));
+        let ddl = helps.then(|| ddl::alter_type(table, column, &natural));
         PlanError::Conflict { column_type: column_type.clone(), data_type: data_type.clone(), why: why.clone(), ddl }
     }
 
@@ -424,14 +458,19 @@ impl Builder<'_> {
             if !declared.iter().any(|column| same_name(&column.name, designated)) {
                 declared.push(Declared::new(designated, designated_type.clone()));
             }
-            let keys = spec.given.dedup_keys.iter().filter(|key| !same_name(key, designated));
+            let mut keys: Vec<String> = Vec::new();
+            for key in &spec.given.dedup_keys {
+                if !same_name(key, designated) && !keys.contains(key) {
+                    keys.push(key.clone());
+                }
+            }
             ddl::create_table(&ddl::Table {
                 name: table,
                 columns: declared,
                 designated,
                 partition_by: spec.partition_by.unwrap_or("DAY"),
                 ttl: spec.ttl.clone(),
-                dedup_keys: keys.cloned().collect(),
+                dedup_keys: keys,
                 dedup: !spec.given.dedup_keys.is_empty(),
             })
         };
@@ -455,20 +494,26 @@ impl Builder<'_> {
 /// Why ILP cannot write into a table, and what helps.
 fn not_writable(obstacle: Obstacle, table: &str, known: &TargetTable) -> PlanError {
     let name = ddl::quoted(table);
-    let designated = known
-        .designated
-        .clone()
-        .or_else(|| {
-            let is_instant =
-                |column_type: &ColumnType| matches!(column_type, ColumnType::Timestamp | ColumnType::TimestampNs);
-            known.columns.iter().find(|(_, column_type)| is_instant(column_type)).map(|(name, _)| name.clone())
-        })
-        .unwrap_or_else(|| AUTO_DESIGNATED.to_owned());
-    let copy = format!(
-        "copy it into one that it can: CREATE TABLE {} AS (SELECT * FROM {name}) TIMESTAMP({}) PARTITION BY DAY WAL",
-        ddl::quoted(&format!("{table}_wal")),
-        ddl::quoted(&designated)
-    );
+    let designated = known.designated.clone().or_else(|| {
+        let is_instant =
+            |column_type: &ColumnType| matches!(column_type, ColumnType::Timestamp | ColumnType::TimestampNs);
+        known.columns.iter().find(|(_, column_type)| is_instant(column_type)).map(|(name, _)| name.clone())
+    });
+    let copy_name = ddl::quoted(&format!("{table}_wal"));
+    let copy = match designated.as_deref().map(ddl::quoted) {
+        Some(designated) => format!(
+            "copy it into one that it can: CREATE TABLE {copy_name} AS (SELECT * FROM {name}) TIMESTAMP({designated}) \
+             PARTITION BY DAY WAL"
+        ),
+        None => {
+            let free = |name: &&str| known.column(name).is_none();
+            let added = [AUTO_DESIGNATED, "ts", "written_at"].into_iter().find(free).unwrap_or("copied_at");
+            format!(
+                "copy it into one that it can: CREATE TABLE {copy_name} AS (SELECT *, now() AS {added} FROM {name}) \
+                 TIMESTAMP({added}) PARTITION BY DAY WAL"
+            )
+        }
+    };
     let (what, cure) = match obstacle {
         Obstacle::NoWal => (
             "a table without a write-ahead log",

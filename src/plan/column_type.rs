@@ -70,6 +70,34 @@ impl ColumnType {
         text.parse().unwrap_or_else(|()| Self::Other(text.to_owned()))
     }
 
+    /// Whether `ALTER COLUMN ... TYPE` makes the other type of this one and keeps every value (QuestDB 9.3.4). More
+    /// conversions run than these, and turn what does not fit into NULL or another number.
+    pub(crate) fn can_become(&self, other: &Self) -> bool {
+        let is_whole = matches!(self, Self::Byte | Self::Short | Self::Int | Self::Long);
+        let is_instant = matches!(self, Self::Date | Self::Timestamp | Self::TimestampNs);
+        let is_text = matches!(self, Self::String | Self::Varchar | Self::Symbol);
+        self != other
+            && match other {
+                Self::String | Self::Varchar | Self::Symbol => {
+                    is_whole
+                        || is_instant
+                        || is_text
+                        || matches!(self, Self::Boolean | Self::Float | Self::Double)
+                        || matches!(self, Self::Char | Self::Uuid | Self::Ipv4)
+                }
+                Self::Long => is_whole || is_instant || *self == Self::Boolean,
+                Self::Double => matches!(self, Self::Boolean | Self::Byte | Self::Short | Self::Int | Self::Float),
+                Self::Timestamp => is_whole || *self == Self::Date,
+                Self::TimestampNs => is_whole || *self == Self::Date,
+                _ => false,
+            }
+    }
+
+    /// Whether it is a number with a NULL of its own.
+    pub(crate) fn is_number_with_null(&self) -> bool {
+        matches!(self, Self::Int | Self::Long | Self::Float | Self::Double)
+    }
+
     /// Whether a missing value reads back as 0 or false and not as NULL.
     pub(crate) fn has_no_null(&self) -> bool {
         matches!(self, Self::Boolean | Self::Byte | Self::Short)

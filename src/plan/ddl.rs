@@ -43,22 +43,32 @@ pub(super) struct Table<'a> {
     pub(super) dedup: bool,
 }
 
-/// The most bytes of a statement's column list once it is encoded in a URL: the server's limit for the whole request is
-/// 32,224.
-const MAX_COLUMNS_BYTES: usize = 24_000;
+/// The most bytes of a statement's column list once it is encoded in a URL: the server's limit for the request line is
+/// 32,224, and the rest of the statement has the table's name, and those of keys.
+const MAX_COLUMNS_BYTES: usize = 30_000;
+
+/// The bytes of a text in a URL's query.
+fn encoded(sql: &str) -> usize {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'_' | b'-' | b'.' | b'*');
+    sql.bytes().map(|byte| if is_plain(byte) { 1 } else { 3 }).sum()
+}
 
 /// The statements that create a table: one, and one more for each column that has no room in it.
 pub(super) fn create_table(table: &Table<'_>) -> Vec<String> {
-    let mut room = MAX_COLUMNS_BYTES;
+    // Those that the statement itself refers to have to be there.
+    let is_key = |column: &Declared| table.dedup_keys.contains(&column.name) || column.name == table.designated;
+    let needed = |column: &Declared| encoded(&column.sql()) + 4;
+    let keys: usize = table.dedup_keys.iter().map(|key| encoded(&quoted(key)) + 4).sum();
+    let declared: usize = table.columns.iter().filter(|column| is_key(column)).map(needed).sum();
+    let names = encoded(&quoted(table.name)) + 2 * encoded(&quoted(table.designated));
+    let mut room = MAX_COLUMNS_BYTES.saturating_sub(keys + declared + names);
     let (mut first, mut rest) = (Vec::new(), Vec::new());
     for column in &table.columns {
-        let sql = column.sql();
-        let encoded: usize = sql.bytes().map(|byte| if byte.is_ascii_alphanumeric() { 1 } else { 3 }).sum();
-        // Those that the statement itself refers to have to be there.
-        let is_key = table.dedup_keys.contains(&column.name) || column.name == table.designated;
-        if rest.is_empty() && encoded + 6 <= room || is_key {
-            room = room.saturating_sub(encoded + 6);
-            first.push(sql);
+        if is_key(column) {
+            first.push(column.sql());
+        } else if rest.is_empty() && needed(column) <= room {
+            room -= needed(column);
+            first.push(column.sql());
         } else {
             rest.push(add_column(table.name, column));
         }

@@ -111,6 +111,12 @@ impl Plan {
                 NullAt::Server => "server's clock",
             },
             Role::Field(Wire::Boolean) => match self.null_bool {
+                NullBool::Error | NullBool::Omit
+                    if column.origin != Origin::Unknown
+                        && column.column_type.as_ref().is_some_and(ColumnType::is_number_with_null) =>
+                {
+                    "omitted, reads NULL"
+                }
                 NullBool::Error => "error, naming the row",
                 NullBool::False => "false",
                 NullBool::Omit => "omitted, reads false",

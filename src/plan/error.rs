@@ -218,6 +218,16 @@ pub enum PlanError {
         /// The type of the batch.
         found: String,
     },
+    /// A specification calls a column a symbol that will be none.
+    #[error(
+        "`{argument}` lists this column, and it will be {column_type}; list it in `symbols`, or give it the type SYMBOL in `types`"
+    )]
+    NotSymbol {
+        /// The part of the specification.
+        argument: &'static str,
+        /// The type that it will have.
+        column_type: String,
+    },
     /// There is no column to write.
     #[error("the frame has no column to write beside `at`; QuestDB rows need at least one symbol or field")]
     NothingToWrite,
@@ -263,6 +273,7 @@ impl PlanError {
             | Self::NeedsStatement { .. }
             | Self::NotWritable { .. }
             | Self::TableSpec { .. }
+            | Self::NotSymbol { .. }
             | Self::ShadowsDesignated { .. } => ErrorKind::InvalidApiCall,
         }
     }

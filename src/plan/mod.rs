@@ -18,7 +18,7 @@ mod role;
 pub(crate) use at::{MAX_AT_MICROS, MAX_AT_NANOS};
 pub use describe::PlannedColumn;
 pub use error::PlanError;
-pub(crate) use role::{Role, Wire, same_name};
+pub(crate) use role::{Role, Wire, folded, same_name};
 
 use crate::options::{EmptyRows, Nan, NullAt, NullBool, ProtocolVersion};
 use column_type::ColumnType;

@@ -47,9 +47,15 @@ pub(crate) enum Wire {
     },
 }
 
-/// Whether QuestDB takes both for the same column.
+/// Whether QuestDB takes both for the same name.
 pub(crate) fn same_name(a: &str, b: &str) -> bool {
-    a == b || a.to_lowercase() == b.to_lowercase()
+    a == b || folded(a) == folded(b)
+}
+
+/// A name in the server's lower case: character by character, as Java has it. `str::to_lowercase` looks at neighbours
+/// (a capital sigma at a word's end) and makes two characters of `İ`.
+pub(crate) fn folded(name: &str) -> String {
+    name.chars().filter_map(|c| c.to_lowercase().next()).collect()
 }
 
 /// The problem of an option that names no column, or `None` if the column is there.
@@ -78,11 +84,11 @@ pub(super) fn same_names(schema: &Schema) -> Vec<Problem> {
     let mut seen = std::collections::HashMap::new();
     let mut problems = Vec::new();
     for field in schema.fields().iter().filter(|field| !is_index(field)) {
-        if let Some(other) = seen.get(&field.name().to_lowercase()) {
+        if let Some(other) = seen.get(&folded(field.name())) {
             let error = PlanError::SameName { other: String::clone(other) };
             problems.push(Problem::new(error).column(field.name()));
         } else {
-            seen.insert(field.name().to_lowercase(), field.name().clone());
+            seen.insert(folded(field.name()), field.name().clone());
         }
     }
     problems

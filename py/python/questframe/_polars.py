@@ -37,10 +37,12 @@ class PolarsFrame:
         """Look at the frame's types and chunks; touches no value.
 
         Raises:
-            IngressError: BadDataFrame for columns of types that polars does not export.
+            IngressError: BadDataFrame for columns of types that polars does not export, InvalidName for names that it
+                does not.
         """
         import polars as pl
 
+        _refuse_nul(frame)
         _refuse_private(frame)
         #: Columns of type Null: their Arrow form is not importable, so another all-null column goes in their place.
         self.null_columns = [index for index, dtype in enumerate(frame.dtypes) if dtype == pl.Null]
@@ -148,6 +150,21 @@ def _refuse_private(frame: pl.DataFrame) -> None:
     problems = tuple(f'column "{name}": type {dtype} is not supported; {_PRIVATE[dtype]}' for name, dtype in found)
     msg = problems[0] if len(problems) == 1 else "\n  - ".join([f"{len(problems)} problems", *problems])
     raise IngressError(IngressErrorCode.BadDataFrame, msg, column=found[0][0], problems=problems)
+
+
+def _refuse_nul(frame: pl.DataFrame) -> None:
+    """Polars ends the process when it exports a name with a NUL in it."""
+    for name in frame.columns:
+        if "\0" in name:
+            position = len(name.partition("\0")[0].encode())
+            shown = name.replace("\0", "\\0")
+            problem = (
+                f"column name \"{shown}\" holds the character '\\0' at byte {position}, which QuestDB refuses in column"
+                " names; rename it"
+            )
+            raise IngressError(
+                IngressErrorCode.InvalidName, f'column "{shown}": {problem}', column=name, problems=(problem,)
+            )
 
 
 def is_frame(data: object) -> bool:

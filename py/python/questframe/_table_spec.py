@@ -64,8 +64,8 @@ PARTITION BY MONTH WAL DEDUP UPSERT KEYS("ts", "id")
         for column, capacity in self.symbol_capacity.items():
             if not isinstance(column, str) or isinstance(capacity, bool) or not isinstance(capacity, int):
                 _refuse(f"symbol_capacity must be a dict of column names and numbers, not {self.symbol_capacity!r}")
-            if not 0 < capacity <= 1 << 30:
-                _refuse(f"symbol_capacity must be from 1 to {1 << 30}, not {capacity}")
+            if not 0 < capacity <= 1 << 25:
+                _refuse(f"symbol_capacity must be from 1 to {1 << 25}, not {capacity}")
         for name in ("partition_by", "ttl"):
             value = getattr(self, name)
             if not isinstance(value, str) and not (name == "ttl" and value is None):
@@ -105,7 +105,7 @@ PARTITION BY MONTH WAL DEDUP UPSERT KEYS("ts", "id")
         prepared = prepare_schema(schema)
         if prepared is not None:
             return _questframe.table_sql(prepared, False, options)
-        return _questframe.table_sql(*prepare(schema), options)
+        return _questframe.table_sql(*prepare(schema, options.get("at")), options)
 
 
 def as_options(spec: TableSpec) -> dict[str, Any]:
