@@ -170,6 +170,10 @@ impl Client {
         let (source, made) = self.make_table(source, plan, options, tick)?;
         let Made { plan, created, notes } = made;
         let inner = &*self.0;
+        // Where nobody tells which table the name stands for, it may have been dropped and made again.
+        if inner.tables.is_written_again(plan.table()) && plan.may_be_made_by_server() {
+            inner.transport.reconnect()?;
+        }
         let job = Job {
             plan: &plan,
             runtime: self.runtime()?,
@@ -393,11 +397,10 @@ impl Client {
         loop {
             let look_up = look_up(self.0.transport.clone(), table.to_owned(), identity_only);
             let answer = self.wait(look_up, tick)?.map_err(|error| Error::from(error).with_table(table))?;
-            let (target, changed) = tables.note(table, answer);
-            if changed {
+            if tables.is_changed(table, &answer) {
                 self.0.transport.reconnect()?;
             }
-            match target {
+            match tables.note(table, answer) {
                 Some(target) => return Ok(target),
                 None if identity_only => identity_only = false,
                 None => return Ok(Target::Unreadable),

@@ -6,7 +6,7 @@
 //! write asks, unless it has just been asked, which table the name stands for, and lets go of all connections when that
 //! is not the one it was.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,8 @@ pub(super) struct Tables {
     known: Mutex<HashMap<String, Known>>,
     /// Never forgotten: connections remember as long.
     identities: Mutex<HashMap<String, Identity>>,
+    /// Those that have been written to, in lower case.
+    written: Mutex<HashSet<String>>,
 }
 
 /// What has to be asked for a write.
@@ -76,15 +78,38 @@ impl Tables {
         }
     }
 
-    /// Notes an answer and tells whether the name stands for another table than it did: then connections have to go.
-    /// `None` for the target: the columns have to be asked for as well.
-    pub(super) fn note(&self, table: &str, answer: Answer) -> (Option<Target>, bool) {
+    /// Notes that a table is written to, and tells whether it was before: then connections may remember it.
+    pub(super) fn is_written_again(&self, table: &str) -> bool {
+        !self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(folded(table))
+    }
+
+    /// Whether an answer says that the name stands for another table than it did, or that a column has gone: then
+    /// connections have to go, and before the answer is noted, or another thread would believe them. Of a column that
+    /// was dropped the server loses the values of the first request over a connection that knew it.
+    pub(super) fn is_changed(&self, table: &str, answer: &Answer) -> bool {
+        let is_other = {
+            let identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
+            identities.get(table).is_some_and(|before| *before != answer.identity)
+        };
+        let known = self.known();
+        let before = known.get(table).map(|known| &known.target);
+        let has_lost = match (before, &answer.target) {
+            (Some(Target::Existing(before)), Some(Target::Existing(now))) => {
+                before.columns.iter().any(|column| !now.columns.contains(column))
+            }
+            _ => false,
+        };
+        is_other || has_lost
+    }
+
+    /// Notes an answer. `None`: the columns have to be asked for as well.
+    pub(super) fn note(&self, table: &str, answer: Answer) -> Option<Target> {
         let before =
             self.identities.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned(), answer.identity);
         let changed = before.is_some_and(|before| before != answer.identity);
         let mut known = self.known();
         let now = Instant::now();
-        let target = match answer.target {
+        match answer.target {
             Some(target) => {
                 let entry = Known { columns_asked: now, identity_asked: now, target: target.clone() };
                 known.insert(table.to_owned(), entry);
@@ -98,8 +123,7 @@ impl Tables {
                 known.identity_asked = now;
                 known.target.clone()
             }),
-        };
-        (target, changed)
+        }
     }
 
     /// Forgets a table's columns: they may not be what they were.
