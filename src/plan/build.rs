@@ -177,9 +177,9 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// Whether a missing table or column would be made by statements of ours.
+    /// Whether a missing table or column would be made by statements of ours, which `create="never"` only proposes.
     fn is_ours(&self) -> bool {
-        matches!(self.options.create, Create::Auto | Create::Table(_))
+        matches!(self.options.create, Create::Auto | Create::Table(_) | Create::Never)
     }
 
     /// Whether the types that columns have or will have are known.

@@ -63,7 +63,9 @@ def exists(server: QuestDB, table: str) -> bool:
 # --- auto -----------------------------------------------------------------------------------------------------------
 
 
-def test_auto_makes_a_table_of_the_frames_names_and_order(server: QuestDB, table: str, read: Callable[..., Any]) -> None:
+def test_auto_makes_a_table_of_the_frames_names_and_order(
+    server: QuestDB, table: str, read: Callable[..., Any]
+) -> None:
     report = qf.write_questdb(frame(), server.conf, table=table)
     assert (report.created, report.at, report.notes, report.requests) == (True, "event", [], 1)
     assert shape(server, table) == {
@@ -263,8 +265,8 @@ def test_the_designated_timestamps_type_can_be_chosen(designated: str, unit: str
     qf.write_questdb(data, server.conf, table=table, create=spec)
     assert shape(server, table)["ts"] == designated
     assert server.wait_visible(table, 2) == 2
-    stored = {"TIMESTAMP_NS": [3_000_000, 5_000_000], "TIMESTAMP": [3, 5]}[designated]
-    assert server.sql(f"select ts::long from {table}").column("cast") == stored
+    stored = {"TIMESTAMP_NS": [(3_000_000,), (5_000_000,)], "TIMESTAMP": [(3,), (5,)]}[designated]
+    assert server.sql(f"select ts::long from {table}").rows == stored
     with pytest.raises(qf.IngressError, match="TIMESTAMP or TIMESTAMP_NS for the designated timestamp"):
         qf.write_questdb(data, server.conf, table=f"{table}_x", create=TableSpec(types={"ts": "DATE"}))
 
@@ -275,7 +277,11 @@ def test_narrow_types(server: QuestDB, table: str) -> None:
         "u8": pa.uint8(), "u16": pa.uint16(), "u32": pa.uint32(), "f32": pa.float32(), "f64": pa.float64(),
     }  # fmt: skip
     present = pa.table(
-        [*[pa.array([1], kind) for kind in kinds.values()], pa.array([1], pa.date32()), pa.array([1], pa.timestamp("us"))],
+        [
+            *[pa.array([1], kind) for kind in kinds.values()],
+            pa.array([1], pa.date32()),
+            pa.array([1], pa.timestamp("us")),
+        ],
         schema=pa.schema(
             [
                 *[pa.field(name, kind, nullable=False) for name, kind in kinds.items()],
@@ -335,7 +341,7 @@ SPECS = {
     "index_of_no_symbol": (TableSpec(symbol_index=["note"]), "it will be VARCHAR; list it in `symbols`", "note"),
     "conflict": (TableSpec(types={"note": "DOUBLE"}), "column is DOUBLE and the frame's", "note"),
     "value": (TableSpec(types={"note": "IPV4"}), "no IPv4 address", "note"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -615,7 +621,9 @@ def test_a_readonly_server_says_so(table: str) -> None:
     message = {"query": "...", "error": "Could not create table, Write permission denied", "position": 13}
     names = [{"name": "table_name", "type": "STRING"}, {"name": "id", "type": "INT"}]
     missing = answer_json(200, {"query": "", "columns": names, "dataset": [], "count": 0})
-    with FakeQuestDB(refused(0, "this instance cannot receive writes", status=421, code="not accepting writes")) as fake:
+    with FakeQuestDB(
+        refused(0, "this instance cannot receive writes", status=421, code="not accepting writes")
+    ) as fake:
         reply = {True: answer_json(400, message), False: missing}
         fake.exec = lambda exchange: reply[exchange.request.query.startswith("query=CREATE")](exchange)
         with pytest.raises(qf.IngressError, match="cannot receive writes") as caught:
@@ -628,7 +636,21 @@ def test_a_readonly_server_says_so(table: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["a; drop table victim", "a -- b", "select", "a`b", "[a]", "a{b}", "1st", "a=b", "é日本", "${x}", "a|b", "$$a$$", "a&b#c"],
+    [
+        "a; drop table victim",
+        "a -- b",
+        "select",
+        "a`b",
+        "[a]",
+        "a{b}",
+        "1st",
+        "a=b",
+        "é日本",
+        "${x}",
+        "a|b",
+        "$$a$$",
+        "a&b#c",
+    ],
 )
 def test_names_are_only_names(name: str, server: QuestDB, table: str) -> None:
     server.sql("create table if not exists victim (n long, ts timestamp) timestamp(ts) partition by day wal")
@@ -667,7 +689,9 @@ def test_names_that_would_end_a_name_are_refused(name: str, server: QuestDB, tab
     assert exists(server, "victim")
 
 
-@pytest.mark.parametrize("text", ["DAY; drop table victim", 'LONG, "x" LONG', "5 d) --", "SYMBOL CAPACITY 4", "DAY WAL"])
+@pytest.mark.parametrize(
+    "text", ["DAY; drop table victim", 'LONG, "x" LONG', "5 d) --", "SYMBOL CAPACITY 4", "DAY WAL"]
+)
 def test_values_of_a_specification_are_no_sql(text: str, server: QuestDB, table: str) -> None:
     wrong = [
         TableSpec(partition_by=text),

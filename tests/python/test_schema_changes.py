@@ -119,7 +119,9 @@ def test_of_two_types_for_one_new_column_the_first_wins_and_the_other_is_told(se
 
     def write(number: int) -> None:
         text = number % 2 == 1
-        data = frame(10 * (number + 1), 10).with_columns(c=pl.lit("x") if text else pl.lit(D(7), dtype=pl.Decimal(9, 2)))
+        data = frame(10 * (number + 1), 10).with_columns(
+            c=pl.lit("x") if text else pl.lit(D(7), dtype=pl.Decimal(9, 2))
+        )
         try:
             clients[number].write(data, table=table)
             outcomes.append("stored")
