@@ -8,13 +8,14 @@ mod support;
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, RecordBatchIterator, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, DictionaryArray, FixedSizeListArray, Float64Array, Int32Array, Int64Array, ListViewArray, RecordBatch,
+    RecordBatchIterator, StringArray, TimestampMicrosecondArray,
 };
+use arrow_schema::{DataType, Field};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use questframe::{WriteOptions, to_ilp};
 
-use support::random::{Case, Shape, case};
+use support::random::{Case, Shape, Types, case};
 use support::reference::{At, Fault, Options, reference_ilp, try_reference_ilp};
 use support::{first_difference, write_options};
 
@@ -24,30 +25,47 @@ const BLOCK_CASES: u32 = 80;
 const WIDE_CASES: u32 = 50;
 const NARROW_CASES: u32 = 800;
 const FAULTY_CASES: u32 = 400;
+const LIST_CASES: u32 = 400;
 
 /// Frames of a few rows in up to four chunks, some of them empty: every type, null and offset.
 fn small() -> Shape {
-    Shape { columns: 1..=8, chunks: 1..=4, rows: vec![0, 1, 2, 3, 5, 8, 13, 40, 90], faulty: false }
+    Shape { columns: 1..=8, chunks: 1..=4, rows: vec![0, 1, 2, 3, 5, 8, 13, 40, 90], types: Types::Any, faulty: false }
 }
 
 /// Row counts around the borders of the encoder's blocks, also where a block begins in one chunk of the frame.
 fn blocks() -> Shape {
-    Shape { columns: 1..=5, chunks: 1..=2, rows: vec![255, 257, 512, 1_000, 2_047, 2_048, 2_049, 5_000], faulty: false }
+    Shape {
+        columns: 1..=5,
+        chunks: 1..=2,
+        rows: vec![255, 257, 512, 1_000, 2_047, 2_048, 2_049, 5_000],
+        types: Types::Any,
+        faulty: false,
+    }
 }
 
 /// Frames of many columns.
 fn wide() -> Shape {
-    Shape { columns: 20..=40, chunks: 1..=2, rows: vec![1, 7, 64, 300], faulty: false }
+    Shape { columns: 20..=40, chunks: 1..=2, rows: vec![1, 7, 64, 300], types: Types::Any, faulty: false }
 }
 
 /// Frames of one or two columns, whose rows are often empty.
 fn narrow() -> Shape {
-    Shape { columns: 1..=2, chunks: 1..=2, rows: vec![1, 2, 9], faulty: true }
+    Shape { columns: 1..=2, chunks: 1..=2, rows: vec![1, 2, 9], types: Types::Any, faulty: true }
 }
 
 /// Frames that mostly hold something that cannot be sent.
 fn faulty() -> Shape {
-    Shape { columns: 1..=6, chunks: 1..=3, rows: vec![0, 1, 4, 30, 300], faulty: true }
+    Shape { columns: 1..=6, chunks: 1..=3, rows: vec![0, 1, 4, 30, 300], types: Types::Any, faulty: true }
+}
+
+/// Lists in every layout, most of them such that they can be sent.
+fn lists() -> Shape {
+    Shape { columns: 1..=3, chunks: 1..=2, rows: vec![0, 1, 3, 8, 40, 300], types: Types::Lists, faulty: false }
+}
+
+/// Single columns of lists, some of them ragged or with null lists in them.
+fn faulty_lists() -> Shape {
+    Shape { columns: 1..=1, chunks: 1..=3, rows: vec![1, 8, 40, 150], types: Types::Lists, faulty: true }
 }
 
 fn run(version: u8, shape: Shape, cases: u32, seed: u64) {
@@ -138,6 +156,10 @@ properties! {
     narrow_frames_v1: 1, narrow(), NARROW_CASES, 5;
     narrow_frames_v2: 2, narrow(), NARROW_CASES, 5;
     narrow_frames_v3: 3, narrow(), NARROW_CASES, 5;
+    lists_v2: 2, lists(), LIST_CASES, 6;
+    lists_v3: 3, lists(), LIST_CASES, 6;
+    faulty_lists_are_refused_v2: 2, faulty_lists(), LIST_CASES, 7;
+    faulty_lists_are_refused_v3: 3, faulty_lists(), LIST_CASES, 7;
     faults_are_refused_v1: 1, faulty(), FAULTY_CASES, 4;
     faults_are_refused_v2: 2, faulty(), FAULTY_CASES, 4;
     faults_are_refused_v3: 3, faulty(), FAULTY_CASES, 4;
@@ -208,4 +230,23 @@ fn check_forms(batches: &[RecordBatch], options: &Options, what: &str) {
         let difference = first_difference(&expected, &got.expect("a frame that can be sent"));
         assert_eq!(difference, None, "{what}, {form}");
     }
+}
+
+/// Lists of the fixed size 0 within what arrow unpacks: it would lose count of their rows.
+#[test]
+fn lists_of_size_zero() {
+    let item = Arc::new(Field::new("item", DataType::Float64, true));
+    let nothing = || -> ArrayRef { Arc::new(Float64Array::from(Vec::<f64>::new())) };
+    let empty: ArrayRef =
+        Arc::new(FixedSizeListArray::try_new_with_length(item, 0, nothing(), None, 2).expect("two empty lists"));
+    let dictionary: ArrayRef = Arc::new(DictionaryArray::new(Int32Array::from(vec![1, 0, 1]), empty.clone()));
+    let views: ArrayRef = Arc::new(ListViewArray::new(
+        Arc::new(Field::new("item", empty.data_type().clone(), true)),
+        vec![1, 0, 2].into(),
+        vec![1, 2, 0].into(),
+        empty,
+        None,
+    ));
+    let batch = RecordBatch::try_from_iter([("dictionary", dictionary), ("views", views)]).expect("a batch");
+    check_forms(&[batch], &Options::new("t", At::Server, 2), "size zero");
 }

@@ -20,7 +20,7 @@ use arrow_array::{
 use arrow_buffer::i256;
 use arrow_schema::{ArrowError, DataType, TimeUnit};
 
-use super::lists::lists;
+use super::lists::{countable, lists};
 use super::misfits::{Misfits, misfit, valid};
 use super::number::{Number, whole};
 use crate::column::Integers;
@@ -66,7 +66,8 @@ fn unpacked(array: &ArrayRef, keep_text: bool) -> Result<ArrayRef, ArrowError> {
         }
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
-            unpacked(&arrow_select::take::take(dictionary.values(), dictionary.keys(), None)?, keep_text)
+            let values = countable(dictionary.values())?;
+            unpacked(&arrow_select::take::take(&values, dictionary.keys(), None)?, keep_text)
         }
         DataType::RunEndEncoded(ends, _) => {
             let unrolled = match ends.data_type() {
@@ -83,7 +84,7 @@ fn unpacked(array: &ArrayRef, keep_text: bool) -> Result<ArrayRef, ArrowError> {
 fn unrolled<R: RunEndIndexType>(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let runs = array.as_run::<R>();
     let indices: UInt32Array = (0..array.len()).map(|row| u32::try_from(runs.get_physical_index(row)).ok()).collect();
-    arrow_select::take::take(runs.values(), &indices, None)
+    arrow_select::take::take(&countable(runs.values())?, &indices, None)
 }
 
 /// What a cast makes of each row.

@@ -167,7 +167,31 @@ fn viewed(
     }
     let indices: UInt64Array =
         (0..array.len()).flat_map(|row| offsets[row]..offsets[row] + size(row)).map(Some).collect();
-    Ok((OffsetBuffer::new(counted.into()), arrow_select::take::take(values, &indices, None)?))
+    Ok((OffsetBuffer::new(counted.into()), arrow_select::take::take(&countable(values)?, &indices, None)?))
+}
+
+/// The array in a form from which arrow takes rows without losing count of them, which it does where lists have the
+/// fixed size 0: those become lists of any size.
+pub(super) fn countable(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    if !has_size_zero(array.data_type()) {
+        return Ok(array.clone());
+    }
+    let Some((offsets, values)) = items(array)? else { return Ok(array.clone()) };
+    let values = countable(&values)?;
+    let item = Arc::new(Field::new("item", values.data_type().clone(), true));
+    Ok(Arc::new(LargeListArray::try_new(item, offsets, values, array.nulls().cloned())?))
+}
+
+fn has_size_zero(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::FixedSizeList(_, 0) => true,
+        DataType::FixedSizeList(item, _)
+        | DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => has_size_zero(item.data_type()),
+        _ => false,
+    }
 }
 
 /// The bottom as floats, NaN where null.

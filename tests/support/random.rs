@@ -6,8 +6,10 @@
 //! encoder that looks at them fails.
 
 mod arrays;
+mod lists;
 mod values;
 
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -162,7 +164,11 @@ impl Case {
         let mut fields: Vec<Field> = (self.columns.iter().enumerate())
             .map(|(index, column)| {
                 let nullable = !column.declared_non_null || !matches!(column.nulls, Nulls::Absent | Nulls::NoneSet);
-                Field::new(column.name.text(index), column.data_type.clone(), nullable)
+                let field = Field::new(column.name.text(index), column.data_type.clone(), nullable);
+                match column.data_type {
+                    DataType::FixedSizeBinary(_) => field.with_metadata(uuid_metadata()),
+                    _ => field,
+                }
             })
             .collect();
         if let AtSource::Column { place, column, .. } = &self.at {
@@ -212,14 +218,24 @@ pub(crate) struct Shape {
     pub(crate) chunks: RangeInclusive<usize>,
     /// The numbers of rows a chunk may have.
     pub(crate) rows: Vec<usize>,
+    pub(crate) types: Types,
     /// With values that cannot be sent, and options that refuse nulls.
     pub(crate) faulty: bool,
 }
 
+/// The types of the columns that [`case`] draws.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Types {
+    /// All that the protocol version can carry.
+    Any,
+    /// Lists of numbers.
+    Lists,
+}
+
 /// Frames of this shape for this protocol version.
 pub(crate) fn case(version: u8, shape: Shape) -> impl Strategy<Value = Case> {
-    let Shape { columns, chunks, rows, faulty } = shape;
-    let columns = prop::collection::vec(column(), columns);
+    let Shape { columns, chunks, rows, types, faulty } = shape;
+    let columns = prop::collection::vec(column(version, types), columns);
     let chunks = prop::collection::vec(select(rows), chunks);
     let at = prop_oneof![
         12 => at_column(faulty),
@@ -236,7 +252,7 @@ pub(crate) fn case(version: u8, shape: Shape) -> impl Strategy<Value = Case> {
     (columns, at, chunks, select(TABLES.to_vec()), symbols, policies(faulty)).prop_map(
         move |(mut columns, at, chunks, table, symbols, policies)| {
             // A frame without anything to write is refused by its schema, which is not what is looked at here.
-            if columns.iter().all(|column| column.data_type == DataType::Null) {
+            if columns.iter().all(|column| is_nothing(&column.data_type)) {
                 columns[0].data_type = DataType::Int64;
             }
             Case { columns, at, chunks, version, table, symbols, policies, faulty }
@@ -266,13 +282,11 @@ fn seed() -> impl Strategy<Value = u64> {
     any::<u64>().no_shrink()
 }
 
-fn column() -> impl Strategy<Value = Column> {
-    let data_type = prop_oneof![
-        5 => select(plain_types()),
-        2 => select(vec![DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View]),
-        2 => select(dictionary_types(&[DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View])),
-        2 => select(dictionary_types(&plain_types())),
-    ];
+fn column(version: u8, types: Types) -> impl Strategy<Value = Column> {
+    let data_type = match types {
+        Types::Any => any_type(version),
+        Types::Lists => list_type().boxed(),
+    };
     let name = prop_oneof![
         6 => Just(Name::Short),
         3 => select(vec![Name::Spaces, Name::Equals, Name::Accents, Name::Wide, Name::Symbols, Name::Controls]),
@@ -301,16 +315,130 @@ fn at_column(faulty: bool) -> impl Strategy<Value = AtSource> {
         if faulty { 1 } else { 2 } => select(vec![Nulls::Few, Nulls::Half, Nulls::Runs, Nulls::All]),
     ];
     let order = select(vec![Order::Sorted, Order::Random, Order::Equal, Order::Digits]);
-    (select(time_types()), nulls, order, 0..6_usize, seed()).prop_map(|(data_type, nulls, order, place, seed)| {
+    let data_type = prop_oneof![
+        12 => select(time_types()),
+        1 => select(time_types()).prop_flat_map(encoded),
+    ];
+    (data_type, nulls, order, 0..6_usize, seed()).prop_map(|(data_type, nulls, order, place, seed)| {
         let column =
             Column { data_type, nulls, name: Name::Short, declared_non_null: false, shared_dictionary: false, seed };
         AtSource::Column { place, column, order }
     })
 }
 
+/// All types that the protocol version can carry.
+fn any_type(version: u8) -> BoxedStrategy<DataType> {
+    let texts = [DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View];
+    // What stands for nothing in lines of this version is not drawn.
+    let lists = if version >= 2 { 1 } else { 0 };
+    let decimals = if version >= 3 { 1 } else { 0 };
+    // Dictionaries and runs of UUIDs lose what marks them as such.
+    let other = || {
+        prop_oneof![
+            5 => select(plain_types()),
+            2 * lists => list_type(),
+            2 * decimals => decimal_type(),
+        ]
+    };
+    prop_oneof![
+        10 => select(plain_types()),
+        4 => select(texts.to_vec()),
+        4 => select(dictionary_types(&texts)),
+        4 * lists => list_type(),
+        4 * decimals => decimal_type(),
+        1 => Just(DataType::FixedSizeBinary(16)),
+        4 => other().prop_flat_map(dictionary),
+        3 => other().prop_flat_map(runs),
+        1 => select(dictionary_types(&texts)).prop_flat_map(runs),
+    ]
+    .boxed()
+}
+
+/// Dictionaries of these values with any type of key. A dictionary of nulls has no values to draw.
+fn dictionary(values: DataType) -> impl Strategy<Value = DataType> {
+    let values = if values == DataType::Null { DataType::Int64 } else { values };
+    select(dictionary_types(&[values]))
+}
+
+/// Runs of these values.
+fn runs(values: DataType) -> impl Strategy<Value = DataType> {
+    let values = Arc::new(Field::new("values", values, true));
+    select(vec![DataType::Int32, DataType::Int16, DataType::Int64])
+        .prop_map(move |ends| DataType::RunEndEncoded(Arc::new(Field::new("run_ends", ends, false)), values.clone()))
+}
+
+/// Dictionaries or runs of these values.
+fn encoded(values: DataType) -> impl Strategy<Value = DataType> {
+    prop_oneof![dictionary(values.clone()), runs(values)]
+}
+
+/// Lists of up to three dimensions, of any numbers, each dimension in a layout of its own.
+fn list_type() -> impl Strategy<Value = DataType> {
+    use DataType::*;
+    let numbers = vec![
+        Float64, Float64, Float64, Float32, Float16, Int64, Int32, Int16, Int8, UInt64, UInt32, UInt16, UInt8, Null,
+    ];
+    let levels = prop_oneof![
+        3 => prop::collection::vec(0..8_usize, 1),
+        4 => prop::collection::vec(0..8_usize, 2..=3),
+    ];
+    (select(numbers), levels).prop_map(|(number, levels)| {
+        levels.into_iter().fold(number, |inner, level| {
+            let item = Arc::new(Field::new("item", inner, true));
+            match level {
+                0 => List(item),
+                1 => LargeList(item),
+                2 => ListView(item),
+                3 => LargeListView(item),
+                fixed => FixedSizeList(item, [2, 0, 1, 3][fixed % 4]),
+            }
+        })
+    })
+}
+
+/// Decimals of any width, precision and scale. A negative scale rarely takes more digits than QuestDB stores.
+fn decimal_type() -> impl Strategy<Value = DataType> {
+    let scale = prop_oneof![
+        3 => 0..=100_i64,
+        1 => -9..0_i64,
+        1 => select(vec![-76, -77, -128_i64]),
+    ];
+    let digits = prop_oneof![2 => 0..=100_u64, 1 => select(vec![0, 1])];
+    (0..4_usize, digits, scale, any::<bool>()).prop_map(|(width, digits, scale, fitting)| {
+        let most = [9, 18, 38, 76][width];
+        // From the most digits downward.
+        let mut digits = most - digits as i64 % most;
+        let scale = if scale > 0 { (scale - 1) % digits + 1 } else { scale };
+        if fitting && scale < 0 {
+            digits = digits.min(76 + scale).max(1);
+        }
+        let (digits, scale) = (digits as u8, scale as i8);
+        match width {
+            0 => DataType::Decimal32(digits, scale),
+            1 => DataType::Decimal64(digits, scale),
+            2 => DataType::Decimal128(digits, scale),
+            _ => DataType::Decimal256(digits, scale),
+        }
+    })
+}
+
+/// What tells sixteen bytes to be a UUID.
+fn uuid_metadata() -> HashMap<String, String> {
+    HashMap::from([("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned())])
+}
+
+/// Whether columns of this type are not written at all.
+fn is_nothing(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::RunEndEncoded(_, values) => is_nothing(values.data_type()),
+        plain => *plain == DataType::Null,
+    }
+}
+
 fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, values) => is_text(values),
+        DataType::RunEndEncoded(_, values) => is_text(values.data_type()),
         plain => matches!(plain, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
     }
 }
@@ -324,11 +452,14 @@ fn time_types() -> Vec<DataType> {
     types
 }
 
-/// All types but dictionaries.
+/// All types of every protocol version but for dictionaries, runs and UUIDs.
 fn plain_types() -> Vec<DataType> {
     use DataType::*;
     let mut types = vec![Int64, Float64, Utf8, Boolean, Int8, Int16, Int32, UInt8, UInt16, UInt32, UInt64];
     types.extend([Float16, Float32, LargeUtf8, Utf8View, Null]);
+    types.extend([TimeUnit::Second, TimeUnit::Millisecond].map(Time32));
+    types.extend([TimeUnit::Microsecond, TimeUnit::Nanosecond].map(Time64));
+    types.extend([TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond].map(Duration));
     types.extend(time_types());
     types
 }

@@ -9,7 +9,8 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, RecordBatch, downcast_dictionary_array};
+use arrow_array::{Array, ArrayRef, RecordBatch, downcast_dictionary_array};
+use arrow_buffer::i256;
 use arrow_schema::{DataType, TimeUnit};
 
 /// Where a row's timestamp comes from; mirrors `questframe::At`.
@@ -89,12 +90,23 @@ pub(crate) enum What {
     EmptyRow,
     UintTooLarge,
     TimestampTooLarge,
+    /// A time or duration beyond 64-bit nanoseconds.
+    NanosTooLarge,
+    /// A decimal of more digits than its type or QuestDB has room for.
+    DecimalTooLarge,
+    /// Inner lists of different lengths.
+    Ragged,
+    NullInnerList,
+    /// An integer in a list that no float holds.
+    InexactItem,
 }
 
 /// The largest `at` the server takes in micros, 9999-12-31T23:59:59.999999, and in nanos with their suffix `n`.
 const MAX_AT_MICROS: i64 = 253_402_300_799_999_999;
 const MAX_AT_NANOS: i64 = 9_214_646_399_999_999_999;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
+/// The most digits a decimal has in QuestDB.
+const MAX_DIGITS: u8 = 76;
 
 /// A value as ILP knows it.
 enum Cell<'a> {
@@ -104,6 +116,12 @@ enum Cell<'a> {
     Text(&'a str),
     Micros(i64),
     Nanos(i64),
+    /// The bytes of a UUID, which goes out as text.
+    Uuid(&'a [u8]),
+    /// The scale and the unscaled value, big-endian.
+    Decimal(u8, Vec<u8>),
+    /// The length of each dimension, and all items.
+    Array(Vec<u32>, Vec<f64>),
 }
 
 /// The ILP bytes of these batches.
@@ -254,6 +272,51 @@ fn cell(array: &dyn Array, row: usize) -> Result<Option<Cell<'_>>, What> {
         DataType::Timestamp(TimeUnit::Nanosecond, _) => Cell::Nanos(value!(TimestampNanosecondType)),
         DataType::Date32 => micros(value!(Date32Type).into(), MICROS_PER_DAY)?,
         DataType::Date64 => micros(value!(Date64Type), 1_000)?,
+        DataType::Time32(TimeUnit::Second) => nanos(value!(Time32SecondType).into(), 1_000_000_000)?,
+        DataType::Time32(_) => nanos(value!(Time32MillisecondType).into(), 1_000_000)?,
+        DataType::Time64(TimeUnit::Microsecond) => nanos(value!(Time64MicrosecondType), 1_000)?,
+        DataType::Time64(_) => nanos(value!(Time64NanosecondType), 1)?,
+        DataType::Duration(TimeUnit::Second) => nanos(value!(DurationSecondType), 1_000_000_000)?,
+        DataType::Duration(TimeUnit::Millisecond) => nanos(value!(DurationMillisecondType), 1_000_000)?,
+        DataType::Duration(TimeUnit::Microsecond) => nanos(value!(DurationMicrosecondType), 1_000)?,
+        DataType::Duration(TimeUnit::Nanosecond) => nanos(value!(DurationNanosecondType), 1)?,
+        DataType::Decimal32(digits, scale) => {
+            let value = value!(Decimal32Type);
+            decimal(&value.to_be_bytes(), i256::from_i128(value.into()), *digits, *scale)?
+        }
+        DataType::Decimal64(digits, scale) => {
+            let value = value!(Decimal64Type);
+            decimal(&value.to_be_bytes(), i256::from_i128(value.into()), *digits, *scale)?
+        }
+        DataType::Decimal128(digits, scale) => {
+            let value = value!(Decimal128Type);
+            decimal(&value.to_be_bytes(), i256::from_i128(value), *digits, *scale)?
+        }
+        DataType::Decimal256(digits, scale) => {
+            let value = value!(Decimal256Type);
+            decimal(&value.to_be_bytes(), value, *digits, *scale)?
+        }
+        DataType::FixedSizeBinary(16) => Cell::Uuid(array.as_fixed_size_binary().value(row)),
+        list if dimensions(list) > 0 => {
+            let mut lengths = vec![None; dimensions(list)];
+            let mut items = Vec::new();
+            push_items(&list_at(array, row), &mut lengths, &mut items)?;
+            // What lies within an empty list has no length.
+            Cell::Array(lengths.into_iter().map(|length| length.unwrap_or(0)).collect(), items)
+        }
+        DataType::RunEndEncoded(ends, _) => {
+            macro_rules! run {
+                ($type:ty) => {{
+                    let runs = array.as_run::<$type>();
+                    return cell(runs.values(), runs.get_physical_index(row));
+                }};
+            }
+            match ends.data_type() {
+                DataType::Int16 => run!(Int16Type),
+                DataType::Int32 => run!(Int32Type),
+                _ => run!(Int64Type),
+            }
+        }
         DataType::Dictionary(_, _) => {
             let (values, key) = downcast_dictionary_array!(
                 array => (array.values(), array.key(row)),
@@ -270,11 +333,97 @@ fn micros<'a>(value: i64, factor: i64) -> Result<Cell<'a>, What> {
     value.checked_mul(factor).map(Cell::Micros).ok_or(What::TimestampTooLarge)
 }
 
-/// The type of the values, which for a dictionary is not the type of the column.
+/// Times and durations are nanoseconds.
+fn nanos<'a>(value: i64, factor: i64) -> Result<Cell<'a>, What> {
+    value.checked_mul(factor).map(Cell::Int).ok_or(What::NanosTooLarge)
+}
+
+/// Decimals go out as Arrow has them, but for a negative scale, which ILP does not know: its zeros are written out.
+fn decimal<'a>(bytes: &[u8], value: i256, digits: u8, scale: i8) -> Result<Cell<'a>, What> {
+    if let Ok(scale) = u8::try_from(scale) {
+        return Ok(Cell::Decimal(scale, bytes.to_vec()));
+    }
+    let zeros = scale.unsigned_abs();
+    let text = value.to_string();
+    let most = usize::from(digits.saturating_add(zeros).min(MAX_DIGITS));
+    if value != i256::ZERO && text.trim_start_matches('-').len() + usize::from(zeros) > most {
+        return Err(What::DecimalTooLarge);
+    }
+    let mut whole = value;
+    for _ in 0..if value == i256::ZERO { 0 } else { zeros } {
+        whole = whole.checked_mul(i256::from_i128(10)).expect("76 digits fit");
+    }
+    Ok(Cell::Decimal(0, whole.to_be_bytes().to_vec()))
+}
+
+/// How deep lists are nested.
+fn dimensions(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => 1 + dimensions(item.data_type()),
+        _ => 0,
+    }
+}
+
+/// The items of one list.
+fn list_at(array: &dyn Array, row: usize) -> ArrayRef {
+    match array.data_type() {
+        DataType::List(_) => array.as_list::<i32>().value(row),
+        DataType::LargeList(_) => array.as_list::<i64>().value(row),
+        DataType::ListView(_) => array.as_list_view::<i32>().value(row),
+        DataType::LargeListView(_) => array.as_list_view::<i64>().value(row),
+        DataType::FixedSizeList(..) => array.as_fixed_size_list().value(row),
+        other => panic!("{other} is no list"),
+    }
+}
+
+/// All numbers in a list, and how long it and those within it are. `lengths` knows what earlier ones of the row had.
+fn push_items(list: &ArrayRef, lengths: &mut [Option<u32>], items: &mut Vec<f64>) -> Result<(), What> {
+    let [length, inner @ ..] = lengths else { panic!("a list without a dimension") };
+    if *length.get_or_insert(list.len() as u32) != list.len() as u32 {
+        return Err(What::Ragged);
+    }
+    for item in 0..list.len() {
+        match dimensions(list.data_type()) {
+            0 => items.push(number(list, item)?),
+            _ if list.is_null(item) => return Err(What::NullInnerList),
+            _ => push_items(&list_at(list, item), inner, items)?,
+        }
+    }
+    Ok(())
+}
+
+/// A number in a list as a float, NaN if it is null.
+fn number(array: &ArrayRef, row: usize) -> Result<f64, What> {
+    let integer = match array.data_type() {
+        // Beyond what a cell of its own may be.
+        DataType::UInt64 if array.is_valid(row) => array.as_primitive::<UInt64Type>().value(row).into(),
+        _ => match cell(array, row)? {
+            None => return Ok(f64::NAN),
+            Some(Cell::Float(float)) => return Ok(float),
+            Some(Cell::Int(integer)) => i128::from(integer),
+            Some(_) => panic!("{} is no number", array.data_type()),
+        },
+    };
+    if integer as f64 as i128 == integer { Ok(integer as f64) } else { Err(What::InexactItem) }
+}
+
+/// The type of the values, which for a dictionary and for runs is not the type of the column.
 fn value_type(data_type: &DataType) -> &DataType {
     match data_type {
-        DataType::Dictionary(_, values) => values,
+        DataType::Dictionary(_, values) => value_type(values),
+        DataType::RunEndEncoded(_, values) => value_type(values.data_type()),
         plain => plain,
+    }
+}
+
+fn is_dictionary(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::RunEndEncoded(_, values) => is_dictionary(values.data_type()),
+        plain => matches!(plain, DataType::Dictionary(_, _)),
     }
 }
 
@@ -284,9 +433,8 @@ fn is_boolean(data_type: &DataType) -> bool {
 
 fn is_symbol(name: &str, data_type: &DataType, symbols: &Symbols) -> bool {
     let is_text = matches!(value_type(data_type), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-    let is_dictionary = matches!(data_type, DataType::Dictionary(_, _));
     match symbols {
-        Symbols::Auto => is_text && is_dictionary,
+        Symbols::Auto => is_text && is_dictionary(data_type),
         Symbols::All => is_text,
         Symbols::None => false,
         Symbols::Columns(names) => names.iter().any(|listed| listed == name),
@@ -323,6 +471,18 @@ fn push_value(out: &mut Vec<u8>, value: &Cell<'_>, version: u8) {
             return;
         }
         Cell::Text(text) => return push_quoted(out, text),
+        Cell::Uuid(bytes) => return push_quoted(out, &uuid_text(bytes)),
+        Cell::Decimal(scale, ref unscaled) => {
+            out.extend_from_slice(&[b'=', 0x17, scale, unscaled.len() as u8]);
+            out.extend_from_slice(unscaled);
+            return;
+        }
+        Cell::Array(ref lengths, ref items) => {
+            out.extend_from_slice(&[b'=', 0x0e, 0x0a, lengths.len() as u8]);
+            lengths.iter().for_each(|length| out.extend_from_slice(&length.to_le_bytes()));
+            items.iter().for_each(|item| out.extend_from_slice(&item.to_le_bytes()));
+            return;
+        }
         Cell::Micros(value) => format!("{value}t"),
         // Integer division truncates toward zero, which is the rule.
         Cell::Nanos(value) if version == 1 => format!("{}t", value / 1_000),
@@ -338,6 +498,18 @@ fn float_text(value: f64) -> String {
         "-inf" => "-Infinity".to_owned(),
         text => text.to_owned(),
     }
+}
+
+/// The usual groups of hexadecimal digits.
+fn uuid_text(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for (i, byte) in bytes.iter().enumerate() {
+        if [4, 6, 8, 10].contains(&i) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
 }
 
 /// Tables, names and symbol values.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use arrow_array::types::*;
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, DictionaryArray, GenericStringArray, NullArray, OffsetSizeTrait,
-    PrimitiveArray, StringViewArray,
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, DictionaryArray, FixedSizeBinaryArray, GenericStringArray,
+    NullArray, OffsetSizeTrait, PrimitiveArray, RunArray, StringViewArray,
 };
-use arrow_buffer::{ArrowNativeType, BooleanBuffer, NullBuffer};
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, NullBuffer, i256};
 use arrow_schema::{DataType, TimeUnit};
 
+use super::lists;
 use super::values::{self, Dice};
 use super::{Column, Nulls, Order};
 
@@ -36,12 +37,12 @@ pub(super) struct AtRule {
 }
 
 /// The place of one value, hidden ones included.
-struct Slot {
-    dice: Dice,
-    row: u64,
-    valid: bool,
+pub(super) struct Slot {
+    pub(super) dice: Dice,
+    pub(super) row: u64,
+    pub(super) valid: bool,
     /// The value must not be looked at, or is one that cannot be sent.
-    wild: bool,
+    pub(super) wild: bool,
 }
 
 impl Column {
@@ -70,7 +71,7 @@ impl Column {
         self.values(&self.data_type, slots, chunk.number, at).slice(before, chunk.rows)
     }
 
-    fn values(&self, data_type: &DataType, slots: Vec<Slot>, chunk: u64, at: Option<AtRule>) -> ArrayRef {
+    pub(super) fn values(&self, data_type: &DataType, slots: Vec<Slot>, chunk: u64, at: Option<AtRule>) -> ArrayRef {
         macro_rules! integers {
             ($type:ty) => {
                 self.primitive::<$type>(slots, |slot| match slot.dice.below(12) {
@@ -93,8 +94,62 @@ impl Column {
                 })
             };
         }
+        // Counts of something of which so many are a nanosecond's multiple; wild ones have no 64-bit nanoseconds.
+        macro_rules! nanos {
+            ($type:ty, $nanos:expr) => {
+                Arc::new(self.primitive::<$type>(slots, |slot| match slot.wild {
+                    true => (i64::MAX / $nanos).wrapping_add(1 + slot.dice.below(9) as i64) as _,
+                    false => values::integer_within(&mut slot.dice, i64::MAX / $nanos) as _,
+                }))
+            };
+        }
+        macro_rules! decimals {
+            ($type:ty, $digits:expr, $scale:expr, $narrow:expr) => {{
+                let array = self.primitive::<$type>(slots, |slot| match slot.valid {
+                    true => $narrow(values::decimal(&mut slot.dice, *$digits)),
+                    false => $narrow(values::wide(&mut slot.dice)),
+                });
+                Arc::new(array.with_precision_and_scale(*$digits, *$scale).expect("a decimal type"))
+            }};
+        }
         match data_type {
             DataType::Null => Arc::new(NullArray::new(slots.len())),
+            DataType::Time32(TimeUnit::Second) => {
+                Arc::new(self.primitive::<Time32SecondType>(slots, |slot| values::integer(&mut slot.dice) as i32))
+            }
+            DataType::Time32(_) => {
+                Arc::new(self.primitive::<Time32MillisecondType>(slots, |slot| values::integer(&mut slot.dice) as i32))
+            }
+            DataType::Time64(TimeUnit::Microsecond) => nanos!(Time64MicrosecondType, 1_000),
+            DataType::Time64(_) => nanos!(Time64NanosecondType, 1),
+            DataType::Duration(TimeUnit::Second) => nanos!(DurationSecondType, 1_000_000_000),
+            DataType::Duration(TimeUnit::Millisecond) => nanos!(DurationMillisecondType, 1_000_000),
+            DataType::Duration(TimeUnit::Microsecond) => nanos!(DurationMicrosecondType, 1_000),
+            DataType::Duration(TimeUnit::Nanosecond) => nanos!(DurationNanosecondType, 1),
+            DataType::Decimal32(digits, scale) => {
+                decimals!(Decimal32Type, digits, scale, |value: i256| value.as_i128() as i32)
+            }
+            DataType::Decimal64(digits, scale) => {
+                decimals!(Decimal64Type, digits, scale, |value: i256| value.as_i128() as i64)
+            }
+            DataType::Decimal128(digits, scale) => {
+                decimals!(Decimal128Type, digits, scale, |value: i256| value.as_i128())
+            }
+            DataType::Decimal256(digits, scale) => decimals!(Decimal256Type, digits, scale, |value: i256| value),
+            DataType::FixedSizeBinary(16) => {
+                let bytes: Vec<u8> = slots
+                    .iter()
+                    .flat_map(|slot| values::wide(&mut slot.dice.clone()).to_le_bytes()[..16].to_vec())
+                    .collect();
+                let nulls = self.validity(&slots);
+                Arc::new(FixedSizeBinaryArray::try_new_with_len(16, bytes.into(), nulls, slots.len()).expect("UUIDs"))
+            }
+            DataType::RunEndEncoded(ends, values) => match ends.data_type() {
+                DataType::Int16 => self.runs::<Int16Type>(values.data_type(), slots, chunk, at),
+                DataType::Int32 => self.runs::<Int32Type>(values.data_type(), slots, chunk, at),
+                _ => self.runs::<Int64Type>(values.data_type(), slots, chunk, at),
+            },
+            list if lists::is_list(list) => self.lists(list, slots),
             DataType::Boolean => {
                 let bits = slots.iter().map(|slot| slot.dice.clone().chance(2)).collect();
                 Arc::new(BooleanArray::new(self.shifted(bits), self.validity(&slots)))
@@ -153,7 +208,7 @@ impl Column {
         }
     }
 
-    fn primitive<T: ArrowPrimitiveType>(
+    pub(super) fn primitive<T: ArrowPrimitiveType>(
         &self,
         mut slots: Vec<Slot>,
         value: impl FnMut(&mut Slot) -> T::Native,
@@ -203,7 +258,33 @@ impl Column {
         Arc::new(DictionaryArray::new(keys, dictionary))
     }
 
-    fn validity(&self, slots: &[Slot]) -> Option<NullBuffer> {
+    /// Runs of equal values, some of them of nothing but one row. No run has wild rows and others.
+    fn runs<R: RunEndIndexType>(
+        &self,
+        values: &DataType,
+        slots: Vec<Slot>,
+        chunk: u64,
+        at: Option<AtRule>,
+    ) -> ArrayRef {
+        let longest = Dice::new(self.seed, &[10]).pick(&[1, 2, 5, 70, 3_000]);
+        let (mut ends, mut firsts): (Vec<R::Native>, Vec<Slot>) = (Vec::new(), Vec::new());
+        for (row, mut slot) in slots.into_iter().enumerate() {
+            let joins = |first: &Slot| (first.valid, first.wild) == (slot.valid, slot.wild);
+            let end = R::Native::usize_as(row + 1);
+            match ends.last_mut() {
+                Some(last) if firsts.last().is_some_and(joins) && !slot.dice.chance(longest) => *last = end,
+                _ => {
+                    ends.push(end);
+                    firsts.push(slot);
+                }
+            }
+        }
+        let values = self.values(values, firsts, chunk, at);
+        let ends = PrimitiveArray::<R>::from_iter_values(ends);
+        Arc::new(RunArray::<R>::try_new(&ends, &values).expect("runs"))
+    }
+
+    pub(super) fn validity(&self, slots: &[Slot]) -> Option<NullBuffer> {
         match self.nulls {
             Nulls::Absent => None,
             _ => Some(NullBuffer::new(self.shifted(slots.iter().map(|slot| slot.valid).collect()))),

@@ -3,6 +3,7 @@
 //! Every drawing depends on its seed only, never on what was drawn before it, so that a failing frame keeps
 //! its values while proptest takes rows and columns away from it.
 
+use arrow_buffer::i256;
 use half::f16;
 
 pub(crate) use super::super::dice::Dice;
@@ -36,6 +37,46 @@ pub(crate) fn integer_up_to(dice: &mut Dice, max: i64) -> i64 {
 pub(crate) fn integer_within(dice: &mut Dice, max: i64) -> i64 {
     let value = integer_up_to(dice, max);
     if dice.chance(3) { -value } else { value }
+}
+
+/// An integer that a double holds; only positive ones up to `u64::MAX` if there are no others.
+pub(crate) fn exact_integer(dice: &mut Dice, signed: bool) -> i128 {
+    let value = i128::from(integer_up_to(dice, 1 << 53));
+    let value = value << dice.pick(&[0, 0, 1, 9, 10]);
+    match signed {
+        true => dice.pick(&[value, -value, i128::from(i64::MIN)]),
+        false => dice.pick(&[value, value, 1 << 63]),
+    }
+}
+
+/// A decimal of at most so many digits: the extremes, zero, any number of digits.
+pub(crate) fn decimal(dice: &mut Dice, digits: u8) -> i256 {
+    const PART: u32 = 18;
+    let nines = |count: u32| i256::from_i128(10).wrapping_pow(count).wrapping_sub(i256::ONE);
+    let value = match dice.below(6) {
+        0 => i256::ZERO,
+        1 => nines(u32::from(digits)),
+        2 => nines(dice.below(u64::from(digits) + 1) as u32),
+        _ => {
+            let mut left = dice.below(u64::from(digits) + 1) as u32;
+            let mut value = i256::ZERO;
+            while left > 0 {
+                let part = left.min(PART);
+                let power = 10_u64.pow(part);
+                value = value.wrapping_mul(i256::from_i128(power.into()));
+                value = value.wrapping_add(i256::from_i128(dice.below(power).into()));
+                left -= part;
+            }
+            value
+        }
+    };
+    if dice.chance(3) { value.wrapping_neg() } else { value }
+}
+
+/// Any 256 bits.
+pub(crate) fn wide(dice: &mut Dice) -> i256 {
+    let mut word = || u128::from(dice.next()) << 64 | u128::from(dice.next());
+    i256::from_parts(word(), word() as i128)
 }
 
 /// A double: prices, integers, powers of ten and of two with their neighbours, subnormals, zeros, infinities,
