@@ -13,6 +13,9 @@ export QUESTFRAME_ORACLE_41_PYTHON ?= $(CURDIR)/.venv-oracle41/bin/python
 export QUESTFRAME_ORACLE_60_PYTHON ?= $(CURDIR)/.venv-oracle60/bin/python
 export CARGO_TERM_PROGRESS_WHEN ?= never
 KEEP ?=
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= batches hostile config names
+HAS_NIGHTLY := rustup run nightly rustc --version >/dev/null 2>&1
 
 RUST := Cargo.toml Cargo.lock py/Cargo.toml py/pyproject.toml $(shell find src py/src -name '*.rs')
 
@@ -51,9 +54,33 @@ test-full: $(VENV)/.built $(VENV)/.oracle41 ## the same with many more random ca
 	QUESTFRAME_HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest tests/python -m "not slow or slow"
 	$(MAKE) test
 
+# What is found is kept in fuzz/corpus and helps the next run; a crash in fuzz/artifacts, with how to run it again.
+.PHONY: fuzz
+fuzz: $(VENV)/.tools ## a minute of fuzzing per target, with AddressSanitizer (FUZZ_SECONDS=, FUZZ_TARGETS=; nightly Rust)
+	@$(HAS_NIGHTLY) || { echo "missing: nightly Rust, as in \`rustup toolchain install nightly\`"; exit 1; }
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/corpus/$$target; \
+		RUSTUP_TOOLCHAIN=nightly PATH="$(CURDIR)/$(BIN):$$PATH" cargo fuzz run $$target \
+			fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=30 -rss_limit_mb=4096 -len_control=0 \
+			-print_final_stats=1 $$(ls fuzz/$$target.dict 2>/dev/null | sed 's/^/-dict=/'); \
+	done
+
+# Optimised and without debug assertions, which would stop a wrong access before the sanitizer sees it.
+.PHONY: asan
+asan: ## Rust tests with AddressSanitizer over the unsafe code; skipped without nightly Rust
+	@if $(HAS_NIGHTLY); then \
+		RUSTUP_TOOLCHAIN=nightly RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target/asan CARGO_PROFILE_RELEASE_LTO=off \
+		CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only \
+		cargo test --release --quiet --target x86_64-unknown-linux-gnu --lib --test golden --test properties; \
+	else \
+		echo "SKIPPED: AddressSanitizer needs nightly Rust, as in \`rustup toolchain install nightly\`"; \
+	fi
+
 .PHONY: lint
 lint: $(VENV)/.built ## formatting, clippy, rustdoc, ruff, mypy, pyright (also on the README's Python)
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items
 	$(BIN)/ruff format --check .
@@ -65,6 +92,7 @@ lint: $(VENV)/.built ## formatting, clippy, rustdoc, ruff, mypy, pyright (also o
 .PHONY: format
 format: $(VENV)/.tools ## format everything
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -76,7 +104,7 @@ bench: $(VENV)/.built $(VENV)/.oracle60 ## compare with the official client, on 
 
 .PHONY: clean
 clean: ## remove everything that was built
-	rm -rf target $(VENV) .venv-oracle41 .venv-oracle60 dist
+	rm -rf target fuzz/target $(VENV) .venv-oracle41 .venv-oracle60 dist
 
 # --- environments -------------------------------------------------------------------------------------------------
 

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use arrow_array::{
     ArrayRef, DictionaryArray, FixedSizeListArray, Float64Array, Int32Array, Int64Array, ListViewArray, RecordBatch,
-    RecordBatchIterator, StringArray, TimestampMicrosecondArray,
+    StringArray, TimestampMicrosecondArray,
 };
 use arrow_schema::{DataType, Field};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use questframe::{WriteOptions, to_ilp};
 
-use support::random::{Case, Shape, Types, case};
-use support::reference::{At, Fault, Options, reference_ilp, try_reference_ilp};
+use support::judge::{encoded_in_every_form, judge};
+use support::random::{Shape, Types, case};
+use support::reference::{At, Options, reference_ilp};
 use support::{first_difference, write_options};
 
 /// Cases of an ordinary run, for each protocol version.
@@ -77,61 +77,11 @@ fn run(version: u8, shape: Shape, cases: u32, seed: u64) {
         max_shrink_iters: 4_000,
         ..Config::default()
     };
-    if let Err(failure) = TestRunner::new(config).run(&case(version, shape), |case| check(&case)) {
+    if let Err(failure) =
+        TestRunner::new(config).run(&case(version, shape), |case| judge(&case).map_err(TestCaseError::fail))
+    {
         panic!("{failure}");
     }
-}
-
-fn check(case: &Case) -> Result<(), TestCaseError> {
-    let batches = case.batches();
-    let options = write_options(&case.options());
-    match try_reference_ilp(&batches, &case.options()) {
-        Ok(expected) => {
-            for (form, encoded) in encoded_in_every_form(&batches, &options) {
-                let got = encoded.map_err(|error| TestCaseError::fail(format!("{form}: refused: {error}")))?;
-                if let Some(difference) = first_difference(&expected, &got) {
-                    return Err(TestCaseError::fail(format!("{form}: {difference}")));
-                }
-            }
-        }
-        Err(faults) => {
-            for (form, encoded) in encoded_in_every_form(&batches, &options) {
-                check_refusal(form, encoded, &faults)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// An error is right if it tells one of the frame's faults by its place; which one comes first is the encoder's
-/// choice.
-fn check_refusal(form: &str, encoded: questframe::Result<Vec<u8>>, faults: &[Fault]) -> Result<(), TestCaseError> {
-    let error = match encoded {
-        Err(error) => error,
-        Ok(bytes) => {
-            let lines = bytes.iter().filter(|&&byte| byte == b'\n').count();
-            let start = bytes[..bytes.len().min(200)].escape_ascii();
-            let text = format!("{form}: accepted in spite of {:?}: about {lines} lines, {start}", faults[0]);
-            return Err(TestCaseError::fail(text));
-        }
-    };
-    let told = |fault: &Fault| error.row() == Some(fault.row) && error.column() == fault.column.as_deref();
-    match faults.iter().any(told) {
-        true => Ok(()),
-        false => Err(TestCaseError::fail(format!("{form}: {error:?} is none of {faults:?}"))),
-    }
-}
-
-fn encoded_in_every_form(
-    batches: &[RecordBatch],
-    options: &WriteOptions,
-) -> Vec<(&'static str, questframe::Result<Vec<u8>>)> {
-    let reader = RecordBatchIterator::new(batches.iter().cloned().map(Ok), batches[0].schema());
-    let mut forms = vec![("batches", to_ilp(batches.to_vec(), options)), ("reader", to_ilp(reader, options))];
-    if let [batch] = batches {
-        forms.push(("batch", to_ilp(batch, options)));
-    }
-    forms
 }
 
 macro_rules! properties {

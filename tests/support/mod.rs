@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
 pub(crate) mod dice;
+pub(crate) mod judge;
 pub(crate) mod random;
 pub(crate) mod reference;
 

@@ -1,0 +1,31 @@
+//! Random frames of every type, layout and option: the encoder must write what the reference encoder writes, and
+//! refuse what it refuses. The frames are those of the property tests, drawn from the fuzzer's bytes.
+
+#![no_main]
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use libfuzzer_sys::fuzz_target;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use support::judge::judge;
+use support::random::{Shape, Types, case};
+
+fuzz_target!(|data: &[u8]| {
+    let [choice, drawn @ ..] = data else { return };
+    let version = 1 + choice % 3;
+    let faulty = choice / 3 % 2 == 1;
+    // Lists need version 2.
+    let types = if choice / 6 % 4 == 0 && version > 1 { Types::Lists } else { Types::Any };
+    let rows = if choice / 24 % 4 == 0 { vec![255, 256, 257, 1_000, 2_049] } else { vec![0, 1, 2, 3, 8, 17, 70] };
+    let shape = Shape { columns: 1..=6, chunks: 1..=3, rows, types, faulty };
+    let bytes = TestRng::from_seed(RngAlgorithm::PassThrough, drawn);
+    let mut runner = TestRunner::new_with_rng(Config::default(), bytes);
+    let Ok(tree) = case(version, shape).new_tree(&mut runner) else { return };
+    let case = tree.current();
+    if let Err(difference) = judge(&case) {
+        panic!("{difference}\n{case:#?}");
+    }
+});
