@@ -7,11 +7,9 @@
 mod support;
 
 use libfuzzer_sys::fuzz_target;
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use support::judge::judge;
-use support::random::{Shape, Types, case};
+use support::random::{Shape, Types, drawn_case};
 
 fuzz_target!(|data: &[u8]| {
     let [choice, drawn @ ..] = data else { return };
@@ -21,10 +19,10 @@ fuzz_target!(|data: &[u8]| {
     let types = if choice / 6 % 4 == 0 && version > 1 { Types::Lists } else { Types::Any };
     let rows = if choice / 24 % 4 == 0 { vec![255, 256, 257, 1_000, 2_049] } else { vec![0, 1, 2, 3, 8, 17, 70] };
     let shape = Shape { columns: 1..=6, chunks: 1..=3, rows, types, faulty };
-    let bytes = TestRng::from_seed(RngAlgorithm::PassThrough, drawn);
-    let mut runner = TestRunner::new_with_rng(Config::default(), bytes);
-    let Ok(tree) = case(version, shape).new_tree(&mut runner) else { return };
-    let case = tree.current();
+    let mut left = drawn.iter();
+    let mut number =
+        |bytes| (0..bytes).fold(0, |number, _| number << 8 | left.next().map_or(0, |byte| u64::from(*byte)));
+    let case = drawn_case(version, &shape, &mut number);
     if let Err(difference) = judge(&case) {
         panic!("{difference}\n{case:#?}");
     }
