@@ -49,12 +49,12 @@ fn data_type(u: &mut Unstructured<'_>, depth: usize) -> Result<DataType> {
                 _ => Decimal256(digits, scale),
             }
         }
-        7 => FixedSizeBinary(*u.choose(&[16, 0, 1, -1])?),
+        7 => FixedSizeBinary(*u.choose(&[16, 16, 0, 1])?),
         8 => List(inner(u)?),
         9 => LargeList(inner(u)?),
         10 => ListView(inner(u)?),
         11 => LargeListView(inner(u)?),
-        12 => FixedSizeList(inner(u)?, i32::from(u.int_in_range(-1_i8..=5)?)),
+        12 => FixedSizeList(inner(u)?, i32::from(u.int_in_range(0_i8..=5)?)),
         13 | 14 => {
             let key = u.choose(&[Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64])?.clone();
             Dictionary(Box::new(key), Box::new(data_type(u, depth - 1)?))
@@ -126,9 +126,9 @@ fn array(u: &mut Unstructured<'_>, data_type: &DataType, rows: usize) -> Result<
                     }
                     _ => {
                         let start = u32::from(u.arbitrary::<u8>()?);
-                        let place = start as usize % 26;
-                        let prefix = &LONG.as_bytes()[place..place + 4];
-                        let prefix = u32::from_le_bytes([prefix[0], prefix[1], prefix[2], prefix[3]]);
+                        let place = start as usize % LONG.len();
+                        let letters = LONG.as_bytes();
+                        let prefix = u32::from_le_bytes([0, 1, 2, 3].map(|i| letters[(place + i) % letters.len()]));
                         u128::from(length) | u128::from(prefix) << 32 | u128::from(start) << 96
                     }
                 });
