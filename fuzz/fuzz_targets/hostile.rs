@@ -14,7 +14,7 @@ use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use libfuzzer_sys::fuzz_target;
 use questframe::{At, EmptyRows, Nan, NullAt, NullBool, ProtocolVersion, Symbols, WriteOptions, to_ilp};
 
-/// How deep types are nested at most.
+/// How deep types are nested at most. Structs are left out: they are refused by their type, and arrow panics on some.
 const DEPTH: usize = 4;
 
 fn data_type(u: &mut Unstructured<'_>, depth: usize) -> Result<DataType> {
@@ -26,7 +26,7 @@ fn data_type(u: &mut Unstructured<'_>, depth: usize) -> Result<DataType> {
         Null, Boolean, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Float16, Float32, Float64, Utf8,
         LargeUtf8, Utf8View, Binary, BinaryView, Date32, Date64,
     ];
-    let kind = u.int_in_range(0..=if depth == 0 { 7 } else { 17 })?;
+    let kind = u.int_in_range(0..=if depth == 0 { 7 } else { 16 })?;
     let inner = |u: &mut Unstructured<'_>| -> Result<Arc<Field>> {
         Ok(Arc::new(Field::new("item", data_type(u, depth - 1)?, u.ratio(7, 8)?)))
     };
@@ -59,11 +59,10 @@ fn data_type(u: &mut Unstructured<'_>, depth: usize) -> Result<DataType> {
             let key = u.choose(&[Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64])?.clone();
             Dictionary(Box::new(key), Box::new(data_type(u, depth - 1)?))
         }
-        15 | 16 => {
+        _ => {
             let ends = u.choose(&[Int16, Int32, Int64])?.clone();
             RunEndEncoded(Arc::new(Field::new("run_ends", ends, false)), inner(u)?)
         }
-        _ => Struct(vec![inner(u)?].into()),
     })
 }
 
@@ -170,11 +169,6 @@ fn array(u: &mut Unstructured<'_>, data_type: &DataType, rows: usize) -> Result<
             }
             children.push(ArrayData::try_new(ends.data_type().clone(), runs, None, 0, vec![bytes.into()], vec![]).ok());
             children.push(array(u, values.data_type(), runs)?);
-        }
-        Struct(fields) => {
-            for field in fields {
-                children.push(array(u, field.data_type(), total)?);
-            }
         }
         plain => {
             let width = match plain {
