@@ -1,0 +1,164 @@
+"""Every type of column, in every library, with every amount of nulls, by every protocol version: against a real server.
+
+The cases are in `type_matrix.py`, what is documented of them in `docs/types.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from type_matrix import CASES, FRONTENDS, NULLS, REFUSED, ROWS, VERSIONS, Case, Form, filled
+
+import questframe as qf
+from questframe import IngressErrorCode as Code
+
+if TYPE_CHECKING:
+    from questframe.local import QuestDB
+
+MOMENTS = {"TIMESTAMP", "TIMESTAMP_NS"}
+
+
+def frame_of(frontend: str, columns: dict[str, Any], rows: int) -> Any:
+    """A frame of these columns, `row` and `at`."""
+    at = np.arange(rows) * 1_000_000
+    if frontend == "polars":
+        whole = {"row": pl.Series(range(rows)), "at": pl.Series(at).cast(pl.Datetime("us"))}
+        return pl.DataFrame({**columns, **whole})
+    if frontend == "pyarrow":
+        return pa.table({**columns, "row": list(range(rows)), "at": pa.array(at).cast(pa.timestamp("us"))})
+    return pd.DataFrame({**columns, "row": np.arange(rows), "at": at.view("M8[us]")})
+
+
+def exact(value: Any) -> Any:
+    """Told apart to the last bit: 0.0 from -0.0, and 1 from 1.0 and True."""
+    if isinstance(value, list):
+        return [exact(each) for each in value]
+    return (type(value).__name__, value.hex() if isinstance(value, float) else value)
+
+
+def forms_of(frontend: str) -> list[tuple[Case, int, Form]]:
+    """The forms in this library; the number tells those of a case apart."""
+    return [(case, n, form) for case in CASES for n, form in enumerate(case.forms) if form.frontend == frontend]
+
+
+def read_table(server: QuestDB, table: str, rows: int) -> tuple[dict[str, str], dict[str, list[Any]]]:
+    """Types and columns of a table, in the order of time; timestamps as numbers."""
+    assert server.wait_visible(table, rows) == rows
+    types = dict(server.sql(f"select \"column\", type from table_columns('{table}')").rows)
+    chosen = [f'cast("{name}" as long) "{name}"' if kind in MOMENTS else f'"{name}"' for name, kind in types.items()]
+    found: list[list[Any]] = [[] for _ in range(rows)]
+    # A query travels in the URL.
+    for start in range(0, len(chosen), 100):
+        part = server.sql(f'select {", ".join(chosen[start : start + 100])} from "{table}"').rows
+        for row, cells in zip(found, part, strict=True):
+            row += cells
+    return types, dict(zip(types, map(list, zip(*found, strict=True)), strict=True))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("nulls", NULLS)
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_the_matrix(frontend: str, nulls: str, version: int, server: QuestDB, table: str) -> None:
+    columns, expected_types, expected = {}, {}, {}
+    for case, number, form in forms_of(frontend):
+        if version < case.since or (nulls != "none" and not form.nullable):
+            continue
+        landing = case.by(version)
+        assert len(landing.values) == len(landing.reads) <= ROWS
+        name = re.sub(r"\W+", "_", f"{case.name} {number}")
+        columns[name] = form.build(filled(landing.values, nulls))
+        if nulls == "all" and form.untyped:
+            continue
+        expected_types[name] = landing.questdb_type
+        holes = filled([True], nulls)
+        reads = [landing.reads[row % len(landing.reads)] for row in range(ROWS)]
+        expected[name] = [case.null if hole is None else value for value, hole in zip(reads, holes, strict=True)]
+    # Nothing that has no type.
+    none = pl.Series([None] * ROWS, dtype=pl.Null) if frontend == "polars" else pa.nulls(ROWS)
+    columns["nothing"] = pd.Series([None] * ROWS, dtype=object) if frontend == "pandas NumPy" else none
+    if frontend == "pandas Arrow":
+        columns["nothing"] = pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([pa.nulls(ROWS)])))
+
+    data = frame_of(frontend, columns, ROWS)
+    report = qf.write_questdb(
+        data, server.conf, table=table, at="at", protocol_version=version, null_bool="omit" if nulls != "none" else "error"
+    )
+    assert (report.rows, report.created) == (ROWS, True)
+    types, found = read_table(server, table, ROWS)
+    assert (found.pop("row"), found.pop("at")) == (list(range(ROWS)), [row * 10**6 for row in range(ROWS)])
+    assert {name: kind for name, kind in types.items() if name not in {"row", "at"}} == expected_types
+    wrong = [
+        f"{name}, {frontend}, nulls: {nulls}, v{version}, row {row}: {have!r} and not {want!r}"
+        for name, wants in expected.items()
+        for row, (want, have) in enumerate(zip(wants, found[name], strict=True))
+        if exact(want) != exact(have)
+    ]
+    assert wrong == []
+
+
+def one(frontend: str, column: Any) -> Any:
+    return frame_of(frontend, {"x": column}, len(column))
+
+
+def refusal(data: Any, conf: str, table: str, **options: Any) -> qf.IngressError:
+    with pytest.raises(qf.IngressError) as caught:
+        qf.write_questdb(data, conf, table=table, at="at", **options)
+    assert (caught.value.column, caught.value.acked, caught.value.doubtful) == ("x", (), ())
+    return caught.value
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_what_a_protocol_version_does_not_have(frontend: str, server: QuestDB, table: str) -> None:
+    for case, number, form in forms_of(frontend):
+        for version in range(1, case.since):
+            for nulls in NULLS[: 2 if form.untyped else 3]:
+                data = one(frontend, form.build(filled(case.landing.values, nulls)))
+                with pytest.raises(qf.IngressError) as caught:
+                    qf.plan(data, server.conf, table=table, at="at", protocol_version=version)
+                where = f"{case.name} {number}, v{version}: {caught.value}"
+                assert (caught.value.code, caught.value.column) == (Code.ProtocolVersionError, "x"), where
+                for words in (f"protocol version {case.since}", f"version {version}"):
+                    assert words in str(caught.value), where
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_null_booleans_are_refused(frontend: str, server: QuestDB, table: str) -> None:
+    for case, _, form in forms_of(frontend):
+        if case.null_refused and form.nullable:
+            error = refusal(one(frontend, form.build([True, None])), server.conf, table)
+            assert (error.code, error.row) == (Code.BadDataFrame, 1), case.name
+            assert "no boolean null" in str(error)
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_values_that_are_refused(frontend: str, server: QuestDB, table: str) -> None:
+    for case, number, form in forms_of(frontend):
+        for version in VERSIONS:
+            for value, says in case.refused + (case.refused_v1 if version == 1 else ()):
+                if version < case.since:
+                    continue
+                try:
+                    column = form.build([case.landing.values[0], value])
+                except (OverflowError, ValueError, TypeError, pa.ArrowInvalid):
+                    # The library has no room for it either.
+                    continue
+                where = f"{case.name} {number}, v{version}, {value!r}"
+                error = refusal(one(frontend, column), server.conf, table, protocol_version=version)
+                assert (error.code, error.row) == (Code.BadDataFrame, 1), f"{where}: {error}"
+                assert says in str(error), where
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+def test_types_that_are_refused(case: Any, server: QuestDB, table: str) -> None:
+    for frontend, build in case.columns:
+        error = refusal(one(frontend, build()), server.conf, table)
+        assert error.code is Code.BadDataFrame
+        assert case.says in str(error)
+
+
