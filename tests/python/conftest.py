@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 
 USER, PASSWORD = "alice", "p;ss=w€rd"
 
+#: A column of a small table takes 16 MiB of disk by default, and there are many.
+SMALL = {
+    "cairo.writer.data.append.page.size": "256k",
+    "cairo.writer.data.index.value.append.page.size": "256k",
+    "cairo.wal.writer.data.append.page.size": "64k",
+}
+
 _numbers = itertools.count()
 
 
 def run(config: dict[str, str] | None = None, version: str = qf.local.VERSION) -> Iterator[QuestDB]:
     """A real server, started in half the time at the price of throughput."""
-    db = qf.local.QuestDB(config=config, version=version)
+    db = qf.local.QuestDB(config={**SMALL, **(config or {})}, version=version)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
         db.start()

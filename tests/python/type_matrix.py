@@ -195,7 +195,13 @@ def objects(of: Callable[[Any], Any] = lambda value: value) -> list[Form]:
 
 def category(dtype: Any, values: list[Any]) -> list[Form]:
     categories = pd.Index(values, dtype=dtype)
-    return [Form("pandas NumPy", lambda values: pd.Series(pd.Categorical(values, categories=categories)))]
+
+    def build(values: Sequence[Any]) -> pd.Series:
+        # By codes: pandas looks integers with nulls up as floats.
+        codes = [-1 if value is None else categories.get_loc(value) for value in values]
+        return pd.Series(pd.Categorical.from_codes(codes, categories=categories))
+
+    return [Form("pandas NumPy", build)]
 
 
 def dictionary(keys: pa.DataType, items: pa.DataType) -> list[Form]:
