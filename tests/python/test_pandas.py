@@ -738,6 +738,8 @@ def test_bytes_are_refused_however_they_come() -> None:
         [Decimal("1.5"), Decimal(2)],
         [dt.date(2025, 1, 1), dt.date(2025, 1, 2)],
         [True, False],
+        [2**53 + 1, 2**63 - 1],
+        [0.1, -0.0],
         [dt.timedelta(1), dt.timedelta(2)],
         [pd.Timestamp("2025", tz="UTC"), pd.Timestamp("2026", tz="UTC")],
     ],

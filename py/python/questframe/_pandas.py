@@ -161,6 +161,7 @@ def _add_numpy(columns: Columns, name: str, array: np.ndarray[Any, Any], extra: 
 
 def _add_categories(columns: Columns, name: str, series: pd.Series[Any]) -> None:
     import numpy as np
+    import pandas as pd
 
     categories = series.cat.categories
     if all(isinstance(category, str) for category in categories):
@@ -172,9 +173,13 @@ def _add_categories(columns: Columns, name: str, series: pd.Series[Any]) -> None
             Columns(len(series)).objects(name, series.astype(object).tolist())
             _add_categories(columns, name, series.cat.remove_unused_categories())
     else:
-        # Categories of numbers and the like are what they stand for, in a type that knows missing ones.
-        dtype: Any = categories.dtype
-        if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
-            bits = 8 * dtype.itemsize
-            dtype = {"b": "boolean", "i": f"Int{bits}", "u": f"UInt{bits}", "f": f"Float{bits}"}[dtype.kind]
-        _add(columns, name, series.astype(dtype))
+        # Categories of numbers and the like are what they stand for, in a type that knows missing ones. Not by `astype`:
+        # where a value is missing that takes integers through floats.
+        array = categories.array
+        if isinstance(categories.dtype, np.dtype) and categories.dtype.kind in "biuf":
+            bits = 8 * categories.dtype.itemsize
+            dtype: Any = {"b": "boolean", "i": f"Int{bits}", "u": f"UInt{bits}", "f": f"Float{bits}"}[
+                categories.dtype.kind
+            ]
+            array = pd.array(categories.to_numpy(), dtype=dtype)
+        _add(columns, name, pd.Series(array.take(series.cat.codes.to_numpy(np.intp), allow_fill=True), copy=False))
