@@ -172,9 +172,21 @@ def zoned(unit: str, zone: str) -> list[Form]:
     ]
 
 
-def nullable(dtype: Any) -> list[Form]:
-    """One of pandas' own types."""
-    return [Form("pandas NumPy", lambda values: pd.Series(pd.array(list(values), dtype=dtype)))]
+def nullable(dtype: str) -> list[Form]:
+    """One of pandas' own types of numbers."""
+    kind = pd.api.types.pandas_dtype(dtype)
+
+    def build(values: Sequence[Any]) -> pd.Series:
+        # Pandas itself takes a detour over floats.
+        data = np.array([0 if value is None else value for value in values], kind.numpy_dtype)
+        return pd.Series(kind.construct_array_type()(data, np.array([value is None for value in values])))
+
+    return [Form("pandas NumPy", build)]
+
+
+def text(dtype: str, frontend: str = "pandas NumPy", *, untyped: bool = False) -> Form:
+    """One of pandas' types of text."""
+    return Form(frontend, lambda values: pd.Series(pd.array(list(values), dtype=dtype)), untyped=untyped)
 
 
 def sparse(kind: str) -> list[Form]:
@@ -319,12 +331,12 @@ STRINGS = Case(
     same("VARCHAR", TEXTS),
     [
         *polars(pl.String),
-        *nullable("str"),
-        *nullable("string[python]"),
+        text("str"),
+        text("string[python]", untyped=True),
         *objects(),
         *arrow(pa.string(), pa.large_string(), pa.string_view()),
         *arrow(pa.run_end_encoded(pa.int16(), pa.string()), of=runs),
-        Form("pandas Arrow", lambda values: pd.Series(pd.array(list(values), dtype="string[pyarrow]"))),
+        text("string[pyarrow]", "pandas Arrow"),
     ],
     remark="SYMBOL if named in `symbols`",
 )
