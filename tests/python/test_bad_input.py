@@ -250,8 +250,9 @@ def test_bad_frames_and_options(name: str, fake: FakeQuestDB) -> None:
 
 
 POLARS_TYPES = {
-    "Int128": (pl.Series([1] * 3, dtype=pl.Int128), "Int128", "cast it to Int64"),
-    "UInt128": (pl.Series([1] * 3, dtype=pl.UInt128), "UInt128", "cast it to Int64"),
+    "List of Int128": (pl.Series([[1]] * 3, dtype=pl.List(pl.Int128)), "List(Int128)", "cast its items to Float64"),
+    "Array of UInt128": (pl.Series([[1]] * 3, dtype=pl.Array(pl.UInt128, 1)), "Array(UInt128", "items to Float64"),
+    "Struct of Int128": (pl.Series([{"a": 1}] * 3, dtype=pl.Struct({"a": pl.Int128})), "Struct(", "unnest"),
     "Object": (pl.Series([object()] * 3, dtype=pl.Object), "Object", "strings or numbers"),
     "List": (pl.Series([["a"]] * 3), "LargeList", "cast its items to Float64"),
     "Array": (pl.Series([[True]] * 3, dtype=pl.Array(pl.Boolean, 1)), "FixedSizeList", "cast its items to Float64"),
@@ -268,6 +269,64 @@ def test_polars_types_without_a_form_name_the_cast(name: str, fake: FakeQuestDB)
     assert f"type {shown}" in str(error)
     assert "is not supported" in str(error)
     assert cure in str(error)
+
+
+@pytest.mark.parametrize("dtype", [pl.Int128, pl.UInt128])
+def test_integers_of_128_bits_that_do_not_fit_64(dtype: Any, fake: FakeQuestDB) -> None:
+    rows = 20_000
+    most = pl.Series("x", [2**63 - 1, None], dtype=dtype)
+    fits = pl.concat([most, pl.Series("x", range(rows - 2), dtype=dtype)], rechunk=False)
+    assert qf.to_ilp(pl.DataFrame({"x": fits, "n": 0}), table="t", at=CLOCK).startswith(b"t x=9223372036854775807i,n=0i\n")
+    for values, row, value, more in [
+        ([2**63], rows, 2**63, "(value 9223372036854775808): the value is above 9223372036854775807, the largest LONG;"),
+        ([1, 2**100, 2**63], rows + 1, 2**100, "the largest LONG (so is one more row); cast the column to a string"),
+        ([-(2**63) - 1] * 3, rows, -(2**63) - 1, "below -9223372036854775808"),
+    ]:
+        if dtype == pl.UInt128 and value < 0:
+            continue
+        wide = pl.concat([fits, pl.Series("x", values, dtype=dtype)], rechunk=False)
+        data = pl.DataFrame({"n": 0, "x": wide})
+        error = nothing_sent(fake, data, {"table": "t", "at": CLOCK})
+        assert (error.code, error.column, error.row, error.value) == (Code.BadDataFrame, "x", row, str(value))
+        assert str(error).startswith(f'column "x", row {row} (value {value}): the value is ')
+        assert more in str(error)
+    if dtype == pl.Int128:
+        least = pl.DataFrame({"x": pl.Series([-(2**63)], dtype=dtype)})
+        assert qf.to_ilp(least, table="t", at=CLOCK, protocol_version=1) == b"t x=-9223372036854775808i\n"
+
+
+@pytest.mark.skipif(not hasattr(pl, "Extension"), reason="this Polars has no extension types")
+@pytest.mark.parametrize(
+    ("storage", "values", "line"),
+    [
+        (pl.Int64, [1, None], b"x=1i,"),
+        (pl.Int128, [1, None], b"x=1i,"),
+        (pl.Categorical, ["a", None], None),
+        (pl.Null, [None, None], b" n=1i"),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore")
+def test_polars_extension_types_are_what_they_are_stored_as(storage: Any, values: list[Any], line: bytes | None) -> None:
+    column = pl.Series("x", values, dtype=storage).ext.to(pl.Extension("made up", storage))
+    data = pl.DataFrame({"x": column, "n": [1, 2]})
+    plain = pl.DataFrame({"x": pl.Series(values, dtype=storage), "n": [1, 2]})
+    lines = qf.to_ilp(data, table="t", at=CLOCK)
+    assert lines == qf.to_ilp(plain, table="t", at=CLOCK)
+    assert (line or b"t,x=a n=1i") in lines
+
+
+def test_lists_of_nulls_of_polars() -> None:
+    for dtype, cell in [
+        (pl.List(pl.Null), [None]),
+        (pl.Array(pl.Null, 1), [None]),
+        (pl.List(pl.List(pl.Null)), [[None]]),
+        (pl.Array(pl.Null, (1, 1)), [[None]]),
+    ]:
+        data = pl.DataFrame({"x": pl.Series([cell, None], dtype=dtype), "n": [1, 2]})
+        planned = qf.plan(data, table="t", at=CLOCK).columns[0].questdb_type
+        assert planned == f"DOUBLE{'[]' * np.ndim(np.array(cell, 'f8'))}"
+        assert qf.to_ilp(data, table="t", at=CLOCK).count(b"x==") == 1
 
 
 @pytest.mark.parametrize(

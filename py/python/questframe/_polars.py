@@ -6,7 +6,7 @@ own chunks end, which copies nothing and leaves the caller's frame as it is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from questframe.exceptions import IngressError, IngressErrorCode
 
@@ -22,31 +22,40 @@ _SLICE = 262_144
 #: Categories listed for a column, per row of it: beyond, Polars' own export of the values in use is cheaper.
 _CATEGORIES_PER_ROW = 4
 
-#: Types whose Arrow form is private to polars, and the cure.
-_PRIVATE = {
-    "Int128": "cast it to Int64, or to a string to keep every digit",
-    "UInt128": "cast it to Int64, or to a string to keep every digit",
-    "Object": "Python objects have no form in ILP; turn them into strings or numbers",
-}
+#: Types whose Arrow form is private to polars, but for integers of 128 bits in columns of their own.
+_PRIVATE = {"Int128", "UInt128", "Object"}
+#: What a LONG has room for; the least is refused where it is found to mean NULL.
+_LEAST, _MOST = -(2**63), 2**63 - 1
+#: Rows looked at together for a value that is already known to be there.
+_SEARCHED = 8_192
 
 
 class PolarsFrame:
     """A Polars frame as the compiled part reads it: any number of times, in any columns."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
-        """Look at the frame's types and chunks; touches no value.
+        """Look at the frame's types and chunks; touches values only of categories and of 128-bit integers.
 
         Raises:
-            IngressError: BadDataFrame for columns of types that polars does not export, InvalidName for names that it
-                does not.
+            IngressError: BadDataFrame for columns of types that polars does not export, and for 128-bit integers that
+                64 bits have no room for; InvalidName for names that it does not export.
         """
         import polars as pl
 
         _refuse_nul(frame)
-        _refuse_private(frame)
+        frame = _by_storage(frame)
+        _refuse(frame)
+        #: Columns of 128-bit integers, which are exported in 64.
+        self._wide = [index for index, dtype in enumerate(frame.dtypes) if dtype in (pl.Int128, pl.UInt128)]
         #: Columns of type Null: their Arrow form is not importable, so another all-null column goes in their place.
         self.null_columns = [index for index, dtype in enumerate(frame.dtypes) if dtype == pl.Null]
         columns = [frame.to_series(index).cast(pl.Boolean) for index in self.null_columns]
+        # Lists of nulls have the same fault.
+        columns += [
+            frame.to_series(index).cast(_with_items(dtype, pl.Float64()))
+            for index, dtype in enumerate(frame.dtypes)
+            if isinstance(dtype, (pl.List, pl.Array)) and _innermost(dtype) == pl.Null
+        ]
         #: The strings that the codes of a categorical stand for, by the column's position; its codes are exported in
         #: place, where Polars' own export would build new codes and a new dictionary for every slice.
         self.dictionaries: dict[int, pl.Series] = {}
@@ -66,7 +75,19 @@ class PolarsFrame:
     @property
     def schema(self) -> pl.DataFrame:
         """An empty frame of the same schema."""
-        return self._frame.clear()
+        return self._narrowed(self._frame.clear())
+
+    def _narrowed(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame with 128-bit integers, which are known to fit, in 64."""
+        import polars as pl
+
+        if not self._wide:
+            return frame
+        # Not by `with_columns`, for the reason given in `streams`.
+        columns = frame.get_columns()
+        for index in self._wide:
+            columns[index] = columns[index].cast(pl.Int64)
+        return pl.DataFrame(columns)
 
     def _chunk_ends(self) -> list[int]:
         ends: set[int] = set()
@@ -84,13 +105,13 @@ class PolarsFrame:
         """The frame's slices in order, of these columns (None: all)."""
         import polars as pl
 
-        frame = self._frame
-        if columns is not None:
-            # Not by `select`: that runs on the thread pool of Polars, which is not there in a forked process.
-            frame = pl.DataFrame([frame.to_series(index) for index in columns])
         start = 0
         for end in self._ends:
-            yield frame.slice(start, end - start)
+            piece = self._narrowed(self._frame.slice(start, end - start))
+            if columns is not None:
+                # Not by `select`: that runs on the thread pool of Polars, which is not there in a forked process.
+                piece = pl.DataFrame([piece.to_series(index) for index in columns])
+            yield piece
             start = end
 
 
@@ -143,13 +164,116 @@ def _texts(dtype: pl.DataType, code_dtype: pl.DataType, largest: int) -> pl.Seri
     return texts
 
 
-def _refuse_private(frame: pl.DataFrame) -> None:
-    found = [(name, str(dtype)) for name, dtype in frame.schema.items() if str(dtype) in _PRIVATE]
+def _by_storage(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with columns of extension types as what they are stored as."""
+    import polars as pl
+
+    # Newer than the oldest Polars we take.
+    extension = getattr(pl, "BaseExtension", None)
+    if extension is None or not any(isinstance(dtype, extension) for dtype in frame.dtypes):
+        return frame
+    columns: list[Any] = [
+        column.ext.storage() if isinstance(column.dtype, extension) else column for column in frame.get_columns()
+    ]
+    return _by_storage(pl.DataFrame(columns))
+
+
+def _innermost(dtype: Any) -> Any:
+    """What lists hold, however deep; of other types the type itself."""
+    import polars as pl
+
+    while isinstance(dtype, (pl.List, pl.Array)):
+        dtype = dtype.inner
+    return dtype
+
+
+def _with_items(dtype: Any, items: pl.DataType) -> pl.DataType:
+    """The same lists, of these items."""
+    import polars as pl
+
+    if isinstance(dtype, pl.List):
+        return pl.List(_with_items(dtype.inner, items))
+    if isinstance(dtype, pl.Array):
+        # `inner` of an array of several dimensions is an array again.
+        return pl.Array(_with_items(dtype.inner, items), dtype.size)
+    return items
+
+
+def _is_private(dtype: Any) -> bool:
+    """Whether polars keeps the Arrow form of the type, or of a part of it, to itself."""
+    import polars as pl
+
+    if isinstance(dtype, pl.Struct):
+        return any(_is_private(field.dtype) for field in dtype.fields)
+    inner = _innermost(dtype)
+    return str(inner) in _PRIVATE or (isinstance(inner, pl.Struct) and _is_private(inner))
+
+
+def _refuse(frame: pl.DataFrame) -> None:
+    """Refuse columns that polars does not export, and values that do not fit."""
+    import polars as pl
+
+    found: list[_Problem] = []
+    for column in frame.get_columns():
+        dtype: Any = column.dtype
+        if dtype in (pl.Int128, pl.UInt128):
+            found += _beyond_long(column)
+        elif _is_private(dtype):
+            if dtype == pl.Object:
+                cure = "Python objects have no form in ILP; turn them into strings or numbers"
+            elif isinstance(dtype, pl.Struct):
+                cure = "unnest it into one column per field"
+            else:
+                cure = "QuestDB's arrays hold DOUBLE only; cast its items to Float64"
+            found.append(_Problem(column.name, None, None, f"type {dtype} is not supported; {cure}"))
     if not found:
         return
-    problems = tuple(f'column "{name}": type {dtype} is not supported; {_PRIVATE[dtype]}' for name, dtype in found)
+    problems = tuple(str(problem) for problem in found)
     msg = problems[0] if len(problems) == 1 else "\n  - ".join([f"{len(problems)} problems", *problems])
-    raise IngressError(IngressErrorCode.BadDataFrame, msg, column=found[0][0], problems=problems)
+    first = found[0]
+    raise IngressError(
+        IngressErrorCode.BadDataFrame,
+        msg,
+        column=first.column,
+        row=first.row,
+        value=first.value,
+        problems=problems,
+    )
+
+
+class _Problem(NamedTuple):
+    column: str
+    row: int | None
+    value: str | None
+    text: str
+
+    def __str__(self) -> str:
+        where = "" if self.row is None else f", row {self.row} (value {self.value})"
+        return f'column "{self.column}"{where}: {self.text}'
+
+
+def _beyond_long(column: pl.Series) -> list[_Problem]:
+    """The first value that a LONG has no room for, if there is one."""
+    # Both are None where all is null.
+    least: Any = column.min()
+    most: Any = column.max()
+    if least is None or (least >= _LEAST and most <= _MOST):
+        return []
+    rows = 0
+    first: tuple[int, int] | None = None
+    # By plain Python, slice by slice: what Polars has for it runs on its thread pool.
+    for start in range(0, len(column), _SEARCHED):
+        for offset, value in enumerate(column.slice(start, _SEARCHED).to_list()):
+            if value is not None and not _LEAST <= value <= _MOST:
+                rows += 1
+                first = first or (start + offset, value)
+    if first is None:
+        return []
+    row, value = first
+    more = {1: "", 2: " (so is one more row)"}.get(rows, f" (so are {rows - 1} more rows)")
+    limit = f"above {_MOST}, the largest" if value > _MOST else f"below {_LEAST}, which is less than any"
+    text = f"the value is {limit} LONG{more}; cast the column to a string or to Float64"
+    return [_Problem(column.name, row, str(value), text)]
 
 
 def _refuse_nul(frame: pl.DataFrame) -> None:
