@@ -13,7 +13,8 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from type_matrix import CASES, FRONTENDS, NULLS, REFUSED, ROWS, VERSIONS, Case, Form, filled
+from render_types import DOCUMENT, document
+from type_matrix import CASES, FRONTENDS, NULLS, REFUSED, ROWS, SPECIALS, VERSIONS, Case, Form, Special, filled
 
 import questframe as qf
 from questframe import IngressErrorCode as Code
@@ -162,3 +163,21 @@ def test_types_that_are_refused(case: Any, server: QuestDB, table: str) -> None:
         assert case.says in str(error)
 
 
+
+
+@pytest.mark.parametrize("case", SPECIALS, ids=lambda case: f"{case.column} {case.value}")
+def test_values_that_columns_do_not_hold(case: Special, server: QuestDB, table: str) -> None:
+    server.sql(f'create table "{table}" (x {case.column}, row long, at timestamp) timestamp(at) partition by day wal')
+    data = one("pyarrow", case.build)
+    if case.says is not None:
+        error = refusal(data, server.conf, table)
+        assert (error.code, error.row) == (Code.BadDataFrame, 0)
+        assert case.says in str(error)
+    qf.write_questdb(data, server.conf, table=table, at="at", **case.options)
+    types, found = read_table(server, table, 1)
+    assert types["x"] == case.column
+    assert exact(found["x"][0]) == exact(case.reads)
+
+
+def test_the_document_says_the_same(server: QuestDB, table: str) -> None:
+    assert DOCUMENT.read_text() == document(server, table), "run: python tests/python/render_types.py"

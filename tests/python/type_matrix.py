@@ -258,6 +258,8 @@ def single(value: float) -> float:
     return struct.unpack("f", struct.pack("f", value))[0]
 
 
+#: Too much for a LONG, and what is said of it.
+BEYOND = ((2**63, "above 9223372036854775807"), (2**64 - 1, "above 9223372036854775807"))
 NULLS_OWN = "the value is what QuestDB stores for NULL"
 
 
@@ -293,10 +295,22 @@ def unsigned(bits: int) -> Case:
             *nullable(f"UInt{bits}"),
             *arrow(getattr(pa, f"uint{bits}")()),
         ],
-        refused=((2**63, "above 9223372036854775807"), (2**64 - 1, "above 9223372036854775807"))
-        if bits == 64
-        else (),
+        refused=BEYOND if bits == 64 else (),
     )
+
+
+def wide() -> list[Case]:
+    """Integers of 128 bits, which only Polars has."""
+    unsigned, signed = same("LONG", [0, 1, MOST]), same("LONG", [0, -1, MOST, LEAST + 1])
+    return [
+        Case(
+            "int128",
+            signed,
+            polars(pl.Int128),
+            refused=((LEAST, NULLS_OWN), *BEYOND, (LEAST - 1, "below -9223372036854775808")),
+        ),
+        Case("uint128", unsigned, polars(pl.UInt128), refused=BEYOND),
+    ]
 
 
 def floating(bits: int) -> Case:
@@ -579,6 +593,7 @@ CASES = [
     ),
     *(signed(bits) for bits in (8, 16, 32, 64)),
     *(unsigned(bits) for bits in (8, 16, 32, 64)),
+    *wide(),
     *(floating(bits) for bits in (16, 32, 64)),
     STRINGS,
     CATEGORIES,
@@ -600,7 +615,6 @@ CASES = [
             *objects(lambda value: dt.date.fromordinal(EPOCH.toordinal() + value)),
             *arrow(pa.date32(), of=viewed),
         ],
-        refused=((2**31 - 1, "microseconds"),) if False else (),
         remark="midnight UTC",
     ),
     Case(
@@ -686,3 +700,75 @@ REFUSED = [
     ),
     Refused("objects", polars_refused(([object()], pl.Object)), "strings or numbers", "strings or numbers"),
 ]
+
+
+# --- values that another reads back for, or none -------------------------------------------------------------------
+
+
+class Special(NamedTuple):
+    """A value that a column of a type cannot hold, or not as it is.
+
+    Attributes:
+        column: the type of a column that is there already.
+        value: as the documentation calls it.
+        build: the value in a frame's column.
+        says: what the error says by default; None if the value is sent.
+        reads: what it reads back as where it is sent, by default or with `options`.
+        options: what sends it in spite of the error.
+    """
+
+    column: str
+    value: str
+    build: pa.Array
+    says: str | None
+    reads: Any
+    options: dict[str, Any]
+
+
+def special(column: str, value: str, array: pa.Array, says: str | None, reads: Any, **options: Any) -> Special:
+    return Special(column, value, array, says, reads, options or ({} if says is None else {"check": False}))
+
+
+SPECIALS = [
+    special("BOOLEAN", "null", pa.array([None], pa.bool_()), "no boolean null", False, null_bool="omit"),
+    special("BYTE", "null", pa.array([None], pa.int8()), "has no NULL", 0),
+    special("SHORT", "null", pa.array([None], pa.int16()), "has no NULL", 0),
+    special("INT", "-2147483648, the least", pa.array([-(2**31)], pa.int32()), NULLS_OWN, None),
+    special("LONG", "-9223372036854775808, the least", pa.array([LEAST]), NULLS_OWN, None),
+    *(special("DOUBLE", str(value), pa.array([value]), None, None) for value in (NAN, INF, -INF)),
+    special("DOUBLE", "9007199254740993, an integer above 2^53", pa.array([2**53 + 1]), "exactly", 2.0**53),
+    special("FLOAT", "1e300", pa.array([1e300]), "32", None),
+    special("FLOAT", "0.1 of 64 bits", pa.array([0.1]), None, single(0.1)),
+    special("DOUBLE[]", "[1.5, NaN, null, inf]", pa.array([[1.5, NAN, None, INF]]), None, [1.5, None, None, None]),
+    special("VARCHAR", "the empty string", pa.array([""]), None, ""),
+    special("SYMBOL", "the empty string", pa.array([""]), None, ""),
+    special("IPV4", "0.0.0.0", pa.array(["0.0.0.0"]), NULLS_OWN, None),
+    special("GEOHASH(5c)", "abc, which is no geohash", pa.array(["abc"]), "geohash", None),
+    special("TIMESTAMP", "digits beyond microseconds", pa.array([1_999], pa.timestamp("ns")), "microseconds", 1),
+    special("DATE", "digits beyond milliseconds", pa.array([1_999], pa.timestamp("us")), "milliseconds", 1),
+]
+
+# --- what goes into which column -----------------------------------------------------------------------------------
+
+COLUMN_TYPES = (
+    "BOOLEAN BYTE SHORT INT LONG FLOAT DOUBLE DECIMAL(10,2) CHAR STRING VARCHAR SYMBOL DATE TIMESTAMP TIMESTAMP_NS UUID IPV4 "
+    "LONG256 GEOHASH(5c) BINARY DOUBLE[] DOUBLE[][]"
+).split()
+
+#: Kinds of columns and values of each that tell types of columns apart; no nulls, and nothing that reads as NULL.
+KINDS: dict[str, pa.Array] = {
+    "boolean": pa.array([True, False]),
+    "integer": pa.array([0, 1, 7, 300, -70_000, 2**31, 2**53 + 1, MOST, LEAST + 1]),
+    "float": pa.array([0.0, 1.0, 2.5, 0.125, 1e300]),
+    "decimal": decimals(["1.50", "2.00", "0.00", "123456789012345678901234567890.1234"], pa.decimal128(38, 4)),
+    "string": pa.array(["a", "é", "", "1.2.3.4", UUIDS[0], "0x1234", "1.5", "9q8yy"]),
+    "categorical": pa.array(["a", "é", "", "1.2.3.4", UUIDS[0], "0x1234", "1.5", "9q8yy"]).dictionary_encode(),
+    "date": pa.array([0, 20_000, -1], pa.int32()).view(pa.date32()),
+    "timestamp, us": pa.array([0, 1_700_000_000_123_456, -1], pa.timestamp("us")),
+    "timestamp, ns": pa.array([0, 1_700_000_000_123_456_789, -1], pa.timestamp("ns")),
+    "time": pa.array([0, 100, 86_399_999_999_999], pa.time64("ns")),
+    "duration": pa.array([0, 100, -(2**40)], pa.duration("ns")),
+    "list of numbers": pa.array([[1.5, 2.0], []]),
+    "list of lists": pa.array([[[1.5, 2.0]], []]),
+    "uuid": uuids(UUIDS, pa.uuid()),
+}

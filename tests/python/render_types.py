@@ -1,0 +1,231 @@
+"""Makes docs/types.md of the type matrix, asking a real server what goes into its columns.
+
+`python tests/python/render_types.py` writes the file; a test compares it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+from type_matrix import CASES, COLUMN_TYPES, FRONTENDS, KINDS, REFUSED, SPECIALS, Case
+
+import questframe as qf
+
+if TYPE_CHECKING:
+    from questframe.local import QuestDB
+
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "types.md"
+
+HEAD = """\
+<!-- Made by tests/python/render_types.py of tests/python/type_matrix.py, whose cases are run against QuestDB {release}. -->
+
+# Types
+
+What each type of column becomes, what its nulls become, and which values QuestDB cannot hold. All of it is made of the
+cases that the tests write to a real server and read back: each type in each library, without nulls, with some and with
+nothing else, by each protocol version.
+
+## New columns
+
+The type that a column gets where neither the table nor the column is there yet. A pandas column of `pd.ArrowDtype` is
+as its Arrow type. Nulls are None, `pd.NA`, NaT and, in NumPy's floats and in objects, NaN. "Refused" is an error before
+a byte is sent, with column, row and value. `TableSpec(types=...)` chooses another type.
+"""
+
+REFUSED_HEAD = """
+Types without a form in ILP are refused with a hint:
+"""
+
+SPECIAL_HEAD = """
+## Values that QuestDB does not hold
+
+Where a value would read back as another one, it is refused before a byte is sent. NaN and the infinities are the
+exception: they are sent. What would read back is what does with the option of the last column.
+
+| QuestDB column | value | by default | reads back as | if sent with |
+|---|---|---|---|---|
+"""
+
+EXISTING_HEAD = """
+## Columns that are there
+
+A column keeps its type. **yes**: every value of the kind goes in, and reads back as it is. **value**: the values that
+the column holds go in, others are refused, naming column, row and value. Empty: refused by type, with a hint. Nulls are
+left out, and refused where the column has none (BOOLEAN, BYTE, SHORT). By protocol version 3; arrays need 2, decimals
+from a frame 3.
+"""
+
+
+def pandas_type(column: pd.Series) -> str:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return f"category of {column.cat.categories.dtype}"
+    if column.dtype == object:
+        return f"object of {type(column[0]).__name__}"
+    return str(column.dtype)
+
+
+def polars_type(column: pl.Series) -> str:
+    if isinstance(column.dtype, pl.Enum):
+        return "Enum"
+    text = re.sub(r"time_unit=|, time_zone=None|shape=", "", str(column.dtype))
+    return text.replace("time_zone=", "").replace("precision=", "").replace("scale=", "")
+
+
+def arrow_type(column: pa.Array) -> str:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return f"dictionary<{kind.index_type}, {kind.value_type}>"
+    return str(kind).replace("item: ", "").replace("run_ends: ", "").replace("values: ", "")
+
+
+def types_of(case: Case, frontend: str) -> str:
+    """The types in this library, as it calls them."""
+    shown = {"polars": polars_type, "pandas NumPy": pandas_type, "pyarrow": arrow_type}[frontend]
+    names = [shown(form.build(case.landing.values)) for form in case.forms if form.frontend == frontend]
+    return ", ".join(f"`{name}`" for name in dict.fromkeys(names))
+
+
+def plain(value: Any) -> str:
+    """A value as the documentation writes it."""
+    names = {True: "true", False: "false", None: "NULL", "": "the empty string"}
+    if isinstance(value, list):
+        return "[" + ", ".join("null" if item is None else plain(item) for item in value) + "]"
+    return names[value] if value is None or isinstance(value, (bool, str)) and value in names else str(value)
+
+
+def remarks(case: Case) -> str:
+    landing = case.landing
+    lost = [plain(value) for value, read in zip(landing.values, landing.reads, strict=True) if read is None]
+    found = [case.remark] if case.remark else []
+    if lost:
+        found.append(f"{', '.join(lost)} read NULL")
+    if case.v1:
+        found.append(f"{case.v1.questdb_type} by protocol 1, finer values refused")
+    if case.since > 1:
+        found.append(f"protocol {case.since}" + (" or later" if case.since < 3 else ""))
+    if case.refused:
+        found.append(f"refused: {', '.join(plain(value) for value, _ in case.refused)}")
+    return "; ".join(found)
+
+
+def new_columns() -> str:
+    lines = ["| | Polars | pandas | Arrow | QuestDB | null reads | |", "|---|---|---|---|---|---|---|"]
+    for case in CASES:
+        null = "refused" if case.null_refused else plain(case.null)
+        cells = [types_of(case, frontend) for frontend in FRONTENDS if frontend != "pandas Arrow"]
+        lines.append(
+            f"| {case.name} | {' | '.join(cells)} | {case.landing.questdb_type} | {null} | {remarks(case)} |"
+        )
+    lines.append("| nothing but nulls | `Null` | `object` without a value | `null` | not written | | |")
+    return "\n".join(lines) + "\n"
+
+
+def refused() -> str:
+    lines = ["| | instead |", "|---|---|", *(f"| {case.name} | {case.cure} |" for case in REFUSED)]
+    return "\n".join(lines) + "\n"
+
+
+def specials() -> str:
+    lines = []
+    for case in SPECIALS:
+        option = ", ".join(f"`{name}={value!r}`".replace("'", '"') for name, value in case.options.items())
+        default = "sent" if case.says is None else "refused"
+        lines.append(f"| {case.column} | {case.value} | {default} | {plain(case.reads)} | {option} |")
+    return "\n".join(lines) + "\n"
+
+
+def at(rows: int) -> pa.Array:
+    return pa.array(range(rows), pa.timestamp("us"))
+
+
+def columns_of(error: qf.IngressError, names: list[str]) -> set[str]:
+    """The columns that an error is about; each has to be one of these."""
+    found = {name for name in names for problem in error.problems if problem.startswith(f'column "{name}"')}
+    assert len(found) == len({problem.split(":")[0].split(",")[0] for problem in error.problems}), str(error)
+    return found
+
+
+def answers(server: QuestDB, table: str, kind: pa.Array, names: dict[str, str]) -> dict[str, str]:
+    """By QuestDB type, what becomes of the values of a kind."""
+
+    def frame(values: pa.Array, columns: list[str]) -> pa.Table:
+        return pa.table({**dict.fromkeys(columns, values), "n": list(range(len(values))), "ts": at(len(values))})
+
+    def write(values: pa.Array, columns: list[str]) -> None:
+        qf.write_questdb(frame(values, columns), server.conf, table=table, at="ts")
+
+    left = list(names)
+    found: dict[str, str] = {}
+    try:
+        qf.plan(frame(kind, left), server.conf, table=table, at="ts")
+    except qf.IngressError as error:
+        found |= dict.fromkeys(columns_of(error, left), "")
+        left = [name for name in left if name not in found]
+    if left:
+        try:
+            write(kind, left)
+        except qf.IngressError as error:
+            assert error.unsent == ()
+            by_value = columns_of(error, left)
+            found |= dict.fromkeys(by_value, "value")
+            left = [name for name in left if name not in found]
+            if left:
+                write(kind, left)
+    found |= dict.fromkeys(left, "yes")
+    for name in [name for name, answer in found.items() if answer == "value"]:
+        if not any(is_taken(write, kind.slice(row, 1), name) for row in range(len(kind))):
+            found[name] = ""
+    return {names[name]: answer for name, answer in found.items()}
+
+
+def is_taken(write: Any, values: pa.Array, name: str) -> bool:
+    try:
+        write(values, [name])
+    except qf.IngressError:
+        return False
+    return True
+
+
+def existing_columns(server: QuestDB, table: str) -> str:
+    names = {f"c{number}": column_type for number, column_type in enumerate(COLUMN_TYPES)}
+    declared = ", ".join(f"{name} {column_type}" for name, column_type in names.items())
+    server.sql(f'create table "{table}" ({declared}, n long, ts timestamp) timestamp(ts) partition by day wal')
+    lines = [f"| | {' | '.join(COLUMN_TYPES)} |", "|---" * (len(COLUMN_TYPES) + 1) + "|"]
+    for kind, values in KINDS.items():
+        found = answers(server, table, values, names)
+        lines.append(f"| {kind} | {' | '.join(found[column_type] for column_type in COLUMN_TYPES)} |")
+    server.wait_visible(table)
+    return "\n".join(lines) + "\n"
+
+
+def document(server: QuestDB, table: str) -> str:
+    """The whole of docs/types.md."""
+    release = qf.connect(server.conf).server_info().release
+    parts = [
+        HEAD.format(release=release),
+        new_columns(),
+        REFUSED_HEAD,
+        refused(),
+        SPECIAL_HEAD.rstrip("\n"),
+        specials(),
+        EXISTING_HEAD,
+        existing_columns(server, table),
+    ]
+    return "\n".join(parts)
+
+
+def main() -> None:
+    with qf.local.QuestDB() as server:
+        text = document(server, "types")
+    DOCUMENT.parent.mkdir(exist_ok=True)
+    DOCUMENT.write_text(text)
+    print(f"{DOCUMENT}: {len(text.splitlines())} lines")
+
+
+if __name__ == "__main__":
+    main()
