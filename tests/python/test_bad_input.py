@@ -276,9 +276,16 @@ def test_integers_of_128_bits_that_do_not_fit_64(dtype: Any, fake: FakeQuestDB) 
     rows = 20_000
     most = pl.Series("x", [2**63 - 1, None], dtype=dtype)
     fits = pl.concat([most, pl.Series("x", range(rows - 2), dtype=dtype)], rechunk=False)
-    assert qf.to_ilp(pl.DataFrame({"x": fits, "n": 0}), table="t", at=CLOCK).startswith(b"t x=9223372036854775807i,n=0i\n")
+    assert qf.to_ilp(pl.DataFrame({"x": fits, "n": 0}), table="t", at=CLOCK).startswith(
+        b"t x=9223372036854775807i,n=0i\n"
+    )
     for values, row, value, more in [
-        ([2**63], rows, 2**63, "(value 9223372036854775808): the value is above 9223372036854775807, the largest LONG;"),
+        (
+            [2**63],
+            rows,
+            2**63,
+            "(value 9223372036854775808): the value is above 9223372036854775807, the largest LONG;",
+        ),
         ([1, 2**100, 2**63], rows + 1, 2**100, "the largest LONG (so is one more row); cast the column to a string"),
         ([-(2**63) - 1] * 3, rows, -(2**63) - 1, "below -9223372036854775808"),
     ]:
@@ -307,7 +314,9 @@ def test_integers_of_128_bits_that_do_not_fit_64(dtype: Any, fake: FakeQuestDB) 
     ids=str,
 )
 @pytest.mark.filterwarnings("ignore")
-def test_polars_extension_types_are_what_they_are_stored_as(storage: Any, values: list[Any], line: bytes | None) -> None:
+def test_polars_extension_types_are_what_they_are_stored_as(
+    storage: Any, values: list[Any], line: bytes | None
+) -> None:
     column = pl.Series("x", values, dtype=storage).ext.to(pl.Extension("made up", storage))
     data = pl.DataFrame({"x": column, "n": [1, 2]})
     plain = pl.DataFrame({"x": pl.Series(values, dtype=storage), "n": [1, 2]})

@@ -564,3 +564,11 @@ def test_what_out_raises_reaches_the_caller(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught:
         v1(polars_frame(), at="ts", out=Broken())
     assert caught.value is error
+
+
+@pytest.mark.parametrize("at", ["ts", None])
+def test_the_table_of_a_frame(at: str | None) -> None:
+    data = pl.DataFrame({"n": [1], "ts": pl.Series([1], dtype=pl.Datetime("us"))})
+    for frame in (data, data.to_pandas(), data.to_pandas().set_index("ts"), data.to_arrow()):
+        sql = qf.TableSpec().sql(frame, table="t", at=at)
+        assert sql.startswith('CREATE TABLE IF NOT EXISTS "t" ("n" LONG, "ts" TIMESTAMP) TIMESTAMP("ts")'), sql

@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from render_types import DOCUMENT, document
+from render_types import DOCUMENT, document, read_table
 from type_matrix import CASES, FRONTENDS, NULLS, REFUSED, ROWS, SPECIALS, VERSIONS, Case, Form, Special, filled
 
 import questframe as qf
@@ -21,8 +21,6 @@ from questframe import IngressErrorCode as Code
 
 if TYPE_CHECKING:
     from questframe.local import QuestDB
-
-MOMENTS = {"TIMESTAMP", "TIMESTAMP_NS"}
 
 
 def frame_of(frontend: str, columns: dict[str, Any], rows: int) -> Any:
@@ -48,20 +46,6 @@ def forms_of(frontend: str) -> list[tuple[Case, int, Form]]:
     return [(case, n, form) for case in CASES for n, form in enumerate(case.forms) if form.frontend == frontend]
 
 
-def read_table(server: QuestDB, table: str, rows: int) -> tuple[dict[str, str], dict[str, list[Any]]]:
-    """Types and columns of a table, in the order of time; timestamps as numbers."""
-    assert server.wait_visible(table, rows) == rows
-    types = dict(server.sql(f"select \"column\", type from table_columns('{table}')").rows)
-    chosen = [f'cast("{name}" as long) "{name}"' if kind in MOMENTS else f'"{name}"' for name, kind in types.items()]
-    found: list[list[Any]] = [[] for _ in range(rows)]
-    # A query travels in the URL.
-    for start in range(0, len(chosen), 100):
-        part = server.sql(f'select {", ".join(chosen[start : start + 100])} from "{table}"').rows
-        for row, cells in zip(found, part, strict=True):
-            row += cells
-    return types, dict(zip(types, map(list, zip(*found, strict=True)), strict=True))
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("nulls", NULLS)
 @pytest.mark.parametrize("frontend", FRONTENDS)
@@ -71,9 +55,9 @@ def test_the_matrix(frontend: str, nulls: str, version: int, server: QuestDB, ta
         if version < case.since or (nulls != "none" and not form.nullable):
             continue
         landing = case.by(version)
-        assert len(landing.values) == len(landing.reads) <= ROWS
+        assert len(landing.given) == len(landing.reads) <= ROWS
         name = re.sub(r"\W+", "_", f"{case.name} {number}")
-        columns[name] = form.build(filled(landing.values, nulls))
+        columns[name] = form.build(filled(landing.given, nulls))
         if nulls == "all" and form.untyped:
             continue
         expected_types[name] = landing.questdb_type
@@ -88,7 +72,12 @@ def test_the_matrix(frontend: str, nulls: str, version: int, server: QuestDB, ta
 
     data = frame_of(frontend, columns, ROWS)
     report = qf.write_questdb(
-        data, server.conf, table=table, at="at", protocol_version=version, null_bool="omit" if nulls != "none" else "error"
+        data,
+        server.conf,
+        table=table,
+        at="at",
+        protocol_version=version,
+        null_bool="omit" if nulls != "none" else "error",
     )
     assert (report.rows, report.created) == (ROWS, True)
     types, found = read_table(server, table, ROWS)
@@ -119,7 +108,7 @@ def test_what_a_protocol_version_does_not_have(frontend: str, server: QuestDB, t
     for case, number, form in forms_of(frontend):
         for version in range(1, case.since):
             for nulls in NULLS[: 2 if form.untyped else 3]:
-                data = one(frontend, form.build(filled(case.landing.values, nulls)))
+                data = one(frontend, form.build(filled(case.landing.given, nulls)))
                 with pytest.raises(qf.IngressError) as caught:
                     qf.plan(data, server.conf, table=table, at="at", protocol_version=version)
                 where = f"{case.name} {number}, v{version}: {caught.value}"
@@ -145,7 +134,7 @@ def test_values_that_are_refused(frontend: str, server: QuestDB, table: str) -> 
                 if version < case.since:
                     continue
                 try:
-                    column = form.build([case.landing.values[0], value])
+                    column = form.build([case.landing.given[0], value])
                 except (OverflowError, ValueError, TypeError, KeyError, pa.ArrowInvalid, pl.exceptions.PolarsError):
                     # The library has no room for it either.
                     continue
@@ -163,8 +152,6 @@ def test_types_that_are_refused(case: Any, server: QuestDB, table: str) -> None:
         assert case.says in str(error)
 
 
-
-
 @pytest.mark.parametrize("case", SPECIALS, ids=lambda case: f"{case.column} {case.value}")
 def test_values_that_columns_do_not_hold(case: Special, server: QuestDB, table: str) -> None:
     server.sql(f'create table "{table}" (x {case.column}, row long, at timestamp) timestamp(at) partition by day wal')
@@ -175,7 +162,7 @@ def test_values_that_columns_do_not_hold(case: Special, server: QuestDB, table: 
         assert case.says in str(error)
     qf.write_questdb(data, server.conf, table=table, at="at", **case.options)
     types, found = read_table(server, table, 1)
-    assert types["x"] == case.column
+    assert types["x"].upper() == case.column
     assert exact(found["x"][0]) == exact(case.reads)
 
 

@@ -1,4 +1,4 @@
-"""Every type of column that a frame can have: how it is built in each library, where it lands and what it reads back as.
+"""Every type of column that a frame can have: how each library builds it, where it lands, what it reads back as.
 
 One list, `CASES`, and one of what has no form, `REFUSED`. `test_type_matrix.py` runs them against a real server and
 `render_types.py` makes `docs/types.md` of them, so that the document says what the tests have seen.
@@ -60,7 +60,7 @@ class Landing(NamedTuple):
     """Where values land, and what each reads back as."""
 
     questdb_type: str
-    values: list[Any]
+    given: list[Any]
     reads: list[Any]
 
 
@@ -307,7 +307,7 @@ def wide() -> list[Case]:
             "int128",
             signed,
             polars(pl.Int128),
-            refused=((LEAST, NULLS_OWN), *BEYOND, (LEAST - 1, "below -9223372036854775808")),
+            refused=((LEAST - 1, "below -9223372036854775808"), (LEAST, NULLS_OWN), *BEYOND),
         ),
         Case("uint128", unsigned, polars(pl.UInt128), refused=BEYOND),
     ]
@@ -366,7 +366,7 @@ CATEGORIES = Case(
         *dictionary(pa.int8(), pa.string()),
         *dictionary(pa.uint32(), pa.large_string()),
     ],
-    remark='VARCHAR with `symbols=False`; codes of other types are as their values',
+    remark="VARCHAR with `symbols=False`; codes of other types are as their values",
 )
 
 # --- instants ------------------------------------------------------------------------------------------------------
@@ -674,7 +674,12 @@ REFUSED = [
         "",
         "one column per field",
     ),
-    Refused("map", arrow_refused(([[("a", 1)]], pa.map_(pa.string(), pa.int64()))), "one column per key", "one column per key"),
+    Refused(
+        "map",
+        arrow_refused(([[("a", 1)]], pa.map_(pa.string(), pa.int64()))),
+        "one column per key",
+        "one column per key",
+    ),
     Refused(
         "interval",
         [
@@ -684,10 +689,10 @@ REFUSED = [
         "",
         "numbers or text",
     ),
-    Refused("period", [pandas_refused(pd.period_range("2025", periods=1))], "to_timestamp()", "`series.dt.to_timestamp()`"),
     Refused(
-        "complex", [pandas_refused(np.array([1], kind)) for kind in ("c8", "c16")], "two columns", "two columns"
+        "period", [pandas_refused(pd.period_range("2025", periods=1))], "to_timestamp()", "`series.dt.to_timestamp()`"
     ),
+    Refused("complex", [pandas_refused(np.array([1], kind)) for kind in ("c8", "c16")], "two columns", "two columns"),
     Refused(
         "list of other than numbers",
         [
@@ -736,39 +741,77 @@ SPECIALS = [
     special("INT", "-2147483648, the least", pa.array([-(2**31)], pa.int32()), NULLS_OWN, None),
     special("LONG", "-9223372036854775808, the least", pa.array([LEAST]), NULLS_OWN, None),
     *(special("DOUBLE", str(value), pa.array([value]), None, None) for value in (NAN, INF, -INF)),
-    special("DOUBLE", "9007199254740993, an integer above 2^53", pa.array([2**53 + 1]), "exactly", 2.0**53),
-    special("FLOAT", "1e300", pa.array([1e300]), "32", None),
+    special(
+        "DOUBLE", "9007199254740993, an integer above 2^53", pa.array([2**53 + 1]), "does not hold all digits", 2.0**53
+    ),
+    special("FLOAT", "1e300", pa.array([1e300]), "holds 3.4e38 at most", None),
     special("FLOAT", "0.1 of 64 bits", pa.array([0.1]), None, single(0.1)),
     special("DOUBLE[]", "[1.5, NaN, null, inf]", pa.array([[1.5, NAN, None, INF]]), None, [1.5, None, None, None]),
     special("VARCHAR", "the empty string", pa.array([""]), None, ""),
     special("SYMBOL", "the empty string", pa.array([""]), None, ""),
-    special("IPV4", "0.0.0.0", pa.array(["0.0.0.0"]), NULLS_OWN, None),
+    special("IPV4", "0.0.0.0", pa.array(["0.0.0.0"]), "is what QuestDB stores for NULL", None),
     special("GEOHASH(5c)", "abc, which is no geohash", pa.array(["abc"]), "geohash", None),
-    special("TIMESTAMP", "digits beyond microseconds", pa.array([1_999], pa.timestamp("ns")), "microseconds", 1),
-    special("DATE", "digits beyond milliseconds", pa.array([1_999], pa.timestamp("us")), "milliseconds", 1),
+    special("TIMESTAMP", "1.999 us", pa.array([1_999], pa.timestamp("ns")), "microseconds", 1),
+    special("DATE", "1.999 ms", pa.array([1_999], pa.timestamp("us")), "milliseconds", 1),
 ]
 
 # --- what goes into which column -----------------------------------------------------------------------------------
 
 COLUMN_TYPES = (
-    "BOOLEAN BYTE SHORT INT LONG FLOAT DOUBLE DECIMAL(10,2) CHAR STRING VARCHAR SYMBOL DATE TIMESTAMP TIMESTAMP_NS UUID IPV4 "
-    "LONG256 GEOHASH(5c) BINARY DOUBLE[] DOUBLE[][]"
+    "BOOLEAN BYTE SHORT INT LONG FLOAT DOUBLE DECIMAL(10,2) CHAR STRING VARCHAR SYMBOL DATE TIMESTAMP TIMESTAMP_NS"
+    " UUID IPV4 LONG256 GEOHASH(5c) BINARY DOUBLE[] DOUBLE[][]"
 ).split()
 
 #: Kinds of columns and values of each that tell types of columns apart; no nulls, and nothing that reads as NULL.
-KINDS: dict[str, pa.Array] = {
-    "boolean": pa.array([True, False]),
-    "integer": pa.array([0, 1, 7, 300, -70_000, 2**31, 2**53 + 1, MOST, LEAST + 1]),
-    "float": pa.array([0.0, 1.0, 2.5, 0.125, 1e300]),
-    "decimal": decimals(["1.50", "2.00", "0.00", "123456789012345678901234567890.1234"], pa.decimal128(38, 4)),
-    "string": pa.array(["a", "é", "", "1.2.3.4", UUIDS[0], "0x1234", "1.5", "9q8yy"]),
-    "categorical": pa.array(["a", "é", "", "1.2.3.4", UUIDS[0], "0x1234", "1.5", "9q8yy"]).dictionary_encode(),
-    "date": pa.array([0, 20_000, -1], pa.int32()).view(pa.date32()),
-    "timestamp, us": pa.array([0, 1_700_000_000_123_456, -1], pa.timestamp("us")),
-    "timestamp, ns": pa.array([0, 1_700_000_000_123_456_789, -1], pa.timestamp("ns")),
-    "time": pa.array([0, 100, 86_399_999_999_999], pa.time64("ns")),
-    "duration": pa.array([0, 100, -(2**40)], pa.duration("ns")),
-    "list of numbers": pa.array([[1.5, 2.0], []]),
-    "list of lists": pa.array([[[1.5, 2.0]], []]),
-    "uuid": uuids(UUIDS, pa.uuid()),
+KINDS: dict[str, tuple[list[Any], Callable[[list[Any]], pa.Array]]] = {
+    "boolean": ([True, False], pa.array),
+    "integer": ([0, 1, 7, 300, -70_000, 2**31, 2**53 + 1, MOST, LEAST + 1], pa.array),
+    "float": ([0.0, 1.0, 2.5, -0.125, 0.1, 1e300], pa.array),
+    "decimal": (
+        [Decimal(text) for text in ("1.50", "2.00", "0.00", "0.10", "123456789012345678901234567890.1234")],
+        lambda values: pa.array(values, pa.decimal128(38, 4)),
+    ),
+    "string": (["a", "é", "", "1.2.3.4", UUIDS[0], "0x1234", "1.5", "9q8yy"], pa.array),
+    "categorical": (
+        ["a", "é", "", "1.2.3.4", UUIDS[0], "0x1234", "1.5", "9q8yy"],
+        lambda values: pa.array(values).dictionary_encode(),
+    ),
+    "date": (
+        [0, 20_000 * DAY * 1_000, -DAY * 1_000],
+        lambda values: pa.array(values, pa.timestamp("ns")).cast("date32"),
+    ),
+    "timestamp, us": (
+        [0, 1_700_000_000_123_456_000, -1_000],
+        lambda values: pa.array(values, pa.timestamp("ns")).cast(pa.timestamp("us")),
+    ),
+    "timestamp, ns": ([0, 1_700_000_000_123_456_789, -1], lambda values: pa.array(values, pa.timestamp("ns"))),
+    "time": ([0, 100, 86_399_999_999_999], lambda values: pa.array(values, pa.time64("ns"))),
+    "duration": ([0, 100, -(2**40)], lambda values: pa.array(values, pa.duration("ns"))),
+    "list of numbers": ([[1.5, 2.0], []], lambda values: pa.array(values, pa.list_(pa.float64()))),
+    "list of lists": ([[[1.5, 2.0]], [[3.0], [0.5]]], pa.array),
+    "uuid": (UUIDS, lambda values: uuids(values, pa.uuid())),
 }
+
+#: Nanoseconds of the unit in which a column of a type counts.
+COUNTS = {"DATE": 10**6, "TIMESTAMP": 10**3, "TIMESTAMP_NS": 1}
+#: What shows every digit of a type.
+READ_AS = {"TIMESTAMP": "long", "TIMESTAMP_NS": "long", "DATE": "long", "FLOAT": "double", "GEOHASH(5c)": "string"}
+
+
+def is_kept(kind: str, column_type: str, given: Any, read: Any) -> bool:
+    """Whether a value of `KINDS` reads back as itself, in the form that a column of this type gives it."""
+    if read is None:
+        return False
+    if column_type in COUNTS and kind in {"date", "timestamp, us", "timestamp, ns"}:
+        return bool(read * COUNTS[column_type] == given)
+    if column_type in {"STRING", "VARCHAR", "SYMBOL"} and kind == "boolean":
+        return bool(read == str(given).lower())
+    if column_type in {"STRING", "VARCHAR", "SYMBOL"} and kind in {"integer", "float", "decimal"}:
+        return bool(type(given)(read) == given)
+    if column_type == "LONG256":
+        return int(read, 16) == (int(given, 16) if isinstance(given, str) else given)
+    if column_type.startswith("DECIMAL"):
+        return Decimal(read) == Decimal(str(given))
+    if column_type == "DOUBLE" and kind == "decimal":
+        return Decimal(repr(read)) == given
+    return bool(read == given)

@@ -173,8 +173,8 @@ def _add_categories(columns: Columns, name: str, series: pd.Series[Any]) -> None
             Columns(len(series)).objects(name, series.astype(object).tolist())
             _add_categories(columns, name, series.cat.remove_unused_categories())
     else:
-        # Categories of numbers and the like are what they stand for, in a type that knows missing ones. Not by `astype`:
-        # where a value is missing that takes integers through floats.
+        # Categories of numbers and the like are what they stand for, in a type that knows missing ones. Not by
+        # `astype`: where a value is missing that takes integers through floats.
         array = categories.array
         if isinstance(categories.dtype, np.dtype) and categories.dtype.kind in "biuf":
             bits = 8 * categories.dtype.itemsize
