@@ -795,7 +795,7 @@ KINDS: dict[str, tuple[list[Any], Callable[[list[Any]], pa.Array]]] = {
 #: Nanoseconds of the unit in which a column of a type counts.
 COUNTS = {"DATE": 10**6, "TIMESTAMP": 10**3, "TIMESTAMP_NS": 1}
 #: What shows every digit of a type.
-READ_AS = {"TIMESTAMP": "long", "TIMESTAMP_NS": "long", "DATE": "long", "FLOAT": "double", "GEOHASH(5c)": "string"}
+READ_AS = {"TIMESTAMP": "long", "TIMESTAMP_NS": "long", "DATE": "long", "FLOAT": "double"}
 
 
 def is_kept(kind: str, column_type: str, given: Any, read: Any) -> bool:
