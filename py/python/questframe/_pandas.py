@@ -102,7 +102,7 @@ def _add(columns: Columns, name: str, series: pd.Series[Any]) -> None:
         _add_numpy(columns, name, series.to_numpy(dtype=dtype.numpy_dtype, na_value=filler), mask)
     else:
         cure = _CURES.get(type(dtype).__name__, "cast it, for instance with astype(str)")
-        msg = f"column {name!r}: pandas type {dtype} is not supported; {cure}"
+        msg = f'column "{name}": pandas type {dtype} is not supported; {cure}'
         raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
 
 
@@ -143,7 +143,7 @@ def _add_numpy(columns: Columns, name: str, array: np.ndarray[Any, Any], extra: 
     elif kind in "mM":
         unit, count = np.datetime_data(array.dtype)
         if count != 1 or unit not in {"s", "ms", "us", "ns"}:
-            msg = f"column {name!r}: type {array.dtype} is not supported; cast it to datetime64[us]"
+            msg = f'column "{name}": type {array.dtype} is not supported; cast it to datetime64[us]'
             raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
         columns.times(name, kind, unit, extra, memory_of(array.view(array.dtype.str.replace(kind, "i")[:3])))
     elif kind == "O":
@@ -155,7 +155,7 @@ def _add_numpy(columns: Columns, name: str, array: np.ndarray[Any, Any], extra: 
             "S": "decode it with series.str.decode('utf-8')",
             "V": "split it into one column per field",
         }.get(kind, "cast it to float64 or to a string")
-        msg = f"column {name!r}: NumPy type {array.dtype} has no form in ILP; {cure}"
+        msg = f'column "{name}": NumPy type {array.dtype} has no form in ILP; {cure}'
         raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
 
 
