@@ -59,7 +59,6 @@ class PolarsFrame:
         #: The strings that the codes of a categorical stand for, by the column's position; its codes are exported in
         #: place, where Polars' own export would build new codes and a new dictionary for every slice.
         self.dictionaries: dict[int, pl.Series] = {}
-        columns += [column.cast(dtype) for column in frame.get_columns() if (dtype := _of_floats(column.dtype)) is not None]
         for index, (codes, texts) in _coded(frame).items():
             columns.append(codes)
             self.dictionaries[index] = texts
@@ -113,21 +112,6 @@ class PolarsFrame:
                 piece = pl.DataFrame([piece.to_series(index) for index in columns])
             yield piece
             start = end
-
-
-def _of_floats(dtype: pl.DataType) -> pl.DataType | None:
-    """The type with floats for the nothing that lists hold; None if they hold something, or it is no list.
-
-    The Arrow form of nothing is not importable.
-    """
-    import polars as pl
-
-    if not isinstance(dtype, pl.List):
-        return None
-    if dtype.inner == pl.Null:
-        return pl.List(pl.Float64)
-    inner = _of_floats(dtype.inner)  # type: ignore[arg-type]
-    return None if inner is None else pl.List(inner)
 
 
 def _coded(frame: pl.DataFrame) -> dict[int, tuple[pl.Series, pl.Series]]:
