@@ -8,8 +8,8 @@ Both turn the same frame (`data.py`) into the same ILP rows, in one run on one c
 - `memcpy`: copying the finished rows into memory touched before, the machine's limit for writing that many bytes.
 
 Before anything is timed, the rows of both contenders are compared byte for byte, on both of our paths. The rounds are
-interleaved and change their order every time; medians are compared. Gates: `GATES`, and one thread means one thread. The
-exit status is 1 when one fails.
+interleaved and change their order every time; medians are compared. Gates: `GATES`, and one thread means one thread.
+The exit status is 1 when one fails.
 
     python benches/python/compare_encode.py [--rows N] [--rounds N] [--record] [--no-gates]
 """
@@ -62,7 +62,9 @@ T = TypeVar("T")
 def main() -> None:
     """Run all frames and protocol versions, print, record and judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each frame (default 1,000,000; fewer where they are long)")
+    parser.add_argument(
+        "--rows", type=int, default=1_000_000, help="rows of each frame (default 1,000,000; long rows: fewer)"
+    )
     parser.add_argument("--rounds", type=int, default=9, help="timed rounds of each contender (default 9)")
     parser.add_argument("--record", action="store_true", help="append the results to benches/record/")
     parser.add_argument("--no-gates", action="store_true", help="print, but always pass (for small --rows)")

@@ -95,9 +95,7 @@ class Dataset:
             for columns in (self.floats, self.integers, self.booleans)
             for name, values in columns.items()
         ]
-        decimals = [
-            pl.Series(name, values).cast(pl.Decimal(DIGITS, SCALE)) for name, values in self.decimals.items()
-        ]
+        decimals = [pl.Series(name, values).cast(pl.Decimal(DIGITS, SCALE)) for name, values in self.decimals.items()]
         arrays = [
             pl.Series(name, values, dtype=pl.Array(pl.Float64, values.shape[1])).arr.to_list()
             for name, values in self.arrays.items()

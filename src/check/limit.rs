@@ -142,7 +142,11 @@ fn integer_error(value: i128, type_name: &str, target: Option<&ColumnType>) -> V
     };
     if is_null {
         let why = format!("the value is what QuestDB stores for NULL in a column of type {type_name}");
-        return misfit(why, "replace it by null if that is meant, or cast the column to Float64 or to a string");
+        let cure = match target {
+            Some(ColumnType::Int) => "replace it by null if that is meant, or make the table's column LONG",
+            _ => "replace it by null if that is meant, or cast the column to Float64 or to a string",
+        };
+        return misfit(why, cure);
     }
     misfit(
         format!("the value does not fit the table's column of type {type_name}"),

@@ -133,7 +133,8 @@ impl<'p> Check<'p> {
                 Role::Skipped => {}
             }
         }
-        if plan.empty_rows == EmptyRows::Error {
+        // A value that is refused is null once it is cast, and its row not empty for that.
+        if plan.empty_rows == EmptyRows::Error && self.findings.is_empty() {
             self.empty_rows(rows, &array);
         }
         self.row += rows as u64;

@@ -117,8 +117,8 @@ pub(crate) fn natural_type(kind: Kind, symbol: bool, nanos: bool) -> ColumnType 
     }
 }
 
-/// The smallest type that holds all values of the column's Arrow type (`TableSpec::narrow`). `nullable`: types without
-/// a NULL will not do.
+/// The smallest type that holds all values of the column's Arrow type (`TableSpec::narrow`), but for the least `Int32`,
+/// which is NULL in an `INT` and refused. `nullable`: types without a NULL will not do.
 pub(crate) fn narrow_type(kind: Kind, nullable: bool) -> Option<ColumnType> {
     Some(match kind {
         Kind::Integer { signed: true, bits: 8 } if !nullable => ColumnType::Byte,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -116,7 +115,13 @@ CASES = {
         1,
     ),
     "at_negative": Case(
-        lambda: frame(ts=moments(1, 2, -7)), {}, Code.InvalidTimestamp, ["before 1970-01-01", "drop"], "ts", 2, "1969-12-31T23:59:59.999993Z"
+        lambda: frame(ts=moments(1, 2, -7)),
+        {},
+        Code.InvalidTimestamp,
+        ["before 1970-01-01", "drop"],
+        "ts",
+        2,
+        "1969-12-31T23:59:59.999993Z",
     ),
     "at_too_large": Case(
         lambda: frame(ts=moments(1, 253_402_300_800_000_000, 3)),

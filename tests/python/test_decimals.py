@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import decimal
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -26,8 +26,12 @@ WIDTHS = {32: 9, 64: 18, 128: 38, 256: 76}
 _tables = itertools.count()
 
 
+#: Width, precision, scale and unscaled values.
+Column: TypeAlias = "tuple[int, int, int, list[int | None]]"
+
+
 @st.composite
-def columns(draw: st.DrawFn) -> tuple[int, int, int, list[int | None]]:
+def columns(draw: st.DrawFn) -> Column:
     """Width, precision, scale and unscaled values, the extremes among them more often than chance has it."""
     width = draw(st.sampled_from(sorted(WIDTHS)))
     precision = draw(st.integers(1, WIDTHS[width]))
@@ -54,7 +58,9 @@ def read_back(server: QuestDB, table: str, rows: int) -> list[decimal.Decimal | 
 @example(column=(256, 76, 0, [10**76 - 1, -(10**76 - 1), 0, None]))
 @example(column=(256, 76, 76, [10**76 - 1, 1, None]))
 @example(column=(32, 9, 9, [-999_999_999, 1]))
-def test_arrow_decimals_read_back_digit_by_digit(server: QuestDB, column: tuple[int, int, int, list[int | None]]) -> None:
+def test_arrow_decimals_read_back_digit_by_digit(
+    server: QuestDB, column: tuple[int, int, int, list[int | None]]
+) -> None:
     width, precision, scale, values = column
     expected = scaled(values, scale)
     kind = getattr(pa, f"decimal{width}")(precision, scale)
@@ -70,9 +76,7 @@ def test_arrow_decimals_read_back_digit_by_digit(server: QuestDB, column: tuple[
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cells=st.lists(
-        st.none()
-        | st.decimals(allow_nan=True, allow_infinity=True)
-        | st.decimals(-(10**20), 10**20, places=6),
+        st.none() | st.decimals(allow_nan=True, allow_infinity=True) | st.decimals(-(10**20), 10**20, places=6),
         min_size=1,
         max_size=8,
     )

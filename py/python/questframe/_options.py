@@ -58,10 +58,10 @@ class CheckedPlanOptions(PlanOptions, total=False):
     """Options of a plan that may be checked against a server's table.
 
     Attributes:
-        create: how a missing table is made: ``"auto"`` (default) with the frame's names, order and types, the designated
-            timestamp under its own name, in partitions of a day; a :class:`questframe.TableSpec` with your choices;
-            ``"server"`` as ILP does (the designated timestamp is then called ``timestamp``); ``"never"``: a missing table
-            or column is an error.
+        create: how a missing table is made: ``"auto"`` (default) with the frame's names, order and types, the
+            designated timestamp under its own name, in partitions of a day; a :class:`questframe.TableSpec` with your
+            choices; ``"server"`` as ILP does (the designated timestamp is then called ``timestamp``); ``"never"``: a
+            missing table or column is an error.
         check: whether the target table is looked up first. Default True.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +9,8 @@ from questframe import _questframe
 from questframe.exceptions import IngressErrorCode, IngressTypeError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from questframe._options import At, Symbols
     from questframe.types import ArrowSchemaExportable, Frame
 
@@ -58,20 +59,22 @@ PARTITION BY MONTH WAL DEDUP UPSERT KEYS("ts", "id")
             value = getattr(self, name)
             if isinstance(value, str) or not all(isinstance(column, str) for column in value):
                 _refuse(f"{name} must be a list of column names, not {value!r}")
-        for column, kind in self.types.items():
-            if not isinstance(column, str) or not isinstance(kind, str):
-                _refuse(f"types must be a dict of column names and types, not {dict(self.types)!r}")
+        if not all(isinstance(column, str) and isinstance(kind, str) for column, kind in self.types.items()):
+            _refuse(f"types must be a dict of column names and types, not {dict(self.types)!r}")
+        self._check_capacities()
+        if not isinstance(self.partition_by, str):
+            _refuse(f"partition_by must be a str, not {type(self.partition_by).__name__}")
+        if self.ttl is not None and not isinstance(self.ttl, str):
+            _refuse(f"ttl must be a str, not {type(self.ttl).__name__}")
+        if not isinstance(self.narrow, bool):
+            _refuse(f"narrow must be True or False, not {self.narrow!r}")
+
+    def _check_capacities(self) -> None:
         for column, capacity in self.symbol_capacity.items():
             if not isinstance(column, str) or isinstance(capacity, bool) or not isinstance(capacity, int):
                 _refuse(f"symbol_capacity must be a dict of column names and numbers, not {self.symbol_capacity!r}")
             if not 0 < capacity <= 1 << 25:
                 _refuse(f"symbol_capacity must be from 1 to {1 << 25}, not {capacity}")
-        for name in ("partition_by", "ttl"):
-            value = getattr(self, name)
-            if not isinstance(value, str) and not (name == "ttl" and value is None):
-                _refuse(f"{name} must be a str, not {type(value).__name__}")
-        if not isinstance(self.narrow, bool):
-            _refuse(f"narrow must be True or False, not {self.narrow!r}")
 
     def sql(
         self,
@@ -104,7 +107,7 @@ PARTITION BY MONTH WAL DEDUP UPSERT KEYS("ts", "id")
         options = normalize(given, CheckedPlanOptions, "sql")
         prepared = prepare_schema(schema)
         if prepared is not None:
-            return _questframe.table_sql(prepared, False, options)
+            return _questframe.table_sql(prepared, table=False, options=options)
         return _questframe.table_sql(*prepare(schema, options.get("at")), options)
 
 
