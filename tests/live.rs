@@ -12,10 +12,10 @@ use std::sync::Arc;
 use questdb::questdb;
 use questframe::arrow::array::types::Int8Type;
 use questframe::arrow::array::{
-    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, NullArray, RecordBatch, StringArray,
-    TimestampMicrosecondArray, TimestampNanosecondArray, UInt16Array,
+    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, NullArray, RecordBatch, RecordBatchIterator,
+    StringArray, TimestampMicrosecondArray, TimestampNanosecondArray, UInt16Array,
 };
-use questframe::{At, Client, ErrorKind, NullBool, ProtocolVersion, Symbols, WriteOptions};
+use questframe::{At, Client, Create, ErrorKind, NullBool, ProtocolVersion, Symbols, WriteOptions};
 
 /// 2025-01-02T03:04:05Z in microseconds.
 const START: i64 = 1_735_787_045_000_000;
@@ -44,6 +44,11 @@ fn trades(rows: i64) -> RecordBatch {
     ])
 }
 
+/// Options by which only the server finds out that a value does not fit its column.
+fn unchecked(table: &str) -> WriteOptions {
+    WriteOptions::table(table).at("ts").check(false)
+}
+
 fn total(ranges: &[Range<u64>]) -> u64 {
     ranges.iter().map(|range| range.end - range.start).sum()
 }
@@ -66,7 +71,8 @@ fn values_are_stored_as_they_are() {
     let client = Client::from_conf(db.conf()).expect("a client");
     for version in [ProtocolVersion::V1, ProtocolVersion::V2, ProtocolVersion::V3] {
         let table = format!("values_{version}");
-        let options = WriteOptions::table(&table).at("ts").null_bool(NullBool::False).protocol_version(version);
+        // The table that ILP itself makes of the bytes as they are.
+        let options = unchecked(&table).null_bool(NullBool::False).protocol_version(version);
         let report = client.write(&frame, &options).expect("a report");
         assert_eq!((report.rows, report.requests, report.protocol_version), (3, 1, version));
         assert_eq!(report.columns[4].nulls, 1);
@@ -140,7 +146,7 @@ fn requests_of_a_sorted_frame_fly_together() {
     let client = Client::from_conf(&format!("{}auto_flush_rows=3000;connections=2;", db.conf())).expect("a client");
     let report = client.write(&trades(ROWS), &WriteOptions::table("together").at("ts")).expect("a report");
     assert_eq!((report.rows, report.requests, report.in_flight), (ROWS as u64, 20, 2));
-    let stored = db.read("together", "select count(), sum(n), count_distinct(n), max(timestamp) from together");
+    let stored = db.read("together", "select count(), sum(n), count_distinct(n), max(ts) from together");
     let sum = (ROWS * (ROWS - 1) / 2).to_string();
     assert_eq!(stored.rows, [["60000", &sum, "60000", "2025-01-02T03:04:05.059999Z"]]);
 }
@@ -189,7 +195,7 @@ fn a_refused_request_names_row_and_column_and_what_was_stored() {
         ("ts", micros((0..ROWS as i64).map(|row| START + row))),
     ]);
     let client = Client::from_conf(&format!("{}auto_flush_rows=1000;", db.conf())).expect("a client");
-    let error = client.write(&frame, &WriteOptions::table("refused").at("ts")).expect_err("a bad UUID");
+    let error = client.write(&frame, &unchecked("refused")).expect_err("a bad UUID");
     assert_eq!(error.kind(), ErrorKind::ServerFlushError, "{error}");
     assert_eq!((error.table(), error.column(), error.row()), (Some("refused"), Some("id"), Some(BAD as u64)));
     assert!(error.server_message().is_some_and(|message| message.contains("cast error")), "{error}");
@@ -205,13 +211,27 @@ fn a_refused_request_names_row_and_column_and_what_was_stored() {
 }
 
 #[test]
+fn a_stream_that_changes_its_schema_ends_there() {
+    let Some(db) = questdb() else { return };
+    let sound = batch([("n", array(Int64Array::from(vec![1, 2, 3]))), ("ts", micros([START, START + 1, START + 2]))]);
+    let other = batch([("n", array(StringArray::from(vec!["4"]))), ("ts", micros([START + 3]))]);
+    let schema = sound.schema();
+    let stream = RecordBatchIterator::new([Ok(sound), Ok(other)], schema);
+    let client = Client::from_conf(db.conf()).expect("a client");
+    let error = client.write(stream, &WriteOptions::table("changed").at("ts")).expect_err("another type");
+    assert_eq!((error.kind(), error.column(), error.row()), (ErrorKind::BadDataFrame, Some("n"), Some(3)), "{error}");
+    assert_eq!(error.delivery().acked, [0..3], "{error}");
+    assert_eq!(db.count("changed"), 3);
+}
+
+#[test]
 fn rows_left_out_do_not_shift_the_row_of_an_error() {
     let Some(db) = questdb() else { return };
     db.sql("create table shifted (id uuid, ts timestamp) timestamp(ts) partition by day wal");
     let ids = [None, Some("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"), None, Some("not a UUID"), None];
     let frame = batch([("id", array(StringArray::from(ids.to_vec()))), ("ts", micros((0..5).map(|row| START + row)))]);
     let client = Client::from_conf(db.conf()).expect("a client");
-    let options = WriteOptions::table("shifted").at("ts").empty_rows(questframe::EmptyRows::Skip);
+    let options = unchecked("shifted").empty_rows(questframe::EmptyRows::Skip);
     let error = client.write(&frame, &options).expect_err("a bad UUID");
     assert_eq!((error.column(), error.row()), (Some("id"), Some(3)), "{error}");
     assert_eq!(error.delivery().unsent.first(), Some(&(0..5)), "{error}");
@@ -306,7 +326,9 @@ fn a_column_that_would_override_the_timestamp_is_refused() {
     assert_eq!((error.kind(), error.column()), (ErrorKind::InvalidApiCall, Some("Moment")), "{error}");
     // In a table that the server creates it is the name `timestamp`.
     let frame = batch([("timestamp", micros([START])), ("ts", micros([START + 1]))]);
-    let error = client.write(&frame, &WriteOptions::table("shadowed_too").at("ts")).expect_err("a refusal");
+    let error = client
+        .write(&frame, &WriteOptions::table("shadowed_too").at("ts").create(Create::Server))
+        .expect_err("a refusal");
     assert_eq!(error.column(), Some("timestamp"), "{error}");
     assert_eq!(db.count("shadowed"), 0);
 }

@@ -24,18 +24,18 @@ class Traits(NamedTuple):
     """What a server can do."""
 
     protocol: int
-    text: str = "VARCHAR"
     nanoseconds: bool = True
     long_rows: bool = True
-    settings_are_read: bool = True
+    arrays: bool = True
+    decimals: bool = False
 
 
 SERVERS = {
-    "7.4.2": Traits(1, text="STRING", nanoseconds=False, long_rows=False, settings_are_read=False),
-    "8.2.0": Traits(1, nanoseconds=False, long_rows=False, settings_are_read=False),
+    "7.4.2": Traits(1, nanoseconds=False, long_rows=False, arrays=False),
+    "8.2.0": Traits(1, nanoseconds=False, long_rows=False, arrays=False),
     "9.0.3": Traits(2, nanoseconds=False),
     "9.1.1": Traits(2),
-    "9.2.3": Traits(3),
+    "9.2.3": Traits(3, decimals=True),
 }
 
 MICROS = 1_700_000_000_000_000
@@ -84,33 +84,24 @@ def traits(version: str) -> Traits:
 
 
 @pytest.fixture
-def conf(server: QuestDB, traits: Traits) -> str:
-    return server.conf if traits.settings_are_read else f"{server.conf}protocol_version=1;"
+def conf(server: QuestDB) -> str:
+    return server.conf
 
 
-@pytest.fixture
-def negotiates(request: pytest.FixtureRequest, traits: Traits) -> None:
-    if not traits.settings_are_read:
-        reason = "GET /settings is answered without a config: taken for something other than a QuestDB"
-        request.applymarker(pytest.mark.xfail(raises=qf.IngressError, reason=reason, strict=True))
-
-
-def check(server: QuestDB, table: str, text: str) -> None:
+def check(server: QuestDB, table: str) -> None:
     assert server.wait_visible(table, len(ROWS)) == len(ROWS)
     found = server.sql(f'select * from "{table}"')
-    assert found.columns == ("sym", "int", "float", "bool", "text", "when", "timestamp")
-    assert found.types == ("SYMBOL", "LONG", "DOUBLE", "BOOLEAN", text, "TIMESTAMP", "TIMESTAMP")
+    assert found.columns == ("sym", "int", "float", "bool", "text", "when", "ts")
+    assert found.types == ("SYMBOL", "LONG", "DOUBLE", "BOOLEAN", "VARCHAR", "TIMESTAMP", "TIMESTAMP")
     assert found.rows == ROWS
 
 
-@pytest.mark.usefixtures("negotiates")
 def test_write(server: QuestDB, traits: Traits, table: str) -> None:
     report = FRAME.write_questdb(server.conf, table=table, at="ts", symbols=["sym"])
     assert (report.rows, report.protocol_version) == (4, traits.protocol)
-    check(server, table, traits.text)
+    check(server, table)
 
 
-@pytest.mark.usefixtures("negotiates")
 def test_server_info(server: QuestDB, version: str, traits: Traits) -> None:
     with qf.connect(server.conf) as client:
         info = client.server_info()
@@ -122,7 +113,7 @@ def test_write_in_protocol_version_1(server: QuestDB, traits: Traits, table: str
     conf = f"{server.conf}protocol_version=1;"
     report = FRAME.write_questdb(conf, table=table, at="ts", symbols=["sym"])
     assert (report.rows, report.protocol_version) == (4, 1)
-    check(server, table, traits.text)
+    check(server, table)
 
 
 def test_floats_are_exact(conf: str, table: str, read: Callable[..., list[dict[str, Any]]]) -> None:
@@ -137,12 +128,36 @@ def test_floats_are_exact(conf: str, table: str, read: Callable[..., list[dict[s
 def test_nanoseconds(
     conf: str, table: str, traits: Traits, server: QuestDB, read: Callable[..., list[dict[str, Any]]]
 ) -> None:
-    frame = pl.DataFrame({"ts": pl.Series([MICROS * 1000 + 1234], dtype=pl.Datetime("ns"))})
-    frame.with_columns(when="ts").write_questdb(conf, table=table, at="ts")
-    shown = SHOWN.format("1234") if traits.nanoseconds else SHOWN.format("1")
-    assert read(table, 1) == [{"when": shown, "timestamp": shown}]
-    expected = "TIMESTAMP_NS" if traits.nanoseconds else "TIMESTAMP"
+    frame = pl.DataFrame({"ts": pl.Series([MICROS * 1000 + 1234], dtype=pl.Datetime("ns"))}).with_columns(when="ts")
+    if traits.nanoseconds:
+        shown, expected = SHOWN.format("1234"), "TIMESTAMP_NS"
+    else:
+        # Nothing is cut off without a word.
+        with pytest.raises(qf.IngressError, match="digits beyond the microseconds"):
+            frame.write_questdb(conf, table=table, at="ts")
+        frame = frame.with_columns(pl.all().dt.truncate("1us"))
+        shown, expected = SHOWN.format("1"), "TIMESTAMP"
+    frame.write_questdb(conf, table=table, at="ts")
+    assert read(table, 1, '"when", ts') == [{"when": shown, "ts": shown}]
     assert server.sql(f'select * from "{table}"').types == (expected, expected)
+
+
+def test_arrays_and_decimals(
+    conf: str, table: str, traits: Traits, read: Callable[..., list[dict[str, Any]]]
+) -> None:
+    at = qf.TimestampMicros(MICROS)
+    arrays = pl.DataFrame({"a": [[1.5, 2.0], []]})
+    decimals = pl.DataFrame({"d": pl.Series(["1.25"]).cast(pl.Decimal(10, 2))})
+    for frame, there in ((arrays, traits.arrays), (decimals, traits.decimals)):
+        if not there:
+            with pytest.raises(qf.IngressError, match="need protocol version"):
+                frame.write_questdb(conf, table=table, at=at)
+    if traits.arrays:
+        arrays.write_questdb(conf, table=table, at=at)
+        assert [row["a"] for row in read(table, 2, "a")] == [[1.5, 2.0], []]
+    if traits.decimals:
+        decimals.write_questdb(conf, table=f"{table}_d", at=at)
+        assert [row["d"] for row in read(f"{table}_d", 1, "d")] == ["1.25"]
 
 
 def test_a_table_that_is_there(
@@ -172,7 +187,7 @@ def test_a_table_that_is_there(
 
 def test_a_table_without_wal(conf: str, table: str, server: QuestDB) -> None:
     server.sql(f"create table {table} (v double, ts timestamp) timestamp(ts) partition by day bypass wal")
-    with pytest.raises(qf.IngressError, match="non-WAL table"):
+    with pytest.raises(qf.IngressError, match="without a write-ahead log"):
         pl.DataFrame({"v": [1.0]}).write_questdb(conf, table=table, at=qf.TimestampMicros(MICROS))
 
 
@@ -203,6 +218,6 @@ def test_many_rows(conf: str, table: str, server: QuestDB) -> None:
     report = frame.write_questdb(conf, table=table, at="ts")
     assert (report.rows, report.requests > 1) == (count, True)
     assert server.wait_visible(table, count) == count
-    query = f"select count(), count_distinct(s), sum(n), min(x), max(x), max(timestamp) from {table} where x = n * 0.1"
+    query = f"select count(), count_distinct(s), sum(n), min(x), max(x), max(ts) from {table} where x = n * 0.1"
     total = count * (count - 1) // 2
     assert server.sql(query).rows == [(count, 100, total, 0.0, (count - 1) * 0.1, "2023-11-14T22:13:20.199999Z")]
