@@ -7,9 +7,10 @@ mod support;
 
 use std::sync::Arc;
 
+use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, DictionaryArray, FixedSizeListArray, Float64Array, Int32Array, Int64Array, ListViewArray, RecordBatch,
-    StringArray, TimestampMicrosecondArray,
+    ArrayRef, Decimal32Array, DictionaryArray, FixedSizeListArray, Float64Array, Int32Array, Int64Array, ListViewArray,
+    RecordBatch, RunArray, StringArray, TimestampMicrosecondArray,
 };
 use arrow_schema::{DataType, Field};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
@@ -199,4 +200,17 @@ fn lists_of_size_zero() {
     ));
     let batch = RecordBatch::try_from_iter([("dictionary", dictionary), ("views", views)]).expect("a batch");
     check_forms(&[batch], &Options::new("t", At::Server, 2), "size zero");
+}
+
+/// Runs within a dictionary: arrow takes what lies under null keys for values, and every layer has to be looked through
+/// to learn how wide a decimal is.
+#[test]
+fn runs_within_a_dictionary() {
+    let decimals = Decimal32Array::from(vec![7, 8]).with_precision_and_scale(9, 2).expect("a decimal type");
+    let runs = RunArray::<Int32Type>::try_new(&Int32Array::from(vec![2, 3]), &decimals).expect("runs");
+    let keys = Int32Array::new(vec![2, 0, 1].into(), Some(vec![true, false, true].into()));
+    let nested: ArrayRef = Arc::new(DictionaryArray::new(keys, Arc::new(runs)));
+    let number: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let batch = RecordBatch::try_from_iter([("n", number), ("nested", nested)]).expect("a batch");
+    check_forms(&[batch], &Options::new("t", At::Server, 3), "nested");
 }

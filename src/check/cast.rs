@@ -56,7 +56,8 @@ pub(super) fn cast(column: &ColumnPlan, array: &ArrayRef, misfits: &mut Misfits)
     })
 }
 
-/// The array, or what its dictionary or its runs stand for. Dictionaries of text may stay.
+/// The array, or what its dictionary or its runs stand for. Dictionaries of text may stay. Unpacked from the inside:
+/// taking from runs arrow forgets which indices are null.
 fn unpacked(array: &ArrayRef, keep_text: bool) -> Result<ArrayRef, ArrowError> {
     match array.data_type() {
         DataType::Dictionary(_, values)
@@ -66,25 +67,23 @@ fn unpacked(array: &ArrayRef, keep_text: bool) -> Result<ArrayRef, ArrowError> {
         }
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
-            let values = countable(dictionary.values())?;
-            unpacked(&arrow_select::take::take(&values, dictionary.keys(), None)?, keep_text)
+            let values = countable(&unpacked(dictionary.values(), keep_text)?)?;
+            arrow_select::take::take(&values, dictionary.keys(), None)
         }
-        DataType::RunEndEncoded(ends, _) => {
-            let unrolled = match ends.data_type() {
-                DataType::Int16 => unrolled::<Int16Type>(array)?,
-                DataType::Int32 => unrolled::<Int32Type>(array)?,
-                _ => unrolled::<Int64Type>(array)?,
-            };
-            unpacked(&unrolled, keep_text)
-        }
+        DataType::RunEndEncoded(ends, _) => match ends.data_type() {
+            DataType::Int16 => unrolled::<Int16Type>(array, keep_text),
+            DataType::Int32 => unrolled::<Int32Type>(array, keep_text),
+            _ => unrolled::<Int64Type>(array, keep_text),
+        },
         _ => Ok(array.clone()),
     }
 }
 
-fn unrolled<R: RunEndIndexType>(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+fn unrolled<R: RunEndIndexType>(array: &ArrayRef, keep_text: bool) -> Result<ArrayRef, ArrowError> {
     let runs = array.as_run::<R>();
     let indices: UInt32Array = (0..array.len()).map(|row| u32::try_from(runs.get_physical_index(row)).ok()).collect();
-    arrow_select::take::take(&countable(runs.values())?, &indices, None)
+    let values = countable(&unpacked(runs.values(), keep_text)?)?;
+    arrow_select::take::take(&values, &indices, None)
 }
 
 /// What a cast makes of each row.

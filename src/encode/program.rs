@@ -101,11 +101,15 @@ impl WireColumn {
 
 /// The bytes of a decimal of the column: as many as in Arrow, after the cast.
 fn decimal_width(column: &ColumnPlan) -> u8 {
-    let data_type = match &column.data_type {
-        DataType::Dictionary(_, values) => values,
-        DataType::RunEndEncoded(_, values) => values.data_type(),
-        other => other,
-    };
+    // Dictionaries and runs may be in each other.
+    let mut data_type = &column.data_type;
+    loop {
+        data_type = match data_type {
+            DataType::Dictionary(_, values) => values,
+            DataType::RunEndEncoded(_, values) => values.data_type(),
+            _ => break,
+        };
+    }
     match data_type {
         DataType::Decimal32(..) if column.cast == Cast::Keep => 4,
         DataType::Decimal64(..) if column.cast == Cast::Keep => 8,

@@ -390,6 +390,8 @@ fn any_type(version: u8) -> BoxedStrategy<DataType> {
         4 => other().prop_flat_map(dictionary),
         3 => other().prop_flat_map(runs),
         1 => select(dictionary_types(&texts)).prop_flat_map(runs),
+        // One within the other.
+        1 => other().prop_flat_map(runs).prop_flat_map(encoded),
     ]
     .boxed()
 }
@@ -470,6 +472,7 @@ fn uuid_metadata() -> HashMap<String, String> {
 /// Whether columns of this type are not written at all.
 fn is_nothing(data_type: &DataType) -> bool {
     match data_type {
+        DataType::Dictionary(_, values) => is_nothing(values),
         DataType::RunEndEncoded(_, values) => is_nothing(values.data_type()),
         plain => *plain == DataType::Null,
     }

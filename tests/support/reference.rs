@@ -420,8 +420,10 @@ fn value_type(data_type: &DataType) -> &DataType {
     }
 }
 
+/// Whether the values are in a dictionary; what a dictionary has of runs is not a value of it.
 fn is_dictionary(data_type: &DataType) -> bool {
     match data_type {
+        DataType::Dictionary(_, values) if matches!(**values, DataType::RunEndEncoded(..)) => is_dictionary(values),
         DataType::RunEndEncoded(_, values) => is_dictionary(values.data_type()),
         plain => matches!(plain, DataType::Dictionary(_, _)),
     }
