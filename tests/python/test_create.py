@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import multiprocessing
 import re
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -195,7 +196,9 @@ def test_a_specification_is_what_the_server_then_has(server: QuestDB, table: str
     assert (found["partitionBy"], found["dedup"], found["ttlValue"], found["ttlUnit"]) == ("MONTH", True, 1, "YEAR")
     columns = {row["column"]: row for row in server.sql(f"show columns from {table}").dicts()}
     assert columns["side of it"]["symbolCapacity"] == 1_024
-    assert (columns["note"]["indexed"], columns["note"]["symbolCapacity"]) == (True, 2)
+    # The least is 2, and it grows with the symbols that are stored.
+    assert columns["note"]["indexed"]
+    assert columns["note"]["symbolCapacity"] in (2, 4, 8)
     assert [name for name, row in columns.items() if row["upsertKey"]] == ["side of it", "event"]
     created = server.sql(f"show create table {table}").scalar()
     assert "PARTITION BY MONTH TTL 1 YEAR" in created
@@ -436,10 +439,11 @@ def test_a_stream_is_looked_at_before_its_table_is_made(server: QuestDB, table: 
 # --- wide frames ----------------------------------------------------------------------------------------------------
 
 
-def test_two_thousand_columns(server: QuestDB, table: str) -> None:
+@pytest.mark.parametrize("name", ["c", pytest.param("a column of some length ", marks=pytest.mark.slow)])
+def test_two_thousand_columns(name: str, server: QuestDB, table: str) -> None:
     """More than one statement takes. Keys, and the timestamp at the very end, are in the first."""
-    names = [f"c{number}" for number in range(1_998)]
-    data = pl.DataFrame({**{name: [float(i)] for i, name in enumerate(names)}, "key": ["k"], "ts": moments(1)})
+    names = [f"{name}{number:x}" for number in range(1_998)]
+    data = pl.DataFrame({**{name: [i] for i, name in enumerate(names)}, "key": ["k"], "ts": moments(1)})
     spec = TableSpec(dedup_keys=["key"], types={"key": "SYMBOL"})
     statements = qf.plan(data, table=table, create=spec).statements
     assert len(statements) > 1
@@ -447,12 +451,12 @@ def test_two_thousand_columns(server: QuestDB, table: str) -> None:
     assert all(statement.startswith("ALTER TABLE") for statement in statements[1:])
     report = qf.write_questdb(data, server.conf, table=table, create=spec)
     assert (report.created, report.rows) == (True, 1)
-    assert server.wait_visible(table, 1) == 1
+    assert server.wait_visible(table, 1, timeout=120) == 1
     assert set(shape(server, table)) == set(data.columns)
     assert [name for name in shape(server, table) if name in set(names)] == names
     assert facts(server, table)["dedup"] is True
     (row,) = server.sql(f'select "{names[0]}", "{names[1000]}", "{names[-1]}", key from {table}').rows
-    assert row == (0.0, 1000.0, 1997.0, "k")
+    assert row == (0, 1_000, 1_997, "k")
 
 
 # --- many at once ---------------------------------------------------------------------------------------------------
@@ -498,26 +502,31 @@ def test_eight_threads_make_the_same_table(create: str, shared: bool, server: Qu
         assert server.sql(f"select count(), sum(n) from {name}").rows == [(24, 24)]
 
 
-def _write_in_a_process(conf: str, table: str, start: Any, results: Any) -> None:
-    start.wait(60)
-    try:
-        report = qf.write_questdb(frame(1_000), conf, table=table, create=TableSpec(types={"n": "INT"}))
-        results.put(report.rows)
-    except Exception as error:  # noqa: BLE001
-        results.put(repr(error))
+WRITER = """
+import sys
+import polars as pl
+import questframe as qf
+conf, table = sys.argv[1:]
+rows = range(1_000)
+data = pl.DataFrame({"n": rows, "event": pl.Series(rows, dtype=pl.Datetime("us"))})
+print("ready", flush=True)
+sys.stdin.readline()
+print(qf.write_questdb(data, conf, table=table, create=qf.TableSpec(types={"n": "INT"})).rows)
+"""
 
 
 def test_four_processes_make_the_same_table(server: QuestDB, table: str) -> None:
-    context = multiprocessing.get_context("spawn")
-    start, results = context.Barrier(4), context.Queue()
-    processes = [
-        context.Process(target=_write_in_a_process, args=(server.conf, table, start, results)) for _ in range(4)
-    ]
-    for process in processes:
-        process.start()
-    assert [results.get(timeout=60) for _ in processes] == [1_000] * 4
-    for process in processes:
-        process.join(30)
+    command = [sys.executable, "-c", WRITER, server.conf, table]
+    pipe = subprocess.PIPE
+    writers = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(4)]
+    for writer in writers:
+        assert writer.stdout
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        assert writer.stdin
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    assert [writer.communicate(timeout=60)[0] for writer in writers] == ["1000\n"] * 4
     assert server.wait_visible(table, 4_000) == 4_000
     assert shape(server, table)["n"] == "INT"
 
