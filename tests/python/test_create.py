@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 import pytest
-from conftest import run
 from servers import FakeQuestDB, Proxy, answer, answer_json, eventually, refused
 
 import questframe as qf
@@ -442,16 +441,9 @@ def test_a_stream_is_looked_at_before_its_table_is_made(server: QuestDB, table: 
 # --- wide frames ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def small_pages() -> Iterator[QuestDB]:
-    """A server that does not take 16 MiB of the disk for each column, which for 2,000 of them are 32 GiB."""
-    yield from run({f"cairo.{of}data.append.page.size": "65536" for of in ("writer.", "wal.writer.")})
-
-
 @pytest.mark.parametrize("name", ["c", pytest.param("a column of some length ", marks=pytest.mark.slow)])
-def test_two_thousand_columns(name: str, small_pages: QuestDB, table: str) -> None:
+def test_two_thousand_columns(name: str, server: QuestDB, table: str) -> None:
     """More than one statement takes. Keys, and the timestamp at the very end, are in the first."""
-    server = small_pages
     names = [f"{name}{number:x}" for number in range(1_998)]
     data = pl.DataFrame({**{name: [i] for i, name in enumerate(names)}, "key": ["k"], "ts": moments(1)})
     spec = TableSpec(dedup_keys=["key"], types={"key": "SYMBOL"})
