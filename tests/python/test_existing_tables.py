@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from servers import eventually
 
 import questframe as qf
 from questframe import IngressErrorCode as Code
@@ -793,5 +794,7 @@ def test_never_makes_nothing_and_says_what_would_have_to_be_made(
         statement = re.search(r"or run: (ALTER TABLE .*)$", problem)
         assert statement
         server.sql(statement[1])
-    qf.write_questdb(more, f"{server.conf}auto_flush_rows=1;", table=table, create="never")
+    # The server shows them a little later.
+    assert eventually(lambda: {"prize", "kind"} <= set(types_of(server, table)))
+    qf.write_questdb(more, server.conf, table=table, create="never")
     assert [row["prize"] for row in read(table, 2)] == [None, 2.5]
