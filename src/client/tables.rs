@@ -32,12 +32,20 @@ struct Known {
     target: Target,
 }
 
+/// What a name stood for when it was last asked about.
+#[derive(Debug)]
+struct Seen {
+    identity: Identity,
+    /// None before they were asked for.
+    columns: Option<Vec<(String, ColumnType)>>,
+}
+
 /// The tables a client has met.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     known: Mutex<HashMap<String, Known>>,
     /// Never forgotten: connections remember as long.
-    identities: Mutex<HashMap<String, Identity>>,
+    seen: Mutex<HashMap<String, Seen>>,
     /// Those that have been written to, in lower case.
     written: Mutex<HashSet<String>>,
 }
@@ -55,6 +63,15 @@ pub(super) struct Answer {
     identity: Identity,
     /// `None` where only the identity was asked for.
     target: Option<Target>,
+}
+
+impl Answer {
+    fn columns(&self) -> Option<&[(String, ColumnType)]> {
+        match &self.target {
+            Some(Target::Existing(table)) => Some(&table.columns),
+            _ => None,
+        }
+    }
 }
 
 impl Tables {
@@ -83,30 +100,36 @@ impl Tables {
         !self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(folded(table))
     }
 
-    /// Whether an answer says that the name stands for another table than it did, or that a column has gone: then
-    /// connections have to go, and before the answer is noted, or another thread would believe them. Of a column that
-    /// was dropped the server loses the values of the first request over a connection that knew it.
+    fn seen(&self) -> MutexGuard<'_, HashMap<String, Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an answer says that the name stands for another table than it did, or for other columns: then connections
+    /// have to go, and before the answer is noted, or another thread would believe them. Of a column that was dropped
+    /// the server loses the values of the first request over a connection that knew it, and such a connection fails at
+    /// a DECIMAL column that it does not know.
     pub(super) fn is_changed(&self, table: &str, answer: &Answer) -> bool {
-        let is_other = {
-            let identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
-            identities.get(table).is_some_and(|before| *before != answer.identity)
-        };
-        let known = self.known();
-        let before = known.get(table).map(|known| &known.target);
-        let has_lost = match (before, &answer.target) {
-            (Some(Target::Existing(before)), Some(Target::Existing(now))) => {
-                before.columns.iter().any(|column| !now.columns.contains(column))
-            }
-            _ => false,
-        };
-        is_other || has_lost
+        let seen = self.seen();
+        let Some(before) = seen.get(table) else { return false };
+        let columns = answer.columns();
+        before.identity != answer.identity
+            || before.columns.as_deref().zip(columns).is_some_and(|(before, now)| before != now)
     }
 
     /// Notes an answer. `None`: the columns have to be asked for as well.
     pub(super) fn note(&self, table: &str, answer: Answer) -> Option<Target> {
-        let before =
-            self.identities.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned(), answer.identity);
-        let changed = before.is_some_and(|before| before != answer.identity);
+        let columns = answer.columns().map(<[_]>::to_vec);
+        let changed = {
+            let mut seen = self.seen();
+            let before = seen.get_mut(table);
+            let changed = before.as_ref().is_some_and(|before| before.identity != answer.identity);
+            let columns = match (columns, before) {
+                (None, Some(before)) if !changed => before.columns.take(),
+                (columns, _) => columns,
+            };
+            seen.insert(table.to_owned(), Seen { identity: answer.identity, columns });
+            changed
+        };
         let mut known = self.known();
         let now = Instant::now();
         match answer.target {

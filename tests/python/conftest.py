@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import urllib.parse
@@ -60,10 +61,18 @@ def port(server: QuestDB) -> int:
 
 
 @pytest.fixture
-def table(request: pytest.FixtureRequest) -> str:
-    """A table's name that no other test has."""
+def table(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A table's name that no other test has. What is called so, or has it for a beginning, is dropped afterwards."""
     name = re.sub(r"\W+", "_", request.node.name)[:80]
-    return f"{name}_{next(_numbers)}"
+    name = f"{name}_{next(_numbers)}"
+    yield name
+    if "server" in request.fixturenames:
+        # A server holds files of every column of every table open, and has no more than some thousand.
+        server: QuestDB = request.getfixturevalue("server")
+        for made in server.sql(f"select table_name from tables() where table_name like '{name}%'").column("table_name"):
+            # Views are no tables, and go with the server.
+            with contextlib.suppress(qf.local.QuestDBError):
+                server.sql(f'drop table "{made}"')
 
 
 @pytest.fixture
