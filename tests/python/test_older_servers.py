@@ -142,9 +142,7 @@ def test_nanoseconds(
     assert server.sql(f'select * from "{table}"').types == (expected, expected)
 
 
-def test_arrays_and_decimals(
-    conf: str, table: str, traits: Traits, read: Callable[..., list[dict[str, Any]]]
-) -> None:
+def test_arrays_and_decimals(conf: str, table: str, traits: Traits, read: Callable[..., list[dict[str, Any]]]) -> None:
     at = qf.TimestampMicros(MICROS)
     arrays = pl.DataFrame({"a": [[1.5, 2.0], []]})
     decimals = pl.DataFrame({"d": pl.Series(["1.25"]).cast(pl.Decimal(10, 2))})
