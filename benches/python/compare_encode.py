@@ -52,7 +52,7 @@ GATES: dict[tuple[str, Version], float] = {
     ("tsbs", 1): 2.0,
     ("orderbook", 2): 3.0,
     ("decimals", 3): 3.0,
-    ("wide", 2): 4.0,
+    ("wide", 2): 2.5,
 }
 ONE_THREAD = 1.15  # processor seconds per wall second that still count as one thread
 console = Console()
