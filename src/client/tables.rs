@@ -3,8 +3,8 @@
 //! Why it is hard: the server keeps, for each connection, writers of the tables that were written over it. Rows sent
 //! over a kept connection to a table that has meanwhile been dropped are acknowledged and lost, whether or not a table
 //! of the same name has been made since (QuestDB 9.3.4, every time; new connections write to the new table). So each
-//! write asks, unless it has just been asked, which table the name stands for, and lets go of all connections when that
-//! is not the one it was.
+//! write asks which table the name stands for, and lets go of all connections when that is not the one it was. Only
+//! writes that follow each other without a pause do not ask each time.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,8 +19,11 @@ use crate::transport::{Certainty, HttpTransport, QueryAnswer, TransportError};
 /// How long a table's columns are believed.
 const COLUMNS_KEPT: Duration = Duration::from_secs(60);
 
-/// How long a name is believed to stand for the same table: writes that follow each other closer than this ask once.
+/// How long a name is believed to stand for the same table, by writes that follow each other without a pause.
 const IDENTITY_KEPT: Duration = Duration::from_millis(10);
+
+/// A pause in which nobody who waits for a write to end could have dropped its table.
+const NO_PAUSE: Duration = Duration::from_millis(1);
 
 /// Which table a name stands for: the server numbers them.
 type Identity = Option<i64>;
@@ -29,6 +32,8 @@ type Identity = Option<i64>;
 struct Known {
     columns_asked: Instant,
     identity_asked: Instant,
+    /// The end of the last write.
+    written: Option<Instant>,
     target: Target,
 }
 
@@ -83,7 +88,12 @@ impl Tables {
     pub(super) fn ask(&self, table: &str) -> Ask {
         match self.known().get(table) {
             Some(known) if known.columns_asked.elapsed() >= COLUMNS_KEPT => Ask::All,
-            Some(known) if known.identity_asked.elapsed() < IDENTITY_KEPT => Ask::Nothing(known.target.clone()),
+            Some(known)
+                if known.identity_asked.elapsed() < IDENTITY_KEPT
+                    && known.written.is_some_and(|ended| ended.elapsed() < NO_PAUSE) =>
+            {
+                Ask::Nothing(known.target.clone())
+            }
             Some(known) => match known.target {
                 // Nothing more would be said a moment later.
                 Target::Unreadable => Ask::Nothing(Target::Unreadable),
@@ -134,7 +144,7 @@ impl Tables {
         let now = Instant::now();
         match answer.target {
             Some(target) => {
-                let entry = Known { columns_asked: now, identity_asked: now, target: target.clone() };
+                let entry = Known { columns_asked: now, identity_asked: now, written: None, target: target.clone() };
                 known.insert(table.to_owned(), entry);
                 Some(target)
             }
@@ -146,6 +156,13 @@ impl Tables {
                 known.identity_asked = now;
                 known.target.clone()
             }),
+        }
+    }
+
+    /// Notes the end of a write.
+    pub(super) fn written(&self, table: &str) {
+        if let Some(known) = self.known().get_mut(table) {
+            known.written = Some(Instant::now());
         }
     }
 
