@@ -50,7 +50,7 @@ GATES: dict[tuple[str, Version], float] = {
     ("trades", 1): 2.0,
     ("tsbs", 2): 8.0,
     ("tsbs", 1): 2.0,
-    ("orderbook", 2): 3.0,
+    ("orderbook", 2): 2.0,
     ("decimals", 3): 3.0,
     ("wide", 2): 2.5,
 }
