@@ -3,7 +3,7 @@
 /// `value` of so many units a second since 1970, as in `2025-01-02T03:04:05.678Z`; the plain number where that is
 /// beyond the years that people write.
 ///
-/// Days to dates: Howard Hinnant's `civil_from_days` (chrono-compatible low-level date algorithms).
+/// Days to dates: `civil_from_days` of "chrono-Compatible Low-Level Date Algorithms".
 pub(crate) fn text(value: i64, per_second: i64) -> String {
     let (days, rest) = if per_second == 0 {
         (value, 0)
