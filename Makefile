@@ -46,6 +46,7 @@ test-polars: ## the crate's feature `polars`
 
 .PHONY: test-wheel
 test-wheel: $(VENV)/.built ## the wheel's files, the sdist, and the wheel in a bare environment with only polars
+	@cp README.md LICENSE py/
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/packaging/check.py
 
 .PHONY: test-pandas22
