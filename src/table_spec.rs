@@ -5,9 +5,8 @@
 use arrow_schema::Schema;
 
 use crate::error::Result;
-use crate::options::{Create, ProtocolVersion, WriteOptions};
-use crate::plan::name::DEFAULT_MAX_NAME_LEN;
-use crate::plan::{Context, Plan, Target};
+use crate::options::{Create, WriteOptions};
+use crate::plan::{Plan, Target};
 
 /// How a missing table is created: `create` of a write, see [`Create::Table`].
 ///
@@ -98,14 +97,6 @@ impl TableSpec {
     /// Everything that is wrong with the schema, the options and the specification, together.
     pub fn sql(&self, schema: &Schema, options: &WriteOptions) -> Result<String> {
         let options = options.clone().create(Create::Table(self.clone()));
-        let context = Context {
-            table: options.table.as_deref(),
-            default_at: None,
-            version: options.protocol_version.unwrap_or(ProtocolVersion::V3),
-            max_name_len: DEFAULT_MAX_NAME_LEN,
-            nanos: true,
-            target: Target::Missing,
-        };
-        Ok(Plan::try_new(schema, &options, &context)?.statements().join(";\n"))
+        Ok(Plan::offline(schema, &options, Target::Missing)?.statements().join(";\n"))
     }
 }

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::exceptions::{PyOSError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use pyo3_arrow::PySchema;
 
 use crate::error::map;
 use crate::input::Input;
@@ -151,24 +150,6 @@ pub(crate) fn plan(
         plan.hint_symbols(&batch);
     }
     Ok(Plan(plan))
-}
-
-/// The `CREATE TABLE` of the `TableSpec` in `options["create"]`, for a frame or an Arrow schema.
-#[pyfunction]
-#[pyo3(signature = (data, table, options))]
-pub(crate) fn table_sql(
-    py: Python<'_>,
-    data: &Bound<'_, PyAny>,
-    table: bool,
-    options: &Bound<'_, PyDict>,
-) -> PyResult<String> {
-    let options = options::parse(options)?;
-    let schema = match data.extract::<PySchema>() {
-        Ok(schema) if !data.hasattr("__arrow_c_stream__")? => schema.into_inner(),
-        _ => take(data, table)?.schema(),
-    };
-    let plan = questframe::plan(&schema, &options).map_err(|error| map(py, &error))?;
-    Ok(plan.statements().join(";\n"))
 }
 
 /// A Python binary file as a writer.

@@ -12,7 +12,7 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, NullArray, RecordBatch, Reco
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3_arrow::{PyChunkedArray, PyRecordBatch, PyRecordBatchReader};
+use pyo3_arrow::{PyChunkedArray, PyRecordBatch, PyRecordBatchReader, PySchema};
 use questframe::{Batches, Frame, IntoSource, Source};
 
 use crate::columns::Columns;
@@ -38,6 +38,10 @@ impl Input {
         if data.hasattr("__arrow_c_stream__")? {
             let reader = data.extract::<PyRecordBatchReader>().map_err(|error| no_frame(data, error))?.into_reader()?;
             return Ok(Self::Reader(Box::new(Validated { reader })));
+        }
+        // A schema alone is a frame without rows.
+        if data.hasattr("__arrow_c_schema__")? && !data.hasattr("__arrow_c_array__")? {
+            return Ok(Self::Batches(Vec::new(), data.extract::<PySchema>()?.into_inner()));
         }
         let batch = data.extract::<PyRecordBatch>().map_err(|error| no_frame(data, error))?.into_inner();
         validate(&batch).map_err(|error| bad_arrow(data.py(), &error))?;

@@ -24,6 +24,5 @@ fn _questframe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<report::ServerInfo>()?;
     module.add_function(wrap_pyfunction!(client::to_ilp, module)?)?;
     module.add_function(wrap_pyfunction!(client::plan, module)?)?;
-    module.add_function(wrap_pyfunction!(client::table_sql, module)?)?;
     Ok(())
 }

@@ -90,6 +90,14 @@ impl ValueError {
         }
     }
 
+    /// Whether both say the same of different rows.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Misfit { why, .. }, Self::Misfit { why: other, .. }) => why == other,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+
     pub(super) fn with_rows(self, count: u64) -> Self {
         match self {
             Self::NullAt { .. } => Self::NullAt { rows: count },

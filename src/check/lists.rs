@@ -1,7 +1,7 @@
 //! Lists of numbers in the one form in which the encoder reads arrays: `LargeList` at every level, `Float64` without
 //! nulls at the bottom.
 //!
-//! Offsets are made anew; floats without nulls are not copied.
+//! Offsets are made anew where they are not these already; floats without nulls are not copied.
 
 use std::sync::Arc;
 
@@ -19,6 +19,21 @@ use crate::column::{Floats, Integers};
 /// A dimension has at most so many items, and an array fewer floats than that: the server counts bytes in 31 bits.
 const MAX_FLOATS: usize = (1 << 28) - 1;
 
+/// Whether rows of this type can be such that QuestDB does not store them: one level of floats or small integers always
+/// is an array. (Rows of more than [`MAX_FLOATS`] are longer than any buffer by default, and refused for that.)
+pub(super) fn may_be_wrong(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => {
+            item.data_type().is_nested() || matches!(item.data_type(), DataType::Int64 | DataType::UInt64)
+        }
+        _ => true,
+    }
+}
+
 /// The lists of a column; rows that QuestDB does not store as an array are noted.
 pub(super) fn lists(array: &ArrayRef, misfits: &mut Misfits) -> Result<ArrayRef, ArrowError> {
     let mut inner = Vec::new();
@@ -27,9 +42,8 @@ pub(super) fn lists(array: &ArrayRef, misfits: &mut Misfits) -> Result<ArrayRef,
     // Row by row only where something can be wrong at all.
     for (depth, level) in inner.iter().enumerate().skip(1) {
         if let Some(nulls) = level.nulls.as_ref().filter(|nulls| nulls.null_count() > 0) {
-            let mut found = vec![false; array.len()];
             for (item, row) in rows.of_items(depth, valid(array)) {
-                if nulls.is_null(item) && !std::mem::replace(&mut found[row], true) {
+                if nulls.is_null(item) {
                     misfits.add(row, || {
                         let why = "an inner list is null, and QuestDB's arrays have no such thing";
                         (
@@ -125,9 +139,12 @@ fn items(array: &ArrayRef) -> Result<Option<(OffsetBuffer<i64>, ArrayRef)>, Arro
             let list = array.as_list::<i64>();
             let offsets = list.value_offsets();
             let first = offsets[0];
-            let counted = offsets.iter().map(|offset| offset - first).collect::<Vec<_>>();
             let length = (offsets[offsets.len() - 1] - first) as usize;
-            (OffsetBuffer::new(counted.into()), list.values().slice(first as usize, length))
+            let counted = match first {
+                0 => list.offsets().clone(),
+                _ => OffsetBuffer::new(offsets.iter().map(|offset| offset - first).collect::<Vec<_>>().into()),
+            };
+            (counted, list.values().slice(first as usize, length))
         }
         DataType::FixedSizeList(_, size) => {
             let list = array.as_fixed_size_list();

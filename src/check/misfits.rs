@@ -10,6 +10,7 @@ use super::ValueError;
 pub(crate) struct Misfits {
     pub(super) first: Option<Misfit>,
     pub(super) rows: usize,
+    last: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -20,8 +21,12 @@ pub(super) struct Misfit {
 }
 
 impl Misfits {
-    /// Notes a row; `describe` gives the value and the error of the first.
+    /// Notes a row; `describe` gives the value and the error of the first. Of a row with many faults, found one after
+    /// the other, the first counts.
     pub(super) fn add(&mut self, row: usize, describe: impl FnOnce() -> (String, ValueError)) {
+        if self.last.replace(row) == Some(row) {
+            return;
+        }
         self.rows += 1;
         if self.first.is_none() {
             let (value, error) = describe();

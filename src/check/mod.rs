@@ -45,7 +45,12 @@ pub(crate) fn needed(plan: &Plan) -> Vec<usize> {
 
 /// Whether values of the column can be such that they cannot be sent.
 fn has_value_errors(column: &ColumnPlan) -> bool {
-    !column.limits.is_empty() || !matches!(column.cast, Cast::Keep | Cast::Text)
+    let by_cast = match column.cast {
+        Cast::Keep | Cast::Text => false,
+        Cast::Array => lists::may_be_wrong(&column.data_type),
+        Cast::Integer | Cast::Boolean | Cast::Float | Cast::Hex | Cast::WholeDecimal => true,
+    };
+    by_cast || !column.limits.is_empty()
 }
 
 /// Looks at a whole frame, in those columns only that can be wrong.
@@ -160,9 +165,7 @@ impl<'p> Check<'p> {
     }
 
     fn found(&mut self, column: Option<usize>, row: usize, rows: usize, value: Option<String>, error: ValueError) {
-        let known = self.findings.iter_mut().find(|finding| {
-            finding.column == column && std::mem::discriminant(&finding.error) == std::mem::discriminant(&error)
-        });
+        let known = self.findings.iter_mut().find(|finding| finding.column == column && finding.error.is_like(&error));
         match known {
             Some(finding) => finding.rows += rows as u64,
             None => {

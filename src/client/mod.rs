@@ -240,7 +240,8 @@ impl Client {
                 Err((error, _)) if error.is_closed() => {
                     notes.push(format!(
                         "the server runs no statements for this client ({error}), so it made the table itself if it was \
-                         missing: its designated timestamp is then called \"timestamp\", its partitions are days"
+                         missing: its designated timestamp is then called \"timestamp\", its partitions are days{}",
+                        not_applied(&options)
                     ));
                     options = options.create(Create::Server);
                 }
@@ -253,11 +254,11 @@ impl Client {
             plan = self.plan_for(&source.schema(), &options, tick)?;
         }
         if notes.is_empty() && plan.is_unreadable() {
-            notes.push(
+            notes.push(format!(
                 "the server did not let the table be looked up; if it was missing the server made it, with a designated \
-                 timestamp called \"timestamp\" and partitions of a day"
-                    .to_owned(),
-            );
+                 timestamp called \"timestamp\" and partitions of a day{}",
+                not_applied(&options)
+            ));
         }
         Ok((source, Made { plan, created, notes }))
     }
@@ -414,6 +415,14 @@ impl Client {
 /// How often statements are tried when others change the table at the same time.
 const ATTEMPTS: usize = 4;
 
+/// What the note on a table that the server made says of a specification.
+fn not_applied(options: &WriteOptions) -> &'static str {
+    match options.create {
+        Create::Table(_) => "; nothing of the TableSpec was applied",
+        _ => "",
+    }
+}
+
 /// A table that is there, or that the server will make.
 struct Made {
     plan: Plan,
@@ -437,13 +446,5 @@ struct Made {
 /// # Ok::<(), questframe::Error>(())
 /// ```
 pub fn plan(schema: &Schema, options: &WriteOptions) -> Result<Plan> {
-    let context = Context {
-        table: options.table.as_deref(),
-        default_at: None,
-        version: options.protocol_version.unwrap_or(ProtocolVersion::V3),
-        max_name_len: crate::plan::name::DEFAULT_MAX_NAME_LEN,
-        nanos: true,
-        target: Target::Missing,
-    };
-    Plan::try_new(schema, options, &context)
+    Plan::offline(schema, options, Target::Missing)
 }

@@ -31,8 +31,8 @@ const SCRATCH_BYTES: usize = 256 << 10;
 /// Programs kept; frames alternate between few shapes.
 const PROGRAMS: usize = 8;
 
-/// Why a batch does not fit a plan that its schema did fit.
-const BAD_BATCH: &str = "the batch does not have its stream's schema, or a dictionary of four billion values";
+/// Why a batch cannot be read that has the types that were planned.
+const BAD_BATCH: &str = "it is a dictionary of four billion values, and codes of 32 bits tell fewer apart";
 
 /// A batch whose columns have been downcast for a plan.
 #[derive(Debug)]

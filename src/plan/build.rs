@@ -7,14 +7,30 @@ use super::column_type::ColumnType;
 use super::ddl::{self, Declared};
 use super::kind::Kind;
 use super::landing::{Cast, Landing, Limit, land, narrow_type, natural_type};
-use super::name::Name;
-use super::role::{AUTO_DESIGNATED, Role, Wire, same_names, shadows_designated, unknown_column};
+use super::name::{DEFAULT_MAX_NAME_LEN, Name};
+use super::role::{AUTO_DESIGNATED, Role, Wire, nearest, same_names, shadows_designated, unknown_column};
 use super::{AtPlan, ColumnPlan, Context, Obstacle, Origin, Plan, PlanError, Target, TargetTable, WireUnit, same_name};
 use crate::error::{Error, Problem};
 use crate::options::{Create, Nan, NullBool, ProtocolVersion, Symbols, WriteOptions};
 use crate::table_spec::TableSpec;
 
 impl Plan {
+    /// Plans a frame of this schema without a server.
+    ///
+    /// # Errors
+    /// As [`try_new`](Self::try_new).
+    pub(crate) fn offline(schema: &Schema, options: &WriteOptions, target: Target) -> Result<Self, Error> {
+        let context = Context {
+            table: options.table.as_deref(),
+            default_at: None,
+            version: options.protocol_version.unwrap_or(ProtocolVersion::V3),
+            max_name_len: DEFAULT_MAX_NAME_LEN,
+            nanos: true,
+            target,
+        };
+        Self::try_new(schema, options, &context)
+    }
+
     /// Plans a frame of this schema.
     ///
     /// # Errors
@@ -394,13 +410,7 @@ impl Builder<'_> {
         let ddl = ddl::add_column(table, &Declared::new(name, column_type.clone()));
         match self.options.create {
             Create::Never => {
-                let nearest = known
-                    .columns
-                    .iter()
-                    .map(|(known, _)| (strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase()), known))
-                    .filter(|(similarity, _)| *similarity > 0.75)
-                    .max_by(|a, b| a.0.total_cmp(&b.0))
-                    .map(|(_, known)| known.clone());
+                let nearest = nearest(known.columns.iter().map(|(known, _)| known), name);
                 Err(PlanError::MissingColumn { nearest, ddl })
             }
             Create::Server if matches!(kind, Kind::Decimal { .. }) => {

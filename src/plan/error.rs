@@ -183,7 +183,9 @@ pub enum PlanError {
     )]
     CannotLook,
     /// A column that the server does not make by itself.
-    #[error("QuestDB does not make {column_type} columns by itself; pass create=\"auto\", or run: {ddl}")]
+    #[error(
+        "QuestDB does not make {column_type} columns by itself; pass create=\"auto\" where the server runs statements for this client, or run: {ddl}"
+    )]
     NeedsStatement {
         /// The QuestDB type.
         column_type: String,

@@ -58,19 +58,22 @@ pub(crate) fn folded(name: &str) -> String {
     name.chars().filter_map(|c| c.to_lowercase().next()).collect()
 }
 
+/// The name most like this one, if one is like it at all.
+pub(super) fn nearest<'a>(names: impl Iterator<Item = &'a String>, name: &str) -> Option<String> {
+    names
+        .map(|known| (strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase()), known))
+        .filter(|(similarity, _)| *similarity > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known.clone())
+}
+
 /// The problem of an option that names no column, or `None` if the column is there.
 pub(super) fn unknown_column(schema: &Schema, argument: &'static str, name: &str) -> Option<Problem> {
     const SHOWN: usize = 12;
     if schema.fields().iter().any(|field| field.name() == name) {
         return None;
     }
-    let nearest = schema
-        .fields()
-        .iter()
-        .map(|field| (strsim::jaro_winkler(&field.name().to_lowercase(), &name.to_lowercase()), field.name()))
-        .filter(|(similarity, _)| *similarity > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name.clone());
+    let nearest = nearest(schema.fields().iter().map(|field| field.name()), name);
     let mut columns: Vec<_> = schema.fields().iter().take(SHOWN).map(|f| format!("{:?}", f.name())).collect();
     if schema.fields().len() > SHOWN {
         columns.push(format!("and {} more", schema.fields().len() - SHOWN));

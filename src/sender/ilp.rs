@@ -8,9 +8,8 @@ use super::cut::{Limits, Outlet, Read, Request, cut};
 use crate::buffer::{Buffer, Pool};
 use crate::error::{Error, Result};
 use crate::frontend::IntoSource;
-use crate::options::{ProtocolVersion, WriteOptions};
-use crate::plan::name::DEFAULT_MAX_NAME_LEN;
-use crate::plan::{Context, Plan, Target};
+use crate::options::WriteOptions;
+use crate::plan::{Plan, Target};
 
 /// The buffers that [`to_ilp`] and [`to_ilp_writer`] fill, kept from call to call: the first touch of a buffer costs
 /// as much as encoding into it. One call at a time uses one of them, 16 MiB.
@@ -65,15 +64,7 @@ pub fn to_ilp_writer<'a, Via>(
     out: &mut dyn io::Write,
 ) -> Result<u64> {
     let source = data.into_source();
-    let context = Context {
-        table: options.table.as_deref(),
-        default_at: None,
-        version: options.protocol_version.unwrap_or(ProtocolVersion::V3),
-        max_name_len: DEFAULT_MAX_NAME_LEN,
-        nanos: true,
-        target: Target::Unknown,
-    };
-    let plan = Plan::try_new(&source.schema(), options, &context)?;
+    let plan = Plan::offline(&source.schema(), options, Target::Unknown)?;
     let limits = Limits {
         max_rows: u64::MAX,
         max_bytes: usize::MAX,

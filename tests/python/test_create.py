@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from servers import FakeQuestDB, Proxy, answer, answer_json, eventually, refused
+from together import together
 
 import questframe as qf
 from questframe import IngressErrorCode as Code
@@ -462,27 +463,6 @@ def test_two_thousand_columns(name: str, server: QuestDB, table: str) -> None:
 
 
 # --- many at once ---------------------------------------------------------------------------------------------------
-
-
-def together(work: Callable[[int], None], count: int) -> None:
-    """Run it in so many threads that start at once; the first error is the test's."""
-    errors: list[BaseException] = []
-    start = threading.Barrier(count)
-
-    def one(number: int) -> None:
-        try:
-            start.wait(20)
-            work(number)
-        except BaseException as error:  # noqa: BLE001
-            errors.append(error)
-
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    if errors:
-        raise errors[0]
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["one_client", "eight_clients"])

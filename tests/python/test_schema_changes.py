@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from servers import Proxy
+from together import together
 
 import questframe as qf
 
@@ -35,27 +36,6 @@ def frame(start: int, rows: int, **columns: Any) -> pl.DataFrame:
 
 def columns_of(server: QuestDB, table: str) -> dict[str, str]:
     return {row[0]: row[1] for row in server.sql(f"show columns from '{table}'")}
-
-
-def together(work: Callable[[int], None], count: int) -> None:
-    """Run it in so many threads that start at once; the first error is the test's."""
-    errors: list[BaseException] = []
-    start = threading.Barrier(count)
-
-    def one(number: int) -> None:
-        try:
-            start.wait(20)
-            work(number)
-        except BaseException as error:  # noqa: BLE001
-            errors.append(error)
-
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    if errors:
-        raise errors[0]
 
 
 # --- new columns ----------------------------------------------------------------------------------------------------

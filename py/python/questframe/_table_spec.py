@@ -105,10 +105,9 @@ PARTITION BY MONTH WAL DEDUP UPSERT KEYS("ts", "id")
 
         given = {"table": table, "at": at, "symbols": symbols, "create": self, "protocol_version": protocol_version}
         options = normalize(given, CheckedPlanOptions, "sql")
-        prepared = prepare_schema(schema)
-        if prepared is not None:
-            return _questframe.table_sql(prepared, table=False, options=options)
-        return _questframe.table_sql(*prepare(schema, options.get("at")), options)
+        of_schema = prepare_schema(schema)
+        prepared = (of_schema, False) if of_schema is not None else prepare(schema, options.get("at"))
+        return ";\n".join(_questframe.plan(*prepared, options).statements)
 
 
 def as_options(spec: TableSpec) -> dict[str, Any]:
