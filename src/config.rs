@@ -36,6 +36,8 @@ const MIN_POOL_BYTES: u64 = 1 << 20;
 
 // Defaults and limits of the official clients.
 const DEFAULT_TIMEOUT_MILLIS: u64 = 10_000;
+/// How long official clients try to learn what a server is.
+const FIRST_CONTACT: Duration = Duration::from_secs(1);
 const DEFAULT_MIN_THROUGHPUT: u64 = 102_400;
 const DEFAULT_MAX_BACKOFF_MILLIS: u64 = 1_000;
 const MIN_MAX_BACKOFF_MILLIS: u64 = 10;
@@ -122,14 +124,14 @@ pub(crate) enum TlsCa {
 #[derive(Clone)]
 pub struct Config {
     scheme: Scheme,
-    host: String,
-    port: u16,
+    hosts: Vec<(String, u16)>,
     auth: Auth,
     tls: Option<Tls>,
     protocol_version: Option<ProtocolVersion>,
     request_timeout: Duration,
     request_min_throughput: u64,
     retry_timeout: Duration,
+    retry_timeout_is_given: bool,
     retry_max_backoff: Duration,
     max_buf_size: usize,
     init_buf_size: usize,
@@ -152,8 +154,8 @@ impl Config {
     pub fn from_conf(conf: &str) -> Result<Self, ConfigError> {
         let (scheme, params) = Params::parse(conf)?;
         let scheme = Scheme::parse(&scheme).ok_or(ConfigError::UnknownScheme { scheme })?;
-        let (host, port) = match params.text("addr") {
-            Some(addr) => addr::parse(addr, scheme.default_port())?,
+        let hosts = match params.text("addr") {
+            Some(addr) => addr::parse_list(addr, scheme.default_port())?,
             None => return Err(ConfigError::MissingAddr),
         };
         check_http_keys(scheme, &params)?;
@@ -163,8 +165,7 @@ impl Config {
         };
         Ok(Self {
             scheme,
-            host,
-            port,
+            hosts,
             auth: auth::parse(scheme, &params)?,
             tls: tls(scheme, &params)?,
             protocol_version: protocol_version(&params)?,
@@ -173,6 +174,7 @@ impl Config {
                 .number("request_min_throughput", 0..=u64::MAX)?
                 .unwrap_or(DEFAULT_MIN_THROUGHPUT),
             retry_timeout: millis("retry_timeout", 0..=u64::MAX, DEFAULT_TIMEOUT_MILLIS)?,
+            retry_timeout_is_given: params.has("retry_timeout"),
             retry_max_backoff: millis(
                 "retry_max_backoff_millis",
                 MIN_MAX_BACKOFF_MILLIS..=u64::MAX,
@@ -214,9 +216,9 @@ impl Config {
         self.scheme
     }
 
-    /// Host and port as in a URL: an IPv6 address stands in brackets.
-    pub(crate) fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+    /// Host and port of every server as in URLs, in the string's order: an IPv6 address stands in brackets.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.hosts.iter().map(|(host, port)| format!("{host}:{port}")).collect()
     }
 
     /// The credentials.
@@ -245,13 +247,17 @@ impl Config {
     }
 
     /// How long a failed request may be retried; zero disables retries.
-    #[cfg_attr(not(test), expect(dead_code, reason = "waits for retries"))]
     pub(crate) fn retry_timeout(&self) -> Duration {
         self.retry_timeout
     }
 
+    /// How long a server that has never answered may be tried: a wrong address should be told soon, unless the string
+    /// asks for patience.
+    pub(crate) fn first_contact_timeout(&self) -> Duration {
+        if self.retry_timeout_is_given { self.retry_timeout } else { self.retry_timeout.min(FIRST_CONTACT) }
+    }
+
     /// The longest pause between two tries.
-    #[cfg_attr(not(test), expect(dead_code, reason = "waits for retries"))]
     pub(crate) fn retry_max_backoff(&self) -> Duration {
         self.retry_max_backoff
     }
@@ -309,7 +315,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("scheme", &self.scheme)
-            .field("address", &self.address())
+            .field("addresses", &self.addresses())
             .field("auth", &self.auth)
             .field("tls", &self.tls)
             .field("protocol_version", &self.protocol_version)

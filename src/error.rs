@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::check::ValueError;
 use crate::config::ConfigError;
@@ -62,6 +63,8 @@ struct Parts {
     column: Option<String>,
     row: Option<u64>,
     value: Option<String>,
+    /// How often a request was sent, and for how long, before it was given up.
+    tries: Option<(u64, Duration)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -88,11 +91,27 @@ pub(crate) enum Cause {
     /// The caller asked for the write to stop.
     #[error("the write was interrupted")]
     Interrupted,
+    /// The time of the whole call is over.
+    #[error(
+        "the deadline of {0:?} for the whole call has passed; give it more time, and go on with what was not stored by `resume`"
+    )]
+    Deadline(Duration),
+    /// The server refused too many rows to set them aside one by one.
+    #[error(
+        "the server refused {rejected} of the {reached} rows it has looked at, more than may be set aside (`max_rejected`); it looks like a mistake in a whole column. The first of them: {first}"
+    )]
+    TooManyRejected { rejected: u64, reached: u64, first: String },
+    /// The write that is to be gone on with was another one.
+    #[error("`resume` does not fit: {0}")]
+    Resume(String),
+    /// The rows are stored, and cannot be selected yet.
+    #[error("{0}")]
+    NotVisible(String),
 }
 
 impl Problem {
     pub(crate) fn new(cause: impl Into<Cause>) -> Self {
-        Self(Box::new(Parts { cause: cause.into(), column: None, row: None, value: None }))
+        Self(Box::new(Parts { cause: cause.into(), column: None, row: None, value: None, tries: None }))
     }
 
     pub(crate) fn column(mut self, column: impl Into<String>) -> Self {
@@ -110,6 +129,12 @@ impl Problem {
         self
     }
 
+    /// Tells how often a request was sent before it was given up.
+    pub(crate) fn tries(mut self, tries: u64, elapsed: Duration) -> Self {
+        self.0.tries = (tries > 1).then_some((tries, elapsed));
+        self
+    }
+
     /// What kind of problem this is.
     pub fn kind(&self) -> ErrorKind {
         match &self.0.cause {
@@ -119,14 +144,16 @@ impl Problem {
             Cause::Transport(error) => error.kind(),
             Cause::Statement(_, error) => error.kind(),
             Cause::Source(_) => ErrorKind::BadDataFrame,
-            Cause::Forked | Cause::Interrupted => ErrorKind::InvalidApiCall,
+            Cause::Forked | Cause::Interrupted | Cause::Resume(_) => ErrorKind::InvalidApiCall,
+            Cause::Deadline(_) => ErrorKind::SocketError,
+            Cause::TooManyRejected { .. } | Cause::NotVisible(_) => ErrorKind::ServerFlushError,
         }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { cause, column, row, value } = &*self.0;
+        let Parts { cause, column, row, value, tries } = &*self.0;
         if let Some(column) = column {
             write!(f, "column {column:?}")?;
         }
@@ -139,12 +166,16 @@ impl fmt::Display for Problem {
         if column.is_some() || row.is_some() {
             write!(f, ": ")?;
         }
-        write!(f, "{cause}")
+        write!(f, "{cause}")?;
+        match tries {
+            Some((tries, elapsed)) => write!(f, " (tried {tries} times in {:.1} s)", elapsed.as_secs_f64()),
+            None => Ok(()),
+        }
     }
 }
 
-/// Which rows of the frame were stored when a write failed: three disjoint sets of row ranges that cover the
-/// rows seen so far. All empty when the error came before the first byte was sent.
+/// Which rows of the frame were stored when a write failed: three disjoint sets of row ranges that cover the frame, or
+/// of a stream the rows seen so far. Empty in errors that are not of a write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// Rows the server acknowledged.
@@ -153,6 +184,8 @@ pub struct Delivery {
     pub doubtful: Vec<Range<u64>>,
     /// Rows that were not stored.
     pub unsent: Vec<Range<u64>>,
+    /// The table, where it is known: a write that goes on must go to the same.
+    pub table: Option<String>,
 }
 
 impl Delivery {
@@ -202,7 +235,22 @@ impl Error {
     }
 
     pub(crate) fn interrupted() -> Self {
-        Self::new(Problem::new(Cause::Interrupted))
+        Self::of(Cause::Interrupted)
+    }
+
+    /// An error of no other room's.
+    pub(crate) fn of(cause: Cause) -> Self {
+        Self::new(Problem::new(cause))
+    }
+
+    /// Tells how often the first problem's cause was tried, and for how long.
+    pub(crate) fn with_tries(mut self, (tries, elapsed): (u64, Duration)) -> Self {
+        if let Some(first) = self.0.problems.first_mut()
+            && first.0.tries.is_none()
+        {
+            first.0.tries = (tries > 1).then_some((tries, elapsed));
+        }
+        self
     }
 
     pub(crate) fn with_table(mut self, table: &str) -> Self {
@@ -211,7 +259,7 @@ impl Error {
     }
 
     pub(crate) fn with_delivery(mut self, delivery: Delivery) -> Self {
-        self.0.delivery = delivery;
+        self.0.delivery = Delivery { table: self.0.table.clone(), ..delivery };
         self
     }
 
@@ -276,9 +324,13 @@ impl Error {
         !self.0.delivery.doubtful.is_empty()
     }
 
-    /// Whether the server or the way to it is the cause, so that requests may be in doubt.
-    pub(crate) fn is_transport(&self) -> bool {
-        matches!(self.first().map(|problem| &problem.0.cause), Some(Cause::Transport(_)))
+    /// The transport's error, if the server or the way to it is the cause.
+    pub(crate) fn transport(&self) -> Option<&TransportError> {
+        match &self.first()?.0.cause {
+            Cause::Transport(error) => Some(error),
+            Cause::Statement(_, error) => Some(error),
+            _ => None,
+        }
     }
 
     /// Whether the caller stopped the write.
@@ -328,7 +380,8 @@ impl fmt::Display for Error {
             }
         }
         let delivery = &inner.delivery;
-        if *delivery != Delivery::default() {
+        // Where nothing was sent yet, that says nothing.
+        if self.transport().is_some() || !delivery.acked.is_empty() || !delivery.doubtful.is_empty() {
             write_ranges(f, "stored", &delivery.acked)?;
             write_ranges(f, "in doubt", &delivery.doubtful)?;
             write_ranges(f, "not stored", &delivery.unsent)?;

@@ -3,7 +3,9 @@
 //! Plain data without behaviour; every choice is judged by the plan, never here.
 
 use std::fmt;
+use std::time::Duration;
 
+use crate::error::Delivery;
 use crate::table_spec::TableSpec;
 
 /// The ILP protocol version, which decides the forms values may take on the wire.
@@ -167,6 +169,17 @@ pub enum Nan {
     Omit,
 }
 
+/// What happens to rows that the server refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnError {
+    /// The write ends with an error that names the first of them.
+    #[default]
+    Raise,
+    /// They are set aside, with the server's reason, and all others are stored; the report has them.
+    Quarantine,
+}
+
 /// The options of one write. Made by [`WriteOptions::table`], refined by the methods named after each option.
 ///
 /// ```
@@ -191,6 +204,14 @@ pub struct WriteOptions {
     pub(crate) null_bool: NullBool,
     pub(crate) empty_rows: EmptyRows,
     pub(crate) nan: Nan,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) retry_in_doubt: bool,
+    pub(crate) on_error: OnError,
+    pub(crate) max_rejected: Option<u64>,
+    pub(crate) atomic: bool,
+    pub(crate) resume: Option<Delivery>,
+    pub(crate) leave_doubtful: bool,
+    pub(crate) wait_visible: Option<Duration>,
 }
 
 impl WriteOptions {
@@ -273,6 +294,63 @@ impl WriteOptions {
     /// What happens to NaN. Default: [`Nan::Send`].
     pub fn nan(mut self, nan: Nan) -> Self {
         self.nan = nan;
+        self
+    }
+
+    /// The most time the whole call may take, everything included: looking the table up, encoding, sending, retries.
+    /// Default: none; each request and its retries have limits of their own (`request_timeout`, `retry_timeout`).
+    /// When it has passed, what is in flight is in doubt.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Whether a request that may have been stored is sent again to a table that would then have its rows twice.
+    /// Default: false; such rows are reported as in doubt. Tables with deduplication keys do not need it.
+    pub fn retry_in_doubt(mut self, retry_in_doubt: bool) -> Self {
+        self.retry_in_doubt = retry_in_doubt;
+        self
+    }
+
+    /// What happens to rows that the server refuses. Default: [`OnError::Raise`].
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.on_error = on_error;
+        self
+    }
+
+    /// How many rows [`OnError::Quarantine`] may set aside before the write ends with an error. Default: 1,000, or 1 %
+    /// of the rows that were reached if that is less, but not less than ten; so that a mistake in a whole column is
+    /// noticed after a few requests.
+    pub fn max_rejected(mut self, max_rejected: u64) -> Self {
+        self.max_rejected = Some(max_rejected);
+        self
+    }
+
+    /// Whether the frame goes in one request, and so is stored whole or not at all. Default: false. A frame whose lines
+    /// are longer than `max_buf_size` (100 MiB by default) is refused before anything is sent. Costs memory for all of
+    /// its lines at once.
+    pub fn atomic(mut self, atomic: bool) -> Self {
+        self.atomic = atomic;
+        self
+    }
+
+    /// Goes on after a failed write of the same rows: leaves out what [`Error::delivery`](crate::Error::delivery) says
+    /// was stored. The data must be the same, read from its start; the rows of the new report and of a new error are
+    /// numbered as before.
+    pub fn resume(mut self, delivery: Delivery) -> Self {
+        self.resume = Some(delivery);
+        self
+    }
+
+    /// Whether [`resume`](Self::resume) also sends the rows that are in doubt. Default: true.
+    pub fn doubtful(mut self, doubtful: bool) -> Self {
+        self.leave_doubtful = !doubtful;
+        self
+    }
+
+    /// Waits, once all rows are acknowledged, until they can be selected, at most so long. Default: does not wait.
+    pub fn wait_visible(mut self, timeout: Duration) -> Self {
+        self.wait_visible = Some(timeout);
         self
     }
 }

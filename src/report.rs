@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use arrow_array::RecordBatch;
+
 use crate::options::ProtocolVersion;
 
 /// How a column landed.
@@ -20,7 +22,7 @@ pub struct ColumnReport {
     pub read_null: u64,
 }
 
-/// What a write did. All rows of the frame have been acknowledged when there is one.
+/// What a write did. All rows of the frame have been acknowledged when there is one, but for those in `rejected`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WriteReport {
@@ -38,6 +40,9 @@ pub struct WriteReport {
     pub requests: u64,
     /// Requests sent again.
     pub retries: u64,
+    /// Those among them that may have been stored before. A table with deduplication keys has their rows once; another,
+    /// with [`retry_in_doubt`](crate::WriteOptions::retry_in_doubt), may have them twice.
+    pub retries_in_doubt: u64,
     /// Time from the call to the last acknowledgement, the table's look-up and the check included.
     pub elapsed: Duration,
     /// The protocol version.
@@ -50,6 +55,9 @@ pub struct WriteReport {
     pub in_flight: usize,
     /// What the caller should know: empty if all went as planned.
     pub notes: Vec<String>,
+    /// The rows that the server refused and that were set aside ([`OnError::Quarantine`](crate::OnError)): the frame's
+    /// columns, and behind them `rejected_row` (the row's number) and `rejected_reason`.
+    pub rejected: Option<RecordBatch>,
 }
 
 impl WriteReport {

@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use pyo3::exceptions::{PyOSError, PyTypeError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
+use questframe::Resumable;
 
-use crate::error::map;
+use crate::error::{map, stopped};
 use crate::input::Input;
 use crate::options;
 use crate::report::{Plan, ServerInfo, WriteReport};
@@ -37,6 +38,31 @@ fn interruptible<T: Send>(
     match raised {
         Some(raised) => Err(raised),
         None => result.map_err(|error| map(py, &error)),
+    }
+}
+
+/// A stream that can be read once, taken over; after a failed write it can be gone on with.
+#[pyclass(frozen, module = "questframe._questframe")]
+#[derive(Debug)]
+pub(crate) struct Stream(Mutex<Resumable<'static>>);
+
+#[pymethods]
+impl Stream {
+    #[new]
+    fn new(data: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self(Mutex::new(Resumable::new(take(data, false)?.into_source()))))
+    }
+}
+
+impl Stream {
+    fn take(&self) -> PyResult<MutexGuard<'_, Resumable<'static>>> {
+        match self.0.try_lock() {
+            Ok(rows) => Ok(rows),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                Err(PyRuntimeError::new_err("the stream is being written by another thread"))
+            }
+        }
     }
 }
 
@@ -67,10 +93,21 @@ impl Client {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<WriteReport> {
         let options = options::parse(options)?;
-        let input = take(data, table)?;
+        let mut held;
+        let mut fresh;
+        let rows = match data.cast::<Stream>() {
+            Ok(stream) => {
+                held = stream.get().take()?;
+                &mut *held
+            }
+            Err(_) => {
+                fresh = Resumable::new(take(data, table)?.into_source());
+                &mut fresh
+            }
+        };
         let mut raised = None;
         let result = py.detach(|| {
-            self.0.write_with_progress(input.into_source(), &options, |now| {
+            self.0.write_resumable_with_progress(rows, &options, |now| {
                 let told = Python::attach(|py| {
                     py.check_signals()?;
                     if let Some(progress) = &progress {
@@ -88,7 +125,9 @@ impl Client {
             })
         });
         match (result, raised) {
-            (_, Some(raised)) => Err(raised),
+            (Err(error), Some(raised)) => Err(stopped(py, raised, &error)),
+            // It came with the last row.
+            (Ok(_), Some(raised)) => Err(raised),
             (result, None) => result.map(WriteReport).map_err(|error| map(py, &error)),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use questframe::{Error, ErrorKind};
@@ -77,9 +77,34 @@ pub(crate) fn bad_arrow(py: Python<'_>, reason: &arrow_schema::ArrowError) -> Py
     exception(py, code(ErrorKind::BadDataFrame), &message, &PyDict::new(py)).unwrap_or_else(|failed| failed)
 }
 
-fn try_map(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+fn delivery<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyDict>> {
     let details = PyDict::new(py);
     details.set_item("table", error.table())?;
+    details.set_item("acked", ranges(py, &error.delivery().acked)?)?;
+    details.set_item("doubtful", ranges(py, &error.delivery().doubtful)?)?;
+    details.set_item("unsent", ranges(py, &error.delivery().unsent)?)?;
+    Ok(details)
+}
+
+/// The exception that ends a write which Python code or a signal stopped. Ctrl-C becomes `WriteInterrupted`, a
+/// `KeyboardInterrupt` that knows what was stored; everything else goes on as it is, with an error that knows as its
+/// cause.
+pub(crate) fn stopped(py: Python<'_>, raised: PyErr, error: &Error) -> PyErr {
+    if raised.is_instance_of::<PyKeyboardInterrupt>(py) {
+        let make = || {
+            let class = py.import("questframe.exceptions")?.getattr("WriteInterrupted")?;
+            Ok::<_, PyErr>(PyErr::from_value(class.call((error.to_string(),), Some(&delivery(py, error)?))?))
+        };
+        return make().unwrap_or_else(|failed| failed);
+    }
+    if raised.cause(py).is_none() {
+        raised.set_cause(py, Some(map(py, error)));
+    }
+    raised
+}
+
+fn try_map(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    let details = delivery(py, error)?;
     details.set_item("column", error.column())?;
     details.set_item("row", error.row())?;
     details.set_item("value", error.value())?;
@@ -87,9 +112,6 @@ fn try_map(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     details.set_item("error_id", error.error_id())?;
     let problems = error.problems().iter().map(ToString::to_string).collect::<Vec<_>>();
     details.set_item("problems", PyTuple::new(py, problems)?)?;
-    details.set_item("acked", ranges(py, &error.delivery().acked)?)?;
-    details.set_item("doubtful", ranges(py, &error.delivery().doubtful)?)?;
-    details.set_item("unsent", ranges(py, &error.delivery().unsent)?)?;
     exception(py, code(error.kind()), &error.to_string(), &details)
 }
 

@@ -16,9 +16,11 @@ use pyo3::prelude::*;
 fn _questframe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<client::Client>()?;
+    module.add_class::<client::Stream>()?;
     module.add_class::<columns::Columns>()?;
     module.add_class::<report::WriteReport>()?;
     module.add_class::<report::ColumnReport>()?;
+    module.add_class::<report::Rejected>()?;
     module.add_class::<report::Plan>()?;
     module.add_class::<report::PlannedColumn>()?;
     module.add_class::<report::ServerInfo>()?;

@@ -1,9 +1,13 @@
 //! Python's keyword options to the crate's `WriteOptions`. Names and spellings have been checked by `_options.py`.
 
+use std::time::Duration;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use questframe::{At, Create, EmptyRows, Nan, NullAt, NullBool, ProtocolVersion, Symbols, TableSpec, WriteOptions};
+use questframe::{
+    At, Create, Delivery, EmptyRows, Nan, NullAt, NullBool, OnError, ProtocolVersion, Symbols, TableSpec, WriteOptions,
+};
 
 #[derive(FromPyObject)]
 enum PyAt {
@@ -150,5 +154,49 @@ pub(crate) fn parse(options: &Bound<'_, PyDict>) -> PyResult<WriteOptions> {
             other => return Err(unknown("nan", other)),
         });
     }
+    if let Some(seconds) = get::<f64>(options, "deadline")? {
+        parsed = parsed.deadline(seconds_of("deadline", seconds)?);
+    }
+    if let Some(retry) = get::<bool>(options, "retry_in_doubt")? {
+        parsed = parsed.retry_in_doubt(retry);
+    }
+    if let Some(word) = get::<String>(options, "on_error")? {
+        parsed = parsed.on_error(match word.as_str() {
+            "raise" => OnError::Raise,
+            "quarantine" => OnError::Quarantine,
+            other => return Err(unknown("on_error", other)),
+        });
+    }
+    if let Some(most) = get::<u64>(options, "max_rejected")? {
+        parsed = parsed.max_rejected(most);
+    }
+    if let Some(atomic) = get::<bool>(options, "atomic")? {
+        parsed = parsed.atomic(atomic);
+    }
+    if let Some(seconds) = get::<f64>(options, "wait_visible")? {
+        parsed = parsed.wait_visible(seconds_of("wait_visible", seconds)?);
+    }
+    if let Some(doubtful) = get::<bool>(options, "doubtful")? {
+        parsed = parsed.doubtful(doubtful);
+    }
+    if let Some(PyDelivery { acked, doubtful, unsent, table }) = get::<PyDelivery>(options, "resume")? {
+        let ranges = |pairs: Vec<(u64, u64)>| pairs.into_iter().map(|(start, end)| start..end).collect();
+        let (acked, doubtful, unsent) = (ranges(acked), ranges(doubtful), ranges(unsent));
+        parsed = parsed.resume(Delivery { acked, doubtful, unsent, table });
+    }
     Ok(parsed)
+}
+
+/// What `_options.py` takes from the error of a failed write.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct PyDelivery {
+    acked: Vec<(u64, u64)>,
+    doubtful: Vec<(u64, u64)>,
+    unsent: Vec<(u64, u64)>,
+    table: Option<String>,
+}
+
+fn seconds_of(name: &str, seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|_| unknown(name, &seconds.to_string()))
 }

@@ -1,6 +1,13 @@
 //! Reports, plans and server facts as Python objects. Read-only; their docstrings are in the stubs.
 
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt64Type;
 use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+use pyo3_arrow::error::PyArrowResult;
+
+use crate::columns::stream_of;
 
 #[pyclass(frozen, module = "questframe")]
 #[derive(Clone, Debug)]
@@ -61,6 +68,14 @@ impl WriteReport {
     #[getter]
     fn retries(&self) -> u64 {
         self.0.retries
+    }
+    #[getter]
+    fn retries_in_doubt(&self) -> u64 {
+        self.0.retries_in_doubt
+    }
+    #[getter]
+    fn rejected(&self) -> Option<Rejected> {
+        self.0.rejected.clone().map(Rejected)
     }
     #[getter]
     fn in_flight(&self) -> usize {
@@ -126,6 +141,45 @@ impl WriteReport {
             html.push_str(&format!("<p>{}</p>", escape(note)));
         }
         html
+    }
+}
+
+/// Rows that were set aside, as an Arrow table.
+#[pyclass(frozen, module = "questframe")]
+#[derive(Debug)]
+pub(crate) struct Rejected(RecordBatch);
+
+#[pymethods]
+impl Rejected {
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        stream_of(py, vec![self.0.clone()], &self.0.schema(), requested_schema)
+    }
+    fn __len__(&self) -> usize {
+        self.0.num_rows()
+    }
+    #[getter]
+    fn rows(&self) -> Vec<u64> {
+        let column = self.0.num_columns().checked_sub(2).map(|index| self.0.column(index));
+        column
+            .and_then(|column| column.as_primitive_opt::<UInt64Type>())
+            .map_or_else(Vec::new, |rows| rows.values().to_vec())
+    }
+    #[getter]
+    fn reasons(&self) -> Vec<String> {
+        let column = self.0.num_columns().checked_sub(1).map(|index| self.0.column(index));
+        let texts = column.and_then(|column| column.as_string_opt::<i32>());
+        texts.into_iter().flatten().map(|text| text.unwrap_or_default().to_owned()).collect()
+    }
+    fn __repr__(&self) -> String {
+        let (rows, reasons) = (self.rows(), self.reasons());
+        let first =
+            rows.first().zip(reasons.first()).map_or_else(String::new, |(row, why)| format!("; row {row}: {why}"));
+        format!("Rejected({} row{}{first})", rows.len(), if rows.len() == 1 { "" } else { "s" })
     }
 }
 

@@ -87,6 +87,28 @@ impl Buffer {
         Self { bytes: vec![0; size].into_boxed_slice(), len: 0, pool: None }
     }
 
+    /// As [`one_off`](Self::one_off), or `None` where there is no such memory.
+    pub(crate) fn try_one_off(size: usize) -> Option<Self> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(size).ok()?;
+        bytes.resize(size, 0);
+        Some(Self { bytes: bytes.into_boxed_slice(), len: 0, pool: None })
+    }
+
+    /// Makes room for `more` bytes behind what is filled, at the price of a copy of it; false where there is no such
+    /// memory. Only for one-off buffers: others keep the size their pool counts on.
+    pub(crate) fn reserve(&mut self, more: usize) -> bool {
+        if self.pool.is_some() || self.bytes.len() - self.len >= more {
+            return self.bytes.len() - self.len >= more;
+        }
+        let Some(size) = self.len.checked_add(more) else { return false };
+        let Some(mut grown) = Self::try_one_off(size.max(self.bytes.len().saturating_mul(2))) else { return false };
+        grown.spare()[..self.len].copy_from_slice(self.filled());
+        grown.len = self.len;
+        *self = grown;
+        true
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

@@ -72,6 +72,16 @@ pub enum ValueError {
         /// The limit.
         max_buf_size: usize,
     },
+    /// The frame does not fit into the one request that it shall be.
+    #[error(
+        "the frame's lines take {bytes} bytes or more, and one request holds max_buf_size={max_buf_size}; nothing was sent: leave out atomic=True, write fewer rows at a time, or raise max_buf_size in the configuration string"
+    )]
+    FrameTooLarge {
+        /// The length of the lines so far.
+        bytes: usize,
+        /// The limit.
+        max_buf_size: usize,
+    },
 }
 
 fn more(rows: &u64) -> String {
@@ -108,7 +118,7 @@ impl ValueError {
             Self::NullBoolean { .. } => Self::NullBoolean { rows: count },
             Self::EmptyRow { .. } => Self::EmptyRow { rows: count },
             Self::Misfit { why, cure, .. } => Self::Misfit { why, cure, rows: count },
-            other @ Self::RowTooLarge { .. } => other,
+            other @ (Self::RowTooLarge { .. } | Self::FrameTooLarge { .. }) => other,
         }
     }
 }

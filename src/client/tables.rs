@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use simd_json::OwnedValue;
 use simd_json::prelude::ValueAsScalar;
 
 use crate::plan::column_type::ColumnType;
@@ -66,6 +67,7 @@ pub(super) enum Ask {
 #[derive(Debug)]
 pub(super) struct Answer {
     identity: Identity,
+    dedup: bool,
     /// `None` where only the identity was asked for.
     target: Option<Target>,
 }
@@ -154,6 +156,10 @@ impl Tables {
             }
             None => known.get_mut(table).map(|known| {
                 known.identity_asked = now;
+                // It may be turned on and off at any time.
+                if let Target::Existing(target) = &mut known.target {
+                    target.dedup = answer.dedup;
+                }
                 known.target.clone()
             }),
         }
@@ -185,7 +191,7 @@ pub(super) async fn look_up(
     let unreadable = |error: TransportError| match error.certainty() {
         // The server answers, but not this: `/exec` may be closed to us. Writing may still be open.
         Certainty::Refused if !error.is_unauthorized() => {
-            Ok(Answer { identity: None, target: Some(Target::Unreadable) })
+            Ok(Answer { identity: None, dedup: false, target: Some(Target::Unreadable) })
         }
         _ => Err(error),
     };
@@ -203,14 +209,15 @@ pub(super) async fn look_up(
         Err(error) => return unreadable(error),
     };
     let Some(facts) = listed.rows.first() else {
-        return Ok(Answer { identity: None, target: Some(Target::Missing) });
+        return Ok(Answer { identity: None, dedup: false, target: Some(Target::Missing) });
     };
     let fact = |name: &str| position(&listed, name).and_then(|at| facts.get(at));
     let identity = fact("id").and_then(|id| id.as_i64());
-    if identity_only {
-        return Ok(Answer { identity, target: None });
-    }
     let is = |name: &str, value: bool| fact(name).and_then(|fact| fact.as_bool()) == Some(value);
+    let dedup = is("dedup", true);
+    if identity_only {
+        return Ok(Answer { identity, dedup, target: None });
+    }
     let text = |name: &str| fact(name).and_then(|fact| fact.as_str()).unwrap_or_default().to_owned();
     let obstacle = match text("table_type").as_str() {
         "V" => Some(Obstacle::View),
@@ -226,13 +233,13 @@ pub(super) async fn look_up(
     let columns = match transport.query(&format!("SHOW COLUMNS FROM '{}'", table.replace('\'', "''"))).await {
         Ok(columns) => columns,
         Err(error) if error.server_message().is_some_and(|text| text.contains("table does not exist")) => {
-            return Ok(Answer { identity: None, target: Some(Target::Missing) });
+            return Ok(Answer { identity: None, dedup: false, target: Some(Target::Missing) });
         }
         Err(error) => return unreadable(error),
     };
     let (name, kind, designated) =
         (position(&columns, "column"), position(&columns, "type"), position(&columns, "designated"));
-    let mut found = TargetTable { obstacle, ..TargetTable::default() };
+    let mut found = TargetTable { obstacle, dedup, ..TargetTable::default() };
     for row in &columns.rows {
         let text = |position: Option<usize>| position.and_then(|at| row.get(at)).and_then(|value| value.as_str());
         let Some(name) = text(name) else { continue };
@@ -241,7 +248,13 @@ pub(super) async fn look_up(
         }
         found.columns.push((name.to_owned(), ColumnType::of_server(text(kind).unwrap_or_default())));
     }
-    Ok(Answer { identity, target: Some(Target::Existing(found)) })
+    Ok(Answer { identity, dedup, target: Some(Target::Existing(found)) })
+}
+
+/// The first row of an answer, by the names of its columns.
+pub(super) fn row_of(answer: &QueryAnswer) -> Option<HashMap<&str, &OwnedValue>> {
+    let names = answer.columns.iter().map(|column| column.name.as_str());
+    answer.rows.first().map(|row| names.zip(row).collect())
 }
 
 fn position(answer: &QueryAnswer, name: &str) -> Option<usize> {

@@ -1,17 +1,29 @@
-//! The server address: `host`, `host:port`, `[ipv6]` or `[ipv6]:port`.
+//! Server addresses: `host`, `host:port`, `[ipv6]` or `[ipv6]:port`, several with commas between them.
 
 use std::net::Ipv6Addr;
 
 use super::ConfigError;
 use super::params::digits;
 
-/// Splits an address; the host keeps the brackets of an IPv6 address, as URLs want it.
-pub(super) fn parse(addr: &str, default_port: u16) -> Result<(String, u16), ConfigError> {
-    // "user:password@host" may hold a password, and a URL with one is the likeliest reason for an '@'.
-    let bad = |problem| ConfigError::BadAddr { addr: (!addr.contains('@')).then(|| addr.to_owned()), problem };
-    if addr.contains(',') {
-        return Err(ConfigError::SeveralHosts);
+/// Splits a list of addresses, none of them twice.
+pub(super) fn parse_list(list: &str, default_port: u16) -> Result<Vec<(String, u16)>, ConfigError> {
+    let mut hosts = Vec::new();
+    for addr in list.split(',') {
+        let host = parse(addr.trim(), default_port, list.contains('@'))?;
+        if hosts.contains(&host) {
+            return Err(ConfigError::SameHostTwice { host: format!("{}:{}", host.0, host.1) });
+        }
+        hosts.push(host);
     }
+    Ok(hosts)
+}
+
+/// Splits an address; the host keeps the brackets of an IPv6 address, as URLs want it.
+///
+/// "user:password@host" may hold a password, and a URL with one is the likeliest reason for an '@' anywhere in the list:
+/// then nothing of it is shown.
+fn parse(addr: &str, default_port: u16, is_hidden: bool) -> Result<(String, u16), ConfigError> {
+    let bad = |problem| ConfigError::BadAddr { addr: (!is_hidden).then(|| addr.to_owned()), problem };
     if addr.contains('@') {
         return Err(bad("credentials go into \"username\" and \"password\", or \"token\""));
     }

@@ -37,12 +37,21 @@ pub enum ConfigError {
         /// The 0-based byte offset of its second occurrence.
         position: usize,
     },
-    /// More than one server address.
+    /// The key of the server addresses stands in the string twice.
     #[error(
-        "\"addr\" names several hosts, but failover over several hosts is not supported by this version; give one \
-         host and port"
+        "the key \"addr\" is given twice, again at byte {position} of the configuration string; write several hosts \
+         into one, as in \"addr=first:9000,second:9000;\""
     )]
-    SeveralHosts,
+    SeveralAddr {
+        /// The 0-based byte offset of its second occurrence.
+        position: usize,
+    },
+    /// The list of server addresses names one of them twice.
+    #[error("\"addr\" names {host} twice; remove one")]
+    SameHostTwice {
+        /// Host and port.
+        host: String,
+    },
     /// The scheme is not one of the four ILP transports.
     #[error(
         "unknown scheme {scheme:?}; use \"http\" or \"https\" (\"tcp\" and \"tcps\" are known too), as in \

@@ -249,7 +249,7 @@ fn syntax_error(error: &ParsingError) -> ConfigError {
     let position = error.position();
     let problem = match error.kind() {
         ErrorKind::DuplicateKey(key) => match KEYS.iter().find(|known| *known == key) {
-            Some(&"addr") => return ConfigError::SeveralHosts,
+            Some(&"addr") => return ConfigError::SeveralAddr { position },
             Some(key) => return ConfigError::DuplicateKey { key, position },
             None => "a key is given twice",
         },

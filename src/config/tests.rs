@@ -21,7 +21,7 @@ fn err_says(conf: &str, pieces: &[&str]) {
 fn defaults_are_the_official_ones() {
     let config = ok("http::addr=localhost");
     assert_eq!(config.scheme(), Scheme::Http);
-    assert_eq!(config.address(), "localhost:9000");
+    assert_eq!(config.addresses().join(","), "localhost:9000");
     assert!(matches!(config.auth(), Auth::None));
     assert_eq!(config.tls(), None);
     assert_eq!(config.protocol_version(), None);
@@ -46,7 +46,7 @@ fn every_key_is_read() {
     let config = ok("http::addr=h:1;protocol_version=2;request_timeout=1;request_min_throughput=0;retry_timeout=0;\
          retry_max_backoff_millis=10;max_buf_size=1024;init_buf_size=10;max_name_len=16;auto_flush_rows=7;\
          auto_flush_bytes=8;connections=64;pool_bytes=1048576;table=t;at=ts;");
-    assert_eq!(config.address(), "h:1");
+    assert_eq!(config.addresses().join(","), "h:1");
     assert_eq!(config.protocol_version(), Some(ProtocolVersion::V2));
     assert_eq!(config.request_timeout(), Duration::from_millis(1));
     assert_eq!(config.request_min_throughput(), 0);
@@ -62,13 +62,16 @@ fn every_key_is_read() {
     assert_eq!(config.table(), Some("t"));
     assert_eq!(config.at(), Some("ts"));
     assert_eq!(ok("http::addr=h;protocol_version=auto").protocol_version(), None);
-    assert_eq!("http::addr=h".parse::<Config>().map(|config| config.address()).ok().as_deref(), Some("h:9000"));
+    assert_eq!(
+        "http::addr=h".parse::<Config>().map(|config| config.addresses().join(",")).ok().as_deref(),
+        Some("h:9000")
+    );
 }
 
 #[test]
 fn schemes() {
-    assert_eq!(ok("https::addr=h").address(), "h:9000");
-    assert_eq!(ok("tcp::addr=h").address(), "h:9009");
+    assert_eq!(ok("https::addr=h").addresses().join(","), "h:9000");
+    assert_eq!(ok("tcp::addr=h").addresses().join(","), "h:9009");
     assert_eq!(ok("tcps::addr=h").scheme(), Scheme::Tcps);
     assert_eq!(ok("HTTP::addr=h").scheme(), Scheme::Http);
     err_says("ws::addr=h", &["unknown scheme \"ws\"", "use \"http\""]);
@@ -93,10 +96,10 @@ fn syntax_errors_tell_the_byte() {
 
 #[test]
 fn addresses() {
-    assert_eq!(ok("http::addr=[::1]").address(), "[::1]:9000");
-    assert_eq!(ok("http::addr=[::1]:1234").address(), "[::1]:1234");
-    assert_eq!(ok("tcp::addr=[fe80::1]").address(), "[fe80::1]:9009");
-    assert_eq!(ok("http::addr=my_host-1.example:65535").address(), "my_host-1.example:65535");
+    assert_eq!(ok("http::addr=[::1]").addresses().join(","), "[::1]:9000");
+    assert_eq!(ok("http::addr=[::1]:1234").addresses().join(","), "[::1]:1234");
+    assert_eq!(ok("tcp::addr=[fe80::1]").addresses().join(","), "[fe80::1]:9009");
+    assert_eq!(ok("http::addr=my_host-1.example:65535").addresses().join(","), "my_host-1.example:65535");
     for addr in ["h:0", "h:65536", "h:abc", "h:", "h:+1", "[::1]:x", "h:1:2"] {
         err_says(&format!("http::addr={addr}"), &[&format!("{addr:?}"), "port must be a number from 1 to 65535"]);
     }
@@ -108,8 +111,12 @@ fn addresses() {
     err_says("http::addr=:9000", &["host is missing"]);
     err_says("http::addr=http://h:9000", &["leave out \"http://\""]);
     err_says("http::addr=h h:9000", &["character"]);
-    err_says("http::addr=a:9000,b:9000", &["failover over several hosts is not supported by this version"]);
-    err_says("http::addr=a;addr=b", &["failover over several hosts is not supported by this version"]);
+    assert_eq!(ok("http::addr=a,b:1, [::1]:2").addresses(), ["a:9000", "b:1", "[::1]:2"]);
+    err_says("http::addr=a:1,b:1,a:1", &["names a:1 twice"]);
+    err_says("http::addr=a,", &["the host is missing"]);
+    err_says("http::addr=a;addr=b", &["\"addr\" is given twice, again at byte 13", "addr=first:9000,second:9000"]);
+    let text = err("http::addr=user:pass,word@host:9000");
+    assert!(!text.contains("pass") && !text.contains("word@"), "{text}");
 }
 
 #[test]
@@ -288,7 +295,10 @@ fn secrets_stay_out_of_errors_and_debug() {
 
 #[test]
 fn environment() {
-    assert_eq!(Config::from_env_value(Some("http::addr=h".into())).map(|config| config.port).ok(), Some(9000));
+    assert_eq!(
+        Config::from_env_value(Some("http::addr=h".into())).map(|config| config.addresses()).ok(),
+        Some(vec!["h:9000".to_owned()])
+    );
     let unset = Config::from_env_value(None).expect_err("unset").to_string();
     assert!(unset.contains("QDB_CLIENT_CONF is not set"), "{unset}");
     #[cfg(unix)]

@@ -6,9 +6,12 @@
 
 mod assemble;
 mod cells;
+mod lines;
 mod program;
 mod segment;
 mod store;
+
+pub(crate) use lines::line_ends;
 
 use std::ops::Range;
 

@@ -20,12 +20,12 @@ pub trait Frame {
     fn batches(&self, columns: Option<&[usize]>) -> Batches<'_>;
 }
 
-/// Where a write takes its rows from.
+/// Where a write takes its rows from. May be handed to another thread, as a failed write of a stream may be gone on with there.
 pub enum Source<'a> {
     /// Can be read again.
-    Frame(Box<dyn Frame + 'a>),
+    Frame(Box<dyn Frame + Send + 'a>),
     /// Can be read once: checked and sent batch by batch.
-    Stream(Box<dyn RecordBatchReader + 'a>),
+    Stream(Box<dyn RecordBatchReader + Send + 'a>),
 }
 
 impl Source<'_> {
@@ -89,7 +89,7 @@ impl<'a> IntoSource<'a, ViaBatches> for Vec<RecordBatch> {
     }
 }
 
-impl<'a, R: RecordBatchReader + 'a> IntoSource<'a, ViaReader> for R {
+impl<'a, R: RecordBatchReader + Send + 'a> IntoSource<'a, ViaReader> for R {
     fn into_source(self) -> Source<'a> {
         Source::Stream(Box::new(self))
     }

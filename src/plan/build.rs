@@ -102,6 +102,7 @@ impl Plan {
                 columns,
                 origin,
                 is_unreadable: matches!(context.target, Target::Unreadable),
+                dedup: context.target.existing().is_some_and(|table| table.dedup),
                 statements,
                 designated: designated.filter(|_| is_certain),
                 null_at: options.null_at,

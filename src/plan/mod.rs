@@ -33,6 +33,8 @@ pub(crate) struct TargetTable {
     pub(crate) designated: Option<String>,
     /// Every column with its type.
     pub(crate) columns: Vec<(String, ColumnType)>,
+    /// Whether rows with the same keys replace each other.
+    pub(crate) dedup: bool,
     /// Why ILP cannot write into it.
     pub(crate) obstacle: Option<Obstacle>,
 }
@@ -189,6 +191,8 @@ pub struct Plan {
     /// Where the table comes from.
     pub(crate) origin: Origin,
     pub(crate) is_unreadable: bool,
+    /// Whether the table drops the second copy of a row.
+    pub(crate) dedup: bool,
     /// SQL to run before the first row is sent.
     pub(crate) statements: Vec<String>,
     /// The name and the type of the designated timestamp, where they are known.
@@ -226,6 +230,16 @@ impl Plan {
     /// Whether the server makes the table when the first row arrives, or may do so.
     pub(crate) fn may_be_made_by_server(&self) -> bool {
         matches!(self.origin, Origin::Server | Origin::Unknown)
+    }
+
+    /// Whether rows may be sent twice and are there once: the table has keys, and none of them is the server's clock.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        let is_callers = match self.at {
+            AtPlan::Column { .. } => self.null_at == NullAt::Error,
+            AtPlan::Constant { .. } => true,
+            AtPlan::Server => false,
+        };
+        self.dedup && is_callers
     }
 
     /// Whether the server did not let the table be looked up.

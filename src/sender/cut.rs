@@ -10,6 +10,7 @@ use std::ops::Range;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 
+use super::resumable::Resumable;
 use crate::buffer::Buffer;
 use crate::check::cast::cast_batch;
 use crate::check::{self, ValueError};
@@ -17,6 +18,7 @@ use crate::encode::{AtRange, Block, BoundBatch, Encoder};
 use crate::error::{Error, Problem};
 use crate::frontend::Source;
 use crate::plan::{AtPlan, Plan};
+use crate::rows::RowSet;
 
 /// The part of a request, one in so many, that a cut may go back over.
 const LOOK_BACK: usize = 10;
@@ -34,6 +36,8 @@ pub(super) struct Limits {
     pub(super) connections: usize,
     /// Rows of the first request.
     pub(super) first_rows: u64,
+    /// All rows in one request, or none.
+    pub(super) atomic: bool,
 }
 
 /// One request's worth of lines.
@@ -55,31 +59,44 @@ pub(super) trait Outlet {
     fn submit(&mut self, request: Request) -> Result<(), Error>;
     /// The pool's buffer size.
     fn buffer_size(&self) -> usize;
+    /// The row up to which all rows are settled, and will not be asked for again.
+    fn settled(&self) -> u64 {
+        u64::MAX
+    }
+    /// The rows that were refused so far.
+    fn rejected(&self) -> Vec<u64> {
+        Vec::new()
+    }
 }
 
-/// Rows read so far, and the nulls of each column.
+/// What has been read of a frame, and what was found in it. Rows that are read again are not counted again.
 #[derive(Debug, Default)]
 pub(super) struct Read {
-    pub(super) rows: u64,
-    /// Those of a refused batch included.
-    pub(super) seen: u64,
-    pub(super) skipped: u64,
+    /// The next row.
+    pub(super) row: u64,
+    /// Rows left out because they held nothing.
+    pub(super) skipped: RowSet,
+    /// Nulls of each column.
     pub(super) nulls: Vec<u64>,
     /// Values of each column that were written and read back as NULL.
     pub(super) lost: Vec<u64>,
+    /// The rows up to here have been counted.
+    counted: u64,
 }
 
-/// Reads `source` to its end and hands its requests to `outlet`. `read` tells how far it came, also after an error.
+/// Reads `feed` to its end, but for the rows of `leave_out`, and hands its requests to `outlet`. `read` tells how far it
+/// came, also after an error.
 pub(super) fn cut(
     plan: &Plan,
-    source: Source<'_>,
+    feed: &mut Resumable<'_>,
+    leave_out: &RowSet,
     limits: Limits,
     outlet: &mut dyn Outlet,
     read: &mut Read,
 ) -> Result<(), Error> {
-    read.nulls = vec![0; plan.columns.len()];
-    read.lost = vec![0; plan.columns.len()];
-    let total_rows = source.rows();
+    read.nulls.resize(plan.columns.len(), 0);
+    read.lost.resize(plan.columns.len(), 0);
+    let total_rows = feed.rows().map(|rows| rows.saturating_sub(leave_out.rows()));
     let mut cutter = Cutter {
         plan,
         limits,
@@ -89,39 +106,32 @@ pub(super) fn cut(
         tail: Vec::new(),
         total_rows,
         max_bytes: limits.max_bytes,
+        is_first: true,
         skipped: Vec::new(),
     };
     let failed = |error: arrow_schema::ArrowError| Error::source(error).with_table(plan.table());
-    match source {
-        Source::Frame(frame) => {
-            check::frame(plan, &*frame)?;
-            for batch in frame.batches(None) {
-                let batch = batch.map_err(failed)?;
-                check::conforms(plan, &batch, read.rows)?;
-                cutter.batch(&batch, read)?;
-            }
+    if let Source::Frame(frame) = feed.source() {
+        check::frame(plan, &**frame)?;
+        let mut start = 0;
+        for batch in frame.batches(None) {
+            let batch = batch.map_err(failed)?;
+            check::conforms(plan, &batch, start)?;
+            cutter.pieces(&batch, start, leave_out, read)?;
+            start += batch.num_rows() as u64;
         }
-        Source::Stream(reader) => {
-            for batch in reader {
-                let batch = match batch {
-                    Ok(batch) => batch,
-                    Err(error) => {
-                        cutter.submit()?;
-                        return Err(failed(error));
-                    }
-                };
-                read.seen = read.rows + batch.num_rows() as u64;
-                if let Err(error) = check::batch(plan, &batch, read.rows) {
-                    // The batches before it were sound and are not held back.
-                    cutter.submit()?;
-                    return Err(error);
-                }
-                cutter.batch(&batch, read)?;
-            }
-        }
+        return cutter.submit();
     }
-    for (index, lost) in cutter.encoder.lost() {
-        read.lost[index] = lost;
+    for (start, batch) in feed.kept_from(leave_out.first_missing()) {
+        cutter.checked(&batch, start, leave_out, read)?;
+    }
+    while let Some(next) = feed.next(|| (cutter.outlet.settled(), cutter.outlet.rejected())) {
+        match next {
+            Ok((start, batch)) => cutter.checked(&batch, start, leave_out, read)?,
+            Err(error) => {
+                cutter.submit()?;
+                return Err(failed(error));
+            }
+        }
     }
     cutter.submit()
 }
@@ -170,19 +180,67 @@ struct Cutter<'a, 'p> {
     tail: Vec<u8>,
     total_rows: Option<u64>,
     max_bytes: usize,
+    /// Whether the first request is still being filled.
+    is_first: bool,
     skipped: Vec<usize>,
 }
 
 impl Cutter<'_, '_> {
+    /// Takes a batch of a stream, which is looked at first.
+    fn checked(&mut self, batch: &RecordBatch, start: u64, leave_out: &RowSet, read: &mut Read) -> Result<(), Error> {
+        if let Err(error) = check::batch(self.plan, batch, start) {
+            // The batches before it were sound and are not held back; but an atomic write has no before.
+            if !self.limits.atomic {
+                self.submit()?;
+            }
+            return Err(error);
+        }
+        self.pieces(batch, start, leave_out, read)
+    }
+
+    /// Takes those rows of a batch that are to be sent.
+    fn pieces(&mut self, batch: &RecordBatch, start: u64, leave_out: &RowSet, read: &mut Read) -> Result<(), Error> {
+        let rows = start..start + batch.num_rows() as u64;
+        for piece in leave_out.missing(rows.clone()) {
+            // A request's rows follow each other.
+            if self.filling.as_ref().is_some_and(|filling| filling.end_row() != piece.start) {
+                self.submit()?;
+            }
+            // Of a piece some rows may have been counted by an earlier attempt.
+            for part in
+                [piece.start..read.counted.clamp(piece.start, piece.end), piece.start.max(read.counted)..piece.end]
+            {
+                if part.is_empty() {
+                    continue;
+                }
+                read.row = part.start;
+                if part == rows {
+                    self.batch(batch, read)?;
+                } else {
+                    self.batch(&batch.slice((part.start - start) as usize, (part.end - part.start) as usize), read)?;
+                }
+            }
+        }
+        read.row = rows.end;
+        Ok(())
+    }
+
     fn batch(&mut self, batch: &RecordBatch, read: &mut Read) -> Result<(), Error> {
         let arrays = cast_batch(self.plan, batch).map_err(Error::source)?;
         let bound = self.encoder.bind(&arrays, batch.num_rows())?;
-        for (nulls, array) in read.nulls.iter_mut().zip(&arrays) {
-            *nulls += null_count(array) as u64;
-        }
+        let lost_before: Vec<u64> = self.encoder.lost().map(|(_, lost)| lost).collect();
         let mut row = 0;
         while row < bound.rows() {
             row = self.block(&bound, row, read)?;
+        }
+        if read.row > read.counted {
+            for ((index, lost), before) in self.encoder.lost().zip(lost_before) {
+                read.lost[index] += lost - before;
+            }
+            for (nulls, array) in read.nulls.iter_mut().zip(&arrays) {
+                *nulls += null_count(array) as u64;
+            }
+            read.counted = read.row;
         }
         Ok(())
     }
@@ -190,8 +248,8 @@ impl Cutter<'_, '_> {
     /// Encodes some rows from `start` on and returns the next row.
     fn block(&mut self, batch: &BoundBatch<'_>, start: usize, read: &mut Read) -> Result<usize, Error> {
         let filled = self.filling.as_ref().map_or(0, |filling| filling.end_row() - filling.first_row);
-        let is_first = self.filling.as_ref().map_or(read.rows, |filling| filling.first_row) == 0;
-        let max_rows = if is_first { self.limits.max_rows.min(self.limits.first_rows) } else { self.limits.max_rows };
+        let max_rows =
+            if self.is_first { self.limits.max_rows.min(self.limits.first_rows) } else { self.limits.max_rows };
         let room = usize::try_from(max_rows.saturating_sub(filled)).unwrap_or(usize::MAX);
         if room == 0 {
             self.submit_before(batch.at_of(start))?;
@@ -207,6 +265,11 @@ impl Cutter<'_, '_> {
             let capacity = self.max_bytes.min(self.outlet.buffer_size());
             let used = self.filling.as_ref().map_or(0, |filling| filling.buffer.len());
             let free = capacity.saturating_sub(used);
+            if self.limits.atomic {
+                self.make_room(block.bound, read)?;
+                self.fill(batch, rows.clone(), block, read)?;
+                break;
+            }
             if block.bound <= free {
                 self.fill(batch, rows.clone(), block, read)?;
                 break;
@@ -239,7 +302,7 @@ impl Cutter<'_, '_> {
     }
 
     fn fill(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>, block: Block, read: &mut Read) -> Result<(), Error> {
-        let first_row = read.rows;
+        let first_row = read.row;
         let mut filling = match self.filling.take() {
             Some(filling) => filling,
             None => Filling { buffer: self.outlet.acquire()?, first_row, marks: Vec::new(), skipped: Vec::new() },
@@ -248,7 +311,7 @@ impl Cutter<'_, '_> {
         filling.buffer.advance(written);
         self.advance(&mut filling, rows.len(), block, read);
         // The first block tells how long lines are: enough to share a small frame among the connections.
-        if filling.marks.len() == 1 && filling.first_row == 0 {
+        if filling.marks.len() == 1 && self.is_first && !self.limits.atomic {
             self.share(written, rows.len());
         }
         self.filling = Some(filling);
@@ -256,11 +319,33 @@ impl Cutter<'_, '_> {
     }
 
     fn advance(&mut self, filling: &mut Filling, rows: usize, block: Block, read: &mut Read) {
-        filling.skipped.extend(self.skipped.iter().map(|row| read.rows + *row as u64));
-        read.skipped += self.skipped.len() as u64;
-        self.skipped.clear();
-        read.rows += rows as u64;
-        filling.marks.push(Mark { bytes: filling.buffer.len(), row: read.rows, at: block.at, ends: block.ends });
+        for row in self.skipped.drain(..) {
+            let row = read.row + row as u64;
+            filling.skipped.push(row);
+            read.skipped.insert(row..row + 1);
+        }
+        read.row += rows as u64;
+        filling.marks.push(Mark { bytes: filling.buffer.len(), row: read.row, at: block.at, ends: block.ends });
+    }
+
+    /// Makes room for so many bytes in the one request of an atomic write.
+    fn make_room(&mut self, bound: usize, read: &Read) -> Result<(), Error> {
+        let max_buf_size = self.limits.max_buf_size;
+        let too_large = |bytes| {
+            let problem = Problem::new(ValueError::FrameTooLarge { bytes, max_buf_size });
+            Error::new(problem).with_table(self.plan.table())
+        };
+        let Some(filling) = &mut self.filling else {
+            let size = bound.max(self.outlet.buffer_size());
+            let buffer = Buffer::try_one_off(size).ok_or_else(|| too_large(bound))?;
+            self.filling = Some(Filling { buffer, first_row: read.row, marks: Vec::new(), skipped: Vec::new() });
+            return Ok(());
+        };
+        let used = filling.buffer.len();
+        if used > max_buf_size || !filling.buffer.reserve(bound) {
+            return Err(too_large(used));
+        }
+        Ok(())
     }
 
     fn share(&mut self, bytes: usize, rows: usize) {
@@ -282,7 +367,7 @@ impl Cutter<'_, '_> {
     ) -> Result<(), Error> {
         let max_buf_size = self.limits.max_buf_size;
         let too_large = |bytes: usize| {
-            let problem = Problem::new(ValueError::RowTooLarge { bytes, max_buf_size }).row(read.rows);
+            let problem = Problem::new(ValueError::RowTooLarge { bytes, max_buf_size }).row(read.row);
             Error::new(problem).with_table(self.plan.table())
         };
         // The bound counts every byte of a string twice, for its escape.
@@ -295,7 +380,7 @@ impl Cutter<'_, '_> {
             return Err(too_large(written));
         }
         buffer.advance(written);
-        let mut filling = Filling { buffer, first_row: read.rows, marks: Vec::new(), skipped: Vec::new() };
+        let mut filling = Filling { buffer, first_row: read.row, marks: Vec::new(), skipped: Vec::new() };
         self.advance(&mut filling, rows.len(), block, read);
         self.filling = Some(filling);
         self.submit()
@@ -351,6 +436,12 @@ impl Cutter<'_, '_> {
     }
 
     fn hand_over(&mut self, filling: Filling) -> Result<(), Error> {
+        let (bytes, max_buf_size) = (filling.buffer.len(), self.limits.max_buf_size);
+        if self.limits.atomic && bytes > max_buf_size {
+            let problem = Problem::new(ValueError::FrameTooLarge { bytes, max_buf_size });
+            return Err(Error::new(problem).with_table(self.plan.table()));
+        }
+        self.is_first = false;
         let end = filling.end_row();
         // One block without timestamps of its own, and the request has none to go by.
         let at =

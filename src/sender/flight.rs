@@ -8,45 +8,74 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
+use super::quarantine::{Rejections, Sorted, sort_out};
 use crate::encode::AtRange;
-use crate::transport::{HttpTransport, Runtime, TransportError};
+use crate::transport::{Delivered, HttpTransport, Runtime, Terms, deliver};
 
 /// A request without its bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Manifest {
-    pub(super) rows: Range<u64>,
-    pub(super) skipped: Vec<u64>,
-    pub(super) bytes: u64,
-    pub(super) at: Option<AtRange>,
+pub(crate) struct Manifest {
+    pub(crate) rows: Range<u64>,
+    pub(crate) skipped: Vec<u64>,
+    pub(crate) bytes: u64,
+    pub(crate) at: Option<AtRange>,
 }
 
-/// How a request ended.
-#[derive(Debug)]
-pub(super) enum Settled {
-    /// The server acknowledged it.
-    Acked,
-    /// The transport's error tells whether it may have been stored.
-    Failed(TransportError),
-    /// It never left, because an earlier one failed or the caller stopped.
-    Unsent,
-    /// The caller stopped while it was in flight.
-    Abandoned,
+impl Manifest {
+    /// The frame's row of a line of the request, counted from 1; rows left out have no line.
+    pub(super) fn row_of_line(&self, line: u64) -> Option<u64> {
+        let mut row = self.rows.start.checked_add(line.checked_sub(1)?)?;
+        for skipped in &self.skipped {
+            if *skipped <= row {
+                row += 1;
+            }
+        }
+        self.rows.contains(&row).then_some(row)
+    }
 }
 
-/// What the caller's thread hears of a request.
+/// What the caller's thread hears of a request: what became of its rows. Those in none of the sets were not stored.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) manifest: Manifest,
-    pub(super) settled: Settled,
+    pub(super) sorted: Sorted,
     /// The most requests that have been in flight at once so far.
     pub(super) in_flight: usize,
+}
+
+/// How requests are sent.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    pub(super) transport: HttpTransport,
+    pub(super) terms: Terms,
+    /// Set where refused rows are set aside.
+    pub(super) rejections: Option<Arc<Rejections>>,
+}
+
+impl Route {
+    async fn send(self, body: Bytes, manifest: Manifest, is_first: bool) -> Sorted {
+        let Self { transport, terms, rejections } = &self;
+        if let Some(rejections) = rejections {
+            return sort_out(&body, &manifest, rejections, is_first, |body| deliver(transport, body, terms)).await;
+        }
+        let Delivered { result, tries } = deliver(transport, body, terms).await;
+        let mut sorted = Sorted { requests: 1, tries, ..Sorted::default() };
+        match result {
+            Ok(()) => {
+                sorted.bytes = manifest.bytes;
+                sorted.acked.insert(manifest.rows);
+            }
+            Err(failure) => sorted.fail(failure, manifest.rows),
+        }
+        sorted
+    }
 }
 
 enum Order {
@@ -59,6 +88,7 @@ enum Order {
 pub(super) struct Flight {
     /// Dropped with the flight: then no more requests will come.
     orders: mpsc::UnboundedSender<Order>,
+    stop: watch::Sender<bool>,
     outcomes: std_mpsc::Receiver<Outcome>,
 }
 
@@ -67,18 +97,21 @@ impl Flight {
     /// others wait until the first has been answered.
     pub(super) fn start(
         runtime: &Runtime,
-        transport: HttpTransport,
+        route: impl FnOnce(watch::Receiver<bool>) -> Route,
         connections: usize,
         ordered: bool,
         first_alone: bool,
     ) -> Self {
         let (orders, received) = mpsc::unbounded_channel();
         let (report, outcomes) = std_mpsc::channel();
+        let (stop, stopped) = watch::channel(false);
+        let route = route(stopped);
         let dispatcher = Dispatcher {
-            transport,
+            route,
             connections: connections.max(1),
             ordered,
             first_alone,
+            is_first: true,
             waiting: VecDeque::new(),
             flying: Vec::new(),
             tasks: JoinSet::new(),
@@ -87,7 +120,7 @@ impl Flight {
             most: 0,
         };
         runtime.spawn(dispatcher.run(received));
-        Self { orders, outcomes }
+        Self { orders, stop, outcomes }
     }
 
     /// Queues a request; bounded by the pool that its bytes come from.
@@ -96,8 +129,9 @@ impl Flight {
         let _ = self.orders.send(Order::Send(manifest, body));
     }
 
-    /// Abandons what is in flight and drops what waits; each is still reported.
+    /// Gives up what is in flight and drops what waits; each is still reported.
     pub(super) fn stop(&self) {
+        let _ = self.stop.send(true);
         let _ = self.orders.send(Order::Stop);
     }
 
@@ -117,13 +151,15 @@ impl Flight {
 }
 
 struct Dispatcher {
-    transport: HttpTransport,
+    route: Route,
     connections: usize,
     ordered: bool,
     first_alone: bool,
+    /// Nothing has been sent yet.
+    is_first: bool,
     waiting: VecDeque<(Manifest, Bytes)>,
     flying: Vec<(Id, Manifest)>,
-    tasks: JoinSet<Result<(), TransportError>>,
+    tasks: JoinSet<Sorted>,
     report: std_mpsc::Sender<Outcome>,
     /// Nothing leaves any more: a request failed, or the caller stopped.
     halted: bool,
@@ -138,10 +174,7 @@ impl Dispatcher {
             tokio::select! {
                 order = orders.recv(), if open => match order {
                     Some(Order::Send(manifest, body)) => self.waiting.push_back((manifest, body)),
-                    Some(Order::Stop) => {
-                        self.halted = true;
-                        self.tasks.abort_all();
-                    }
+                    Some(Order::Stop) => self.halted = true,
                     None => open = false,
                 },
                 Some(done) = self.tasks.join_next_with_id(), if !self.flying.is_empty() => self.land(done),
@@ -154,7 +187,8 @@ impl Dispatcher {
         while !self.waiting.is_empty() {
             if self.halted {
                 if let Some((manifest, _)) = self.waiting.pop_front() {
-                    self.tell(manifest, Settled::Unsent);
+                    // Never left: an earlier one failed, or the caller stopped.
+                    self.tell(manifest, Sorted::default());
                 }
                 continue;
             }
@@ -167,33 +201,34 @@ impl Dispatcher {
                 return;
             }
             if let Some((manifest, body)) = self.waiting.pop_front() {
-                let transport = self.transport.clone();
-                let task = self.tasks.spawn(async move { transport.write(body).await });
+                let task = self.tasks.spawn(self.route.clone().send(body, manifest.clone(), self.is_first));
+                self.is_first = false;
                 self.flying.push((task.id(), manifest));
                 self.most = self.most.max(self.flying.len());
             }
         }
     }
 
-    fn land(&mut self, done: Result<(Id, Result<(), TransportError>), JoinError>) {
-        let (id, settled) = match done {
-            Ok((id, Ok(()))) => (id, Settled::Acked),
-            Ok((id, Err(error))) => (id, Settled::Failed(error)),
-            // Aborted; a panic cannot be told from it here, and is as doubtful.
-            Err(error) => (error.id(), Settled::Abandoned),
+    fn land(&mut self, done: Result<(Id, Sorted), JoinError>) {
+        let (id, sorted) = match done {
+            Ok((id, sorted)) => (id, Some(sorted)),
+            // A panic, which the background thread has already reported.
+            Err(error) => (error.id(), None),
         };
         let Some(position) = self.flying.iter().position(|(flying, _)| *flying == id) else { return };
         let (_, manifest) = self.flying.swap_remove(position);
         self.first_alone = false;
-        if !matches!(settled, Settled::Acked) {
+        let sorted = sorted.unwrap_or_else(|| {
             self.halted = true;
-        }
-        self.tell(manifest, settled);
+            Sorted { doubtful: manifest.rows.clone().into(), requests: 1, ..Sorted::default() }
+        });
+        self.halted |= sorted.failure.is_some() || sorted.too_many.is_some();
+        self.tell(manifest, sorted);
     }
 
-    fn tell(&self, manifest: Manifest, settled: Settled) {
+    fn tell(&self, manifest: Manifest, sorted: Sorted) {
         // The caller may have gone after an error of its own; then nobody needs to know.
-        let _ = self.report.send(Outcome { manifest, settled, in_flight: self.most });
+        let _ = self.report.send(Outcome { manifest, sorted, in_flight: self.most });
     }
 }
 

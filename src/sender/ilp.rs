@@ -5,11 +5,13 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::cut::{Limits, Outlet, Read, Request, cut};
+use super::resumable::Resumable;
 use crate::buffer::{Buffer, Pool};
 use crate::error::{Error, Result};
 use crate::frontend::IntoSource;
 use crate::options::WriteOptions;
 use crate::plan::{Plan, Target};
+use crate::rows::RowSet;
 
 /// The buffers that [`to_ilp`] and [`to_ilp_writer`] fill, kept from call to call: the first touch of a buffer costs
 /// as much as encoding into it. One call at a time uses one of them, 16 MiB.
@@ -63,17 +65,18 @@ pub fn to_ilp_writer<'a, Via>(
     options: &WriteOptions,
     out: &mut dyn io::Write,
 ) -> Result<u64> {
-    let source = data.into_source();
-    let plan = Plan::offline(&source.schema(), options, Target::Unknown)?;
+    let mut feed = Resumable::keeping(data.into_source(), false);
+    let plan = Plan::offline(&feed.schema(), options, Target::Unknown)?;
     let limits = Limits {
         max_rows: u64::MAX,
         max_bytes: usize::MAX,
         max_buf_size: MAX_BUF_SIZE,
         connections: 1,
         first_rows: u64::MAX,
+        atomic: false,
     };
     let mut outlet = WriterOutlet { pool: POOL.get_or_init(|| Pool::new(POOL_BYTES)), out, written: 0 };
-    cut(&plan, source, limits, &mut outlet, &mut Read::default())?;
+    cut(&plan, &mut feed, &RowSet::default(), limits, &mut outlet, &mut Read::default())?;
     let written = outlet.written;
     Ok(written)
 }

@@ -2,15 +2,19 @@
 //!
 //! The caller's thread reads, checks and encodes; requests fly beside it ([`flight`]), bounded by the pool.
 
+mod account;
 mod cut;
 mod flight;
 mod ilp;
-mod preview;
+mod quarantine;
+mod resumable;
 mod write;
 
+pub(crate) use account::{Account, Before};
 pub use ilp::{to_ilp, to_ilp_writer};
-pub(crate) use preview::preview;
-pub(crate) use write::{Job, write};
+pub(crate) use quarantine::Rejections;
+pub use resumable::Resumable;
+pub(crate) use write::{Halt, Job, write};
 
 /// How far a write has come, for progress bars.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

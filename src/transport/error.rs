@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use super::answer::{ErrorAnswer, ServerInfo, column_in};
-use super::{Certainty, classify};
+use super::{Certainty, classify, is_passing};
 use crate::error::ErrorKind;
 
 /// A request that did not end as it should. Each text names the address, what happened, and the cure.
@@ -102,6 +102,12 @@ pub enum TransportError {
         request: Request,
         /// What happened to it.
         reason: String,
+    },
+    /// The caller gave the request up while it was on its way.
+    #[error("the request to {address} was given up before it was answered")]
+    Stopped {
+        /// Host and port.
+        address: String,
     },
     /// The server answered with an error.
     #[error("{0}")]
@@ -239,7 +245,15 @@ impl TransportError {
         }
     }
 
-    /// The error of a server that speaks none of our protocol versions.
+    /// A refusal of a line, as QuestDB words it.
+    #[cfg(test)]
+    pub(crate) fn refused_line(line: u64) -> Self {
+        let message = Some(format!("error in line {line}: table: t, column: n; cast error"));
+        let answer = ErrorAnswer { line: Some(line), message, ..ErrorAnswer::default() };
+        let (address, request) = ("h:9000".to_owned(), Request::Write);
+        Self::Refused(Box::new(Refusal { address, request, status: 400, complete: true, answer }))
+    }
+
     /// Whether the server knows neither user nor token, so that no other request will be let in either.
     pub(crate) fn is_unauthorized(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.status == 401)
@@ -263,6 +277,7 @@ impl TransportError {
         })
     }
 
+    /// The error of a server that speaks none of our protocol versions.
     pub(crate) fn no_common_version(server: &ServerInfo) -> Self {
         Self::NoCommonVersion { offered: server.protocol_versions.clone() }
     }
@@ -277,6 +292,7 @@ impl TransportError {
             | Self::Connect { .. }
             | Self::ConnectTimeout { .. }
             | Self::Timeout { .. }
+            | Self::Stopped { .. }
             | Self::Broken { .. } => ErrorKind::SocketError,
             Self::Refused(refusal) => refusal.kind(),
             Self::NotQuestDb { status: 404 | 405, request: Request::Write, .. } => ErrorKind::HttpNotSupported,
@@ -315,10 +331,68 @@ impl TransportError {
         column_in(self.server_message()?)
     }
 
+    /// Whether the same request may end otherwise in a moment, at the same server.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Timeout { .. }
+            | Self::Broken { .. } => true,
+            // A query that the server has read and failed at is not asked again; a gateway's 503 is.
+            Self::Refused(refusal) if refusal.request == Request::Query && refusal.status == 500 => false,
+            Self::Refused(refusal) => is_passing(refusal.status) && !self.is_of_the_data(),
+            Self::NotQuestDb { status, .. } => is_passing(*status),
+            Self::Setup { .. }
+            | Self::Thread { .. }
+            | Self::Certificates { .. }
+            | Self::Tls { .. }
+            | Self::Stopped { .. }
+            | Self::NoCommonVersion { .. } => false,
+        }
+    }
+
+    /// Whether another server may do better: it is this one that cannot be reached, or is not well.
+    pub(crate) fn is_of_the_server(&self) -> bool {
+        // 421 is what a replica says that takes no writes.
+        matches!(self, Self::Tls { .. } | Self::NotQuestDb { .. })
+            || matches!(self, Self::Refused(refusal) if refusal.status == 421)
+            || self.is_passing()
+    }
+
+    /// Whether no connection was made at all.
+    pub(crate) fn is_unreached(&self) -> bool {
+        matches!(self, Self::Resolve { .. } | Self::Connect { .. } | Self::ConnectTimeout { .. } | Self::Tls { .. })
+    }
+
+    /// Whether a 500 is about the data, so that the same bytes get the same answer however often they are sent.
+    ///
+    /// Source: `spec/ilp-wire.md` 12.2, the data for which QuestDB 9.3.4 answers 500.
+    fn is_of_the_data(&self) -> bool {
+        const WORDS: [&str; 7] = [
+            "invalid UTF8",
+            "designated timestamp beyond",
+            "UnsupportedOperationException",
+            "decimal columns cannot be created",
+            "File name too long",
+            "invalid column type",
+            "NumericException",
+        ];
+        self.server_message().is_some_and(|message| WORDS.iter().any(|word| message.contains(word)))
+    }
+
+    /// What the server said of a line, if it did: whether it says the same again.
+    pub(crate) fn verdict(&self) -> Option<(u64, String)> {
+        Some((self.line()?, self.server_message()?.to_owned()))
+    }
+
     /// What is known about the rows of the request.
     pub(crate) fn certainty(&self) -> Certainty {
         match self {
             Self::Timeout { request, .. } | Self::Broken { request, .. } => of_request(*request, Certainty::Ambiguous),
+            Self::Stopped { .. } => Certainty::Ambiguous,
+            // Nothing of a request is stored that ends at a line.
+            Self::Refused(_) if self.is_of_the_data() && self.line().is_some() => Certainty::Refused,
             Self::Refused(refusal) => of_request(refusal.request, of_answer(refusal.status, refusal.complete)),
             Self::NotQuestDb { request, status, complete, .. } => of_request(*request, of_answer(*status, *complete)),
             Self::Setup { .. } | Self::Certificates { .. } | Self::NoCommonVersion { .. } => Certainty::Refused,

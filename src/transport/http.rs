@@ -56,10 +56,10 @@ impl fmt::Debug for HttpTransport {
 }
 
 impl HttpTransport {
-    /// Prepares a client. Nothing connects.
-    pub(crate) fn new(config: &Config) -> Result<Self, TransportError> {
+    /// Prepares a client of one of the configuration's servers. Nothing connects.
+    pub(crate) fn new(config: &Config, address: &str) -> Result<Self, TransportError> {
         let scheme = config.scheme();
-        let address = config.address();
+        let address = address.to_owned();
         if !scheme.is_http() {
             let reason = format!("{}::addr={address} is not HTTP; use \"http\" or \"https\"", scheme.name());
             return Err(TransportError::Setup { reason });
@@ -89,7 +89,8 @@ impl HttpTransport {
     /// A 404 is what a QuestDB from before `/settings` says, and most other servers too: `/ping` tells them apart.
     pub(crate) async fn settings(&self) -> Result<ServerInfo, TransportError> {
         let request = Request::Settings;
-        let response = self.send(request, self.request(Method::GET, self.url("settings")), None).await?;
+        let response =
+            self.send(request, self.request(Method::GET, self.url("settings")), self.time_limit(None)).await?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => {
@@ -114,8 +115,8 @@ impl HttpTransport {
         }
     }
 
-    /// Posts lines of the line protocol. Only a 204 means that they are stored.
-    pub(crate) async fn write(&self, body: Bytes) -> Result<(), TransportError> {
+    /// Posts lines of the line protocol, within what is left of the call's time. Only a 204 means that they are stored.
+    pub(crate) async fn write(&self, body: Bytes, deadline: Option<Instant>) -> Result<(), TransportError> {
         let mut url = self.url("write");
         url.set_query(Some("precision=n"));
         let size = body.len();
@@ -123,17 +124,27 @@ impl HttpTransport {
             .authorized(self.request(Method::POST, url))
             .header(CONTENT_TYPE, "text/plain; charset=utf-8")
             .body(body);
-        let response = self.send(Request::Write, builder, Some(size)).await?;
+        let mut limit = self.time_limit(Some(size));
+        if let Some(deadline) = deadline {
+            limit = limit.min(deadline.saturating_duration_since(Instant::now()));
+        }
+        let response = self.send(Request::Write, builder, limit).await?;
         match response.status() {
             StatusCode::NO_CONTENT => Ok(()),
             _ => Err(self.unexpected(Request::Write, response).await),
         }
     }
 
+    /// The error of a write that was given up while it was on its way.
+    pub(crate) fn stopped(&self) -> TransportError {
+        TransportError::Stopped { address: self.inner.address.clone() }
+    }
+
     /// Asks whether the server is there, and tells how long the answer took.
     pub(crate) async fn ping(&self) -> Result<Duration, TransportError> {
         let start = Instant::now();
-        let response = self.send(Request::Ping, self.request(Method::GET, self.url("ping")), None).await?;
+        let response =
+            self.send(Request::Ping, self.request(Method::GET, self.url("ping")), self.time_limit(None)).await?;
         match response.status() {
             StatusCode::NO_CONTENT => Ok(start.elapsed()),
             _ => Err(self.unexpected(Request::Ping, response).await),
@@ -145,7 +156,8 @@ impl HttpTransport {
         let request = Request::Query;
         let mut url = self.url("exec");
         url.query_pairs_mut().append_pair("query", sql);
-        let response = self.send(request, self.authorized(self.request(Method::GET, url)), None).await?;
+        let response =
+            self.send(request, self.authorized(self.request(Method::GET, url)), self.time_limit(None)).await?;
         let status = response.status();
         if status != StatusCode::OK {
             return Err(self.unexpected(request, response).await);
@@ -159,7 +171,8 @@ impl HttpTransport {
     }
 
     async fn is_old_questdb(&self) -> Result<bool, TransportError> {
-        let response = self.send(Request::Ping, self.request(Method::GET, self.url("ping")), None).await?;
+        let response =
+            self.send(Request::Ping, self.request(Method::GET, self.url("ping")), self.time_limit(None)).await?;
         let signed = |headers: &HeaderMap| {
             headers
                 .keys()
@@ -201,9 +214,8 @@ impl HttpTransport {
         &self,
         request: Request,
         builder: RequestBuilder,
-        body: Option<usize>,
+        limit: Duration,
     ) -> Result<Response, TransportError> {
-        let limit = self.time_limit(body);
         builder
             .timeout(limit.saturating_add(CONNECT_HEAD_START))
             .send()

@@ -1,20 +1,24 @@
 //! Talking to a QuestDB server: requests over HTTP and the errors they end in.
 //!
-//! Knows bytes and answers, nothing of Arrow, tables or plans. A request is tried once; [`Certainty`] tells a
-//! caller who would try again whether that is safe.
+//! Knows bytes and answers, nothing of Arrow, tables or plans. [`HttpTransport`] tries a request once; [`Certainty`]
+//! tells whether trying again is safe, [`Backoff`] when, and [`deliver`] does it for the rows of a write.
 
 mod answer;
+mod deliver;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
 mod http;
+mod retry;
 mod runtime;
 mod tls;
 
 pub(crate) use self::answer::QueryAnswer;
 pub use self::answer::ServerInfo;
+pub(crate) use self::deliver::{Delivered, Terms, Tries, Undelivered, deliver};
 pub use self::error::TransportError;
 pub(crate) use self::http::HttpTransport;
+pub(crate) use self::retry::{Backoff, RetryPolicy};
 pub(crate) use self::runtime::Runtime;
 
 /// What is known about the rows of a request that was not acknowledged.
@@ -26,6 +30,12 @@ pub(crate) enum Certainty {
     Clean,
     /// May have been stored.
     Ambiguous,
+}
+
+/// Whether a status may be another one when the same request comes again: the nine that official clients retry, those
+/// of gateways, and "too many requests".
+fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500 | 502..=504 | 507 | 509 | 520..=525 | 529 | 598 | 599)
 }
 
 /// What a status other than 204 says about the rows of `POST /write`, once its answer has been read in full.

@@ -25,6 +25,8 @@ SMALL = {
     "cairo.writer.data.append.page.size": "256k",
     "cairo.writer.data.index.value.append.page.size": "256k",
     "cairo.wal.writer.data.append.page.size": "64k",
+    # Tables can be suspended.
+    "dev.mode.enabled": "true",
 }
 
 _numbers = itertools.count()

@@ -191,7 +191,7 @@ class Existing:
         try:
             qf.write_questdb(self.frame(values, columns), self.conf, **self.options())
         except qf.IngressError as error:
-            assert error.unsent == (), error
+            assert (error.acked, error.doubtful) == ((), ()), error
             refused = columns_of(error, columns)
             columns = [name for name in columns if name not in refused]
             qf.write_questdb(self.frame(values, columns), self.conf, **self.options())

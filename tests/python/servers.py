@@ -141,12 +141,12 @@ def after(seconds: float, reply: Reply = stored) -> Reply:
 class HttpServer(ABC):
     """Reads requests, one thread a connection, and lets `handle` answer them. Every request is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.connections = 0
         self.changed = threading.Condition()
         self.closing = threading.Event()
-        self._listener = socket.create_server((HOST, 0))
+        self._listener = socket.create_server((HOST, port))
         self._sockets: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -262,14 +262,14 @@ class FakeQuestDB(HttpServer):
         exec: the reply to `GET /exec`.
     """
 
-    def __init__(self, *script: Reply) -> None:
+    def __init__(self, *script: Reply, port: int = 0) -> None:
         self.script = list(script)
         self.settings = answer_json(200, SETTINGS)
         self.ping = answer(204, x_influxdb_version="v2.7.4")
         # A table that is there: the answer to every question about it.
         names = [{"name": name, "type": "STRING"} for name in ("id", "column", "type", "designated")]
         self.exec = answer_json(200, {"query": "", "columns": names, "dataset": [[1, "timestamp", "TIMESTAMP", True]]})
-        super().__init__()
+        super().__init__(port)
 
     def handle(self, exchange: Exchange) -> None:
         request = exchange.request

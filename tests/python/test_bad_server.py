@@ -63,7 +63,10 @@ CONF = {
     "no_addr": ("http::table=t;", ['"addr" is missing', "addr=localhost:9000"]),
     "port": ("http::addr=h:0;", ['"h:0" is not a host and port', "from 1 to 65535"]),
     "url": ("http::addr=http://h:9000;", ["leave out"]),
-    "two_hosts": ("http::addr=h:1,i:2;", ["several hosts"]),
+    "addr_twice": ("http::addr=h:1;addr=i:2;", ['"addr" is given twice', "byte 15", "addr=first:9000,second:9000"]),
+    "host_twice": ("http::addr=h:1,i:2,h:1;", ["names h:1 twice"]),
+    "no_host": ("http::addr=h:1,,i:2;", ["the host is missing"]),
+    "misspelt_backoff": ("http::addr=h;retry_max_backoff=9;", ['did you mean "retry_max_backoff_millis"?']),
     "unknown_key": ("http::addr=h;conections=4;", ['unknown key "conections"; did you mean "connections"?']),
     "bad_number": ("http::addr=h;connections=two;", ['"connections" cannot be "two"', "from 1 to 64"]),
     "number_out_of_range": ("http::addr=h;pool_bytes=5;", ['"pool_bytes" cannot be "5"', "1048576"]),
@@ -131,7 +134,7 @@ def test_an_unreachable_server() -> None:
         assert error.code is Code.SocketError
         assert f"no connection to {HOST}:{port}" in str(error)
         assert "is QuestDB running there" in str(error)
-        assert (error.acked, error.doubtful, error.unsent) == ((), (), ())
+        assert (error.acked, error.doubtful) == ((), ())
 
 
 def test_a_host_without_an_address() -> None:

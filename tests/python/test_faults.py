@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from questframe.local import QuestDB
 
-LIMITS = "request_timeout=250;request_min_throughput=0;"
+#: What one try says; what comes of trying again is in test_delivery.py.
+LIMITS = "request_timeout=250;request_min_throughput=0;retry_timeout=0;"
 
 
 def frame(rows: int = 30) -> pl.DataFrame:
@@ -139,7 +140,7 @@ def test_faults_lose_no_buffers(name: str, fake: FakeQuestDB) -> None:
 
 def test_requests_after_a_fault_are_not_started_by_another_connection(fake: FakeQuestDB) -> None:
     fake.script = [answer(503, b"busy"), after(0.1)]
-    with qf.connect(f"{fake.conf}auto_flush_rows=1;connections=2;") as client:
+    with qf.connect(f"{fake.conf}auto_flush_rows=1;connections=2;retry_timeout=0;") as client:
         error = failure(client)
     assert len(fake.writes) <= 2
     assert error.rows_acked == len(fake.writes) - 1
@@ -181,7 +182,7 @@ def test_a_server_that_falls_silent_in_its_settings(fake: FakeQuestDB) -> None:
         error = failure(client)
         assert error.code is Code.SocketError
         assert "did not answer GET /settings within 250ms" in str(error)
-        assert (error.acked, error.doubtful, error.unsent) == ((), (), ())
+        assert (error.acked, error.doubtful, error.unsent) == ((), (), (range(30),))
         fake.settings = answer_json(200, SETTINGS)
         assert client.write(frame(), table="t").rows == 30
 

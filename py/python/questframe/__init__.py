@@ -18,12 +18,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 from questframe import _register
-from questframe._api import Client, connect, plan, to_ilp, write_questdb
+from questframe._api import Client, awrite_questdb, connect, plan, to_ilp, write_questdb
 from questframe._options import WriteOptions
-from questframe._questframe import ColumnReport, Plan, PlannedColumn, ServerInfo, WriteReport, __version__
+from questframe._questframe import ColumnReport, Plan, PlannedColumn, Rejected, ServerInfo, WriteReport, __version__
 from questframe._table_spec import TableSpec
 from questframe._timestamps import ServerTimestamp, ServerTimestampType, TimestampMicros, TimestampNanos
-from questframe.exceptions import IngressError, IngressErrorCode, IngressTypeError
+from questframe.exceptions import IngressError, IngressErrorCode, IngressTypeError, WriteInterrupted
 
 if TYPE_CHECKING:
     import types
@@ -38,15 +38,18 @@ __all__ = [
     "IngressTypeError",
     "Plan",
     "PlannedColumn",
+    "Rejected",
     "ServerInfo",
     "ServerTimestamp",
     "ServerTimestampType",
     "TableSpec",
     "TimestampMicros",
     "TimestampNanos",
+    "WriteInterrupted",
     "WriteOptions",
     "WriteReport",
     "__version__",
+    "awrite_questdb",
     "connect",
     "plan",
     "to_ilp",

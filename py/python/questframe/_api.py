@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import warnings
@@ -11,9 +12,10 @@ from questframe import _questframe
 from questframe._frames import prepare
 from questframe._options import CheckedPlanOptions, PlanOptions, WriteOptions, normalize
 from questframe._progress import progress_of
-from questframe.exceptions import IngressError, IngressErrorCode
+from questframe.exceptions import IngressError, IngressErrorCode, WriteInterrupted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import BinaryIO, overload
 
     from typing_extensions import Self, Unpack
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from questframe._questframe import Plan, ServerInfo, WriteReport
     from questframe.types import Frame
 
-__all__ = ["Client", "connect", "plan", "to_ilp", "write_questdb"]
+__all__ = ["Client", "awrite_questdb", "connect", "plan", "to_ilp", "write_questdb"]
 
 
 class Client:
@@ -45,6 +47,10 @@ class Client:
     def write(self, data: Frame, **options: Unpack[WriteOptions]) -> WriteReport:
         """Write a frame and return when the server has acknowledged all of it; see :func:`write_questdb`."""
         return _write(self._open(), data, dict(options), "write")
+
+    async def awrite(self, data: Frame, **options: Unpack[WriteOptions]) -> WriteReport:
+        """As :meth:`write`, beside the event loop; see :func:`awrite_questdb`."""
+        return await _awrite(self._open(), data, dict(options), "awrite")
 
     def plan(self, data: Frame, **options: Unpack[CheckedPlanOptions]) -> Plan:
         """How each column would land in this server's table; see :func:`plan`."""
@@ -143,8 +149,75 @@ def _write(client: _questframe.Client, data: object, options: dict[str, Any], fu
     normalized = normalize(options, WriteOptions, function)
     progress = normalized.pop("progress", None)
     prepared, table = prepare(data, normalized.get("at"))
+    if prepared is data and not table:
+        # What may be readable once. The object that a failed write had is gone on with, any other begins at row 0.
+        before: IngressError | WriteInterrupted | None = options.get("resume")
+        is_same = before is not None and before._source is data  # noqa: SLF001
+        prepared = getattr(before, "_stream", None) if is_same else _questframe.Stream(data)
     with progress_of(progress, normalized.get("table")) as report:
-        return client.write(prepared, table, normalized, report)
+        try:
+            done = client.write(prepared, table, normalized, report)
+        except (IngressError, WriteInterrupted) as error:
+            if isinstance(prepared, _questframe.Stream):
+                error._source, error._stream = data, prepared  # noqa: SLF001
+            raise
+    _warn_of_doubt(done)
+    return done
+
+
+_warned = False
+
+
+def _warn_of_doubt(report: WriteReport) -> None:
+    """Say once per process that requests were sent again which may have been stored."""
+    global _warned  # noqa: PLW0603
+    if report.retries_in_doubt and not _warned:
+        _warned = True
+        msg = (
+            f"{report.retries_in_doubt} requests into {report.table!r} were sent again though they may have been "
+            "stored before: deduplication keys make that harmless, a table without them may have rows twice. "
+            "This is said once; see retries_in_doubt of each report."
+        )
+        warnings.warn(msg, UserWarning, stacklevel=4)
+
+
+class _Cancelled(Exception):  # noqa: N818 - never seen outside
+    """Ends a write whose task was cancelled."""
+
+
+async def _awrite(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
+    """Write in a thread; a cancelled task waits until the thread has let go of everything."""
+    cancelled = threading.Event()
+    progress = options.get("progress")
+
+    def work() -> WriteReport:
+        checked = normalize({"progress": progress}, WriteOptions, function)
+        with progress_of(checked.get("progress"), options.get("table")) as report:
+            return _write(client, data, {**options, "progress": _until(cancelled, report)}, function)
+
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError as error:
+        cancelled.set()
+        await asyncio.wait([task])
+        if not task.cancelled() and (ended := task.exception()) is not None:
+            error.__cause__ = ended.__cause__ or ended
+        raise
+
+
+def _until(
+    cancelled: threading.Event, report: Callable[[int, int | None, int], object] | None
+) -> Callable[[int, int | None, int], object]:
+    """What is called meanwhile: it ends a write whose task was cancelled, and passes the news on."""
+
+    def tell(rows: int, total: int | None, sent: int) -> None:
+        if cancelled.is_set():
+            raise _Cancelled
+        if report is not None:
+            report(rows, total, sent)
+
+    return tell
 
 
 def write_questdb(data: Frame, conf: str | None = None, **options: Unpack[WriteOptions]) -> WriteReport:
@@ -175,6 +248,22 @@ def write_questdb(data: Frame, conf: str | None = None, **options: Unpack[WriteO
         WriteReport(1 rows into "trades" in 0.004 s: ...)
     """
     return _write(_shared_client(conf)._open(), data, dict(options), "write_questdb")  # noqa: SLF001
+
+
+async def awrite_questdb(data: Frame, conf: str | None = None, **options: Unpack[WriteOptions]) -> WriteReport:
+    """As :func:`write_questdb`, for use with ``asyncio``: the event loop goes on while a thread writes.
+
+    Cancelling the task stops the write within a tenth of a second: the task ends when the thread has let go of buffers
+    and connections, and the ``CancelledError`` has the :class:`questframe.IngressError` with what was stored as its
+    ``__cause__``.
+
+    Example:
+        >>> import asyncio, polars as pl, questframe as qf
+        >>> df = pl.DataFrame({"n": [1, 2]})
+        >>> asyncio.run(qf.awrite_questdb(df, table="t", at=qf.ServerTimestamp))  # doctest: +SKIP
+        WriteReport(2 rows into "t" in 0.004 s: ...)
+    """
+    return await _awrite(_shared_client(conf)._open(), data, dict(options), "awrite_questdb")  # noqa: SLF001
 
 
 def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOptions]) -> Plan:

@@ -15,7 +15,7 @@ from questframe._timestamps import (
     TimestampNanos,
     micros_of_datetime,
 )
-from questframe.exceptions import IngressErrorCode, IngressTypeError
+from questframe.exceptions import IngressError, IngressErrorCode, IngressTypeError, WriteInterrupted
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -75,14 +75,40 @@ class WriteOptions(CheckedPlanOptions, total=False):
     Attributes:
         connections: requests in flight at once. Default 2, or ``connections=`` of the configuration string.
         ordered: keep the frame's order among rows whose timestamps meet. Default True.
+        deadline: seconds (or a ``timedelta``) that the whole call may take, retries included. Default: no limit but
+            those of each request and its retries (``request_timeout``, ``retry_timeout`` of the configuration string).
+        retry_in_doubt: send a request again although it may have been stored, also to a table without deduplication
+            keys, which may then have its rows twice. Default False: such rows are reported as in doubt.
+        on_error: ``"raise"`` (default) at the first row that the server refuses, or ``"quarantine"``: refused rows are
+            set aside, with the reasons, in the report's ``rejected``, and all others stored.
+        max_rejected: how many rows ``on_error="quarantine"`` may set aside before it raises. Default 1,000, or 1 % of
+            the rows that were reached if that is less, but ten in any case.
+        atomic: the frame goes in one request: all of it is stored, or nothing. Default False. A frame larger than
+            ``max_buf_size`` of the configuration string (100 MiB) is refused before anything is sent.
+        resume: the exception of a failed write of the same frame: what it says was stored is left out. Of a stream pass
+            the same object, to go on with it, or the same rows from their start.
+        doubtful: whether `resume` sends the rows in doubt again. Default True.
+        wait_visible: seconds (or a ``timedelta``) to wait, once all rows are stored, until they can be selected.
+            Default: does not wait.
         progress: ``True`` for a progress bar (needs ``questframe[progress]``), or a callable that is given the rows
             acknowledged, the rows in all (None where unknown) and the bytes acknowledged.
     """
 
     connections: int
     ordered: bool
+    deadline: float | dt.timedelta | None
+    retry_in_doubt: bool
+    on_error: Literal["raise", "quarantine"]
+    max_rejected: int | None
+    atomic: bool
+    resume: IngressError | WriteInterrupted | None
+    doubtful: bool
+    wait_visible: float | dt.timedelta | None
     progress: bool | Callable[[int, int | None, int], object] | None
 
+
+#: A century: longer is no time limit.
+_MAX_SECONDS = 100 * 365 * 24 * 3600.0
 
 _WORDS: dict[str, tuple[str, ...]] = {
     "null_at": ("error", "server"),
@@ -90,6 +116,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "empty_rows": ("error", "skip"),
     "nan": ("send", "omit"),
     "create": ("auto", "server", "never"),
+    "on_error": ("raise", "quarantine"),
 }
 
 
@@ -154,6 +181,31 @@ def _flag(name: str, value: object) -> object:
         msg = f"{name} must be True or False, not {value!r}"
         raise _wrong(msg)
     return value
+
+
+def _seconds(name: str, value: object) -> object:
+    seconds = value.total_seconds() if isinstance(value, dt.timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < _MAX_SECONDS:
+        msg = f"{name} must be a positive number of seconds or a timedelta, not {value!r}"
+        raise _wrong(msg)
+    return float(seconds)
+
+
+def _count(name: str, value: object) -> object:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
+        msg = f"{name} must be an int of at least 0, not {value!r}"
+        raise _wrong(msg)
+    return value
+
+
+def _resume(name: str, value: object) -> object:
+    if not isinstance(value, (IngressError, WriteInterrupted)):
+        msg = f"{name} must be the exception of a failed write, not {type(value).__name__}"
+        raise _wrong(msg)
+    delivery: dict[str, object] = {
+        name: [(rows.start, rows.stop) for rows in getattr(value, name)] for name in ("acked", "doubtful", "unsent")
+    }
+    return {**delivery, "table": value.table}
 
 
 def _connections(name: str, value: object) -> object:
@@ -224,6 +276,14 @@ _VALUES: dict[str, Callable[[str, object], object]] = {
     "check": _flag,
     "connections": _connections,
     "ordered": _flag,
+    "deadline": _seconds,
+    "retry_in_doubt": _flag,
+    "on_error": _word,
+    "max_rejected": _count,
+    "atomic": _flag,
+    "resume": _resume,
+    "doubtful": _flag,
+    "wait_visible": _seconds,
     "progress": _progress,
 }
 

@@ -14,7 +14,9 @@ class Client:
     """One server's client; wrapped by `questframe.Client`."""
 
     def __new__(cls, conf: str | None) -> Client: ...
-    def write(self, data: Any, table: bool, options: dict[str, Any], progress: _Progress | None) -> WriteReport: ...
+    def write(
+        self, data: Any | Stream, table: bool, options: dict[str, Any], progress: _Progress | None
+    ) -> WriteReport: ...
     def plan(self, data: Any, table: bool, options: dict[str, Any]) -> Plan: ...
     def ping(self) -> float: ...
     def server_info(self) -> ServerInfo: ...
@@ -22,6 +24,12 @@ class Client:
     def created_in_pid(self) -> int: ...
     @property
     def warnings(self) -> list[str]: ...
+
+@final
+class Stream:
+    """A stream that can be read once, taken over; after a failed write it can be gone on with."""
+
+    def __new__(cls, data: Any) -> Stream: ...
 
 @final
 class Columns:
@@ -58,8 +66,27 @@ class ColumnReport:
         """Values of it that read back as NULL (booleans: false): nulls, NaN, infinities, the least 64-bit integer."""
 
 @final
+class Rejected:
+    """Rows that the server refused, as an Arrow table: the frame's columns, `rejected_row` and `rejected_reason`.
+
+    `pl.DataFrame(rejected)`, `pyarrow.table(rejected)` and whatever else reads Arrow streams take it.
+    """
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def __len__(self) -> int: ...
+    @property
+    def rows(self) -> list[int]:
+        """Their numbers in the frame."""
+    @property
+    def reasons(self) -> list[str]:
+        """What the server said of each."""
+
+@final
 class WriteReport:
-    """What a write did. All rows have been acknowledged when there is one; its repr is one line."""
+    """What a write did. All rows have been acknowledged when there is one, but for those in `rejected`.
+
+    Its repr is one line.
+    """
 
     @property
     def table(self) -> str:
@@ -82,6 +109,15 @@ class WriteReport:
     @property
     def retries(self) -> int:
         """Requests sent again."""
+    @property
+    def retries_in_doubt(self) -> int:
+        """Those among them that may have been stored before.
+
+        A table with deduplication keys has their rows once; another, with `retry_in_doubt=True`, may have them twice.
+        """
+    @property
+    def rejected(self) -> Rejected | None:
+        """The rows that the server refused and that were set aside (`on_error="quarantine"`); None if none were."""
     @property
     def in_flight(self) -> int:
         """The most requests that were in flight at once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["IngressError", "IngressErrorCode", "IngressTypeError"]
+__all__ = ["IngressError", "IngressErrorCode", "IngressTypeError", "WriteInterrupted"]
 
 
 class IngressErrorCode(enum.Enum):
@@ -31,7 +31,29 @@ class IngressErrorCode(enum.Enum):
         return self.name
 
 
-class IngressError(Exception):
+class _Delivery:
+    """What became of the rows of a write that failed."""
+
+    table: str | None
+    acked: tuple[range, ...]
+    doubtful: tuple[range, ...]
+    unsent: tuple[range, ...]
+    #: The stream that was written, if it can be read once, and the compiled part's hold on it.
+    _source: object = None
+    _stream: object = None
+
+    @property
+    def rows_acked(self) -> int:
+        """How many rows were stored."""
+        return sum(len(rows) for rows in self.acked)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether rows may have been stored without an acknowledgement."""
+        return bool(self.doubtful)
+
+
+class IngressError(_Delivery, Exception):
     """Something about a frame, an option, the configuration or the server is wrong.
 
     The message says what, where and the cure. Beside it:
@@ -47,7 +69,8 @@ class IngressError(Exception):
         problems: every problem of the frame, one text each.
         acked: ranges of rows that were stored.
         doubtful: ranges of rows that may have been stored.
-        unsent: ranges of rows that were not stored. All three are empty if nothing was sent.
+        unsent: ranges of rows that were not stored. The three cover the frame, or of a stream the rows that were read;
+            they are empty in errors that are not of a write. ``resume=error`` goes on from there.
 
     Example:
         >>> IngressError(IngressErrorCode.ConfigError, "bad port").code
@@ -89,15 +112,32 @@ class IngressError(Exception):
         """What the error is about."""
         return self._code
 
-    @property
-    def rows_acked(self) -> int:
-        """How many rows were stored."""
-        return sum(len(rows) for rows in self.acked)
 
-    @property
-    def in_doubt(self) -> bool:
-        """Whether rows may have been stored without an acknowledgement."""
-        return bool(self.doubtful)
+class WriteInterrupted(_Delivery, KeyboardInterrupt):
+    """Ctrl-C ended a write: a ``KeyboardInterrupt`` that knows what was stored.
+
+    Attributes:
+        table: the table.
+        acked: ranges of rows that were stored.
+        doubtful: ranges of rows that may have been stored.
+        unsent: ranges of rows that were not stored. ``resume=`` takes this exception, too.
+    """
+
+    def __init__(
+        self,
+        msg: str = "",
+        *,
+        table: str | None = None,
+        acked: tuple[range, ...] = (),
+        doubtful: tuple[range, ...] = (),
+        unsent: tuple[range, ...] = (),
+    ) -> None:
+        """Keep `msg` as the only argument."""
+        super().__init__(msg)
+        self.table = table
+        self.acked = acked
+        self.doubtful = doubtful
+        self.unsent = unsent
 
 
 class IngressTypeError(IngressError, TypeError):

@@ -218,8 +218,18 @@ impl Columns {
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyArrowResult<Bound<'py, PyCapsule>> {
         let (batches, schema) = self.batches()?;
-        let field = Field::new_struct("", schema.fields().clone(), false);
-        let arrays = batches.into_iter().map(|batch| Ok(Arc::new(StructArray::from(batch)) as ArrayRef));
-        to_stream_pycapsule(py, Box::new(ArrayIterator::new(arrays, field.into())), requested_schema)
+        stream_of(py, batches, &schema, requested_schema)
     }
+}
+
+/// Batches for whoever reads Arrow: an Arrow C stream of them.
+pub(crate) fn stream_of<'py>(
+    py: Python<'py>,
+    batches: Vec<RecordBatch>,
+    schema: &Schema,
+    requested_schema: Option<Bound<'py, PyCapsule>>,
+) -> PyArrowResult<Bound<'py, PyCapsule>> {
+    let field = Field::new_struct("", schema.fields().clone(), false);
+    let arrays = batches.into_iter().map(|batch| Ok(Arc::new(StructArray::from(batch)) as ArrayRef));
+    to_stream_pycapsule(py, Box::new(ArrayIterator::new(arrays, field.into())), requested_schema)
 }

@@ -15,12 +15,15 @@ struct Caller {
 impl Caller {
     fn new(conf: &str) -> Self {
         let config = Config::from_conf(conf).expect("a valid string");
-        Self { runtime: Runtime::new().expect("a thread"), transport: HttpTransport::new(&config).expect("a client") }
+        Self {
+            runtime: Runtime::new().expect("a thread"),
+            transport: HttpTransport::new(&config, &config.addresses()[0]).expect("a client"),
+        }
     }
 
     fn write(&self, body: &'static [u8]) -> Result<(), TransportError> {
         let transport = self.transport.clone();
-        self.runtime.block_on(async move { transport.write(Bytes::from_static(body)).await })
+        self.runtime.block_on(async move { transport.write(Bytes::from_static(body), None).await })
     }
 
     fn settings(&self) -> Result<ServerInfo, TransportError> {
@@ -356,7 +359,7 @@ fn two_requests_run_at_once() {
     let server = FakeServer::start([Answer::Silence, Answer::status(204)]);
     let caller = Caller::new(&server.conf());
     let silent = caller.transport.clone();
-    let waiting = caller.runtime.spawn(async move { silent.write(Bytes::from_static(b"silent")).await });
+    let waiting = caller.runtime.spawn(async move { silent.write(Bytes::from_static(b"silent"), None).await });
     while server.requests().is_empty() {
         std::thread::yield_now();
     }
@@ -421,7 +424,7 @@ fn a_handshake_that_hangs_is_a_clean_timeout() {
 #[test]
 fn tcp_is_not_for_this_transport() {
     let config = Config::from_conf("tcp::addr=h;").expect("a valid string");
-    let error = HttpTransport::new(&config).expect_err("not HTTP");
+    let error = HttpTransport::new(&config, "h:1").expect_err("not HTTP");
     assert_eq!(error.kind(), ErrorKind::ConfigError);
     assert!(error.to_string().contains("use \"http\""), "{error}");
 }

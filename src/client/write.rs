@@ -1,0 +1,393 @@
+//! Writing a frame: to one server, and on to the next where that fails.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::hosts::{Host, Tour};
+use super::{Client, Tick};
+use crate::error::{Cause, Error, Result};
+use crate::frontend::IntoSource;
+use crate::options::{Create, OnError, WriteOptions};
+use crate::plan::Plan;
+use crate::report::WriteReport;
+use crate::sender::{Account, Before, Halt, Job, Progress, Rejections, Resumable, write};
+use crate::transport::TransportError;
+
+/// What is called meanwhile with the state of things; it may end the write.
+type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+
+/// One call of `write`.
+struct Call<'a> {
+    options: &'a WriteOptions,
+    tour: Tour,
+    rejections: Option<Arc<Rejections>>,
+    /// When it must have ended, and how long that is.
+    deadline: Option<(Instant, Duration)>,
+}
+
+impl Client {
+    /// Writes a frame and returns when the server has acknowledged all of it.
+    ///
+    /// The frame is planned and, if it can be read twice, checked whole before its first byte is sent. It goes in
+    /// several requests, each atomic on the server. Memory: the client's buffers (`pool_bytes`, 64 MiB by default),
+    /// whatever the frame's size. The first write asks the server for its protocol versions, and once a minute for
+    /// the table's columns; each asks, at most every 10 ms if they follow each other without a pause,
+    /// whether the table's name still stands for the same table.
+    /// A missing table is made as [`WriteOptions::create`] says, after the values of the frame (of a stream: its first
+    /// batch) have been found sound; not for a frame without rows.
+    ///
+    /// A request that fails is sent again, the same bytes, for `retry_timeout` (10 s by default), if nothing of it can
+    /// have been stored (no connection; 408, 429, 503, 507, 509, 529), or if the table's deduplication keys make a second
+    /// copy harmless (all other failures that may pass). With several servers the next one is taken instead, planned for
+    /// anew, and given what is not stored yet.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the frame, before sending; what the server or the way to it did. Each error has
+    /// three sets of rows that cover the frame: stored, in doubt, and not stored ([`Error::delivery`]);
+    /// [`WriteOptions::resume`] goes on from there.
+    pub fn write<'a, Via>(&self, data: impl IntoSource<'a, Via>, options: &WriteOptions) -> Result<WriteReport> {
+        self.write_with_progress(data, options, |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`write`](Self::write); `progress` is called on this thread at least every 50 ms while the write waits and
+    /// after each buffer, and stops it by answering `Break`: what is in flight then is in doubt.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), and [`Error::is_interrupted`] when stopped.
+    ///
+    /// ```no_run
+    /// # use std::ops::ControlFlow;
+    /// # use std::sync::Arc;
+    /// # use questframe::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    /// # use questframe::{At, Client, WriteOptions};
+    /// # let batch = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef)])?;
+    /// # let client = Client::from_conf("http::addr=localhost:9000;")?;
+    /// client.write_with_progress(&batch, &WriteOptions::table("trades").at(At::Server), |progress| {
+    ///     eprintln!("{} rows stored", progress.rows);
+    ///     ControlFlow::Continue(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_with_progress<'a, Via>(
+        &self,
+        data: impl IntoSource<'a, Via>,
+        options: &WriteOptions,
+        mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<WriteReport> {
+        let keeps = self.0.hosts.are_several() || options.on_error == OnError::Quarantine;
+        self.write_rows(&mut Resumable::keeping(data.into_source(), keeps), options, &mut progress)
+    }
+
+    /// As [`write`](Self::write), of rows that can be gone on with when it fails.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write); and for a stream that has been read in part, without [`WriteOptions::resume`].
+    pub fn write_resumable(&self, rows: &mut Resumable<'_>, options: &WriteOptions) -> Result<WriteReport> {
+        self.write_resumable_with_progress(rows, options, |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`write_resumable`](Self::write_resumable), with `progress` as in
+    /// [`write_with_progress`](Self::write_with_progress).
+    ///
+    /// # Errors
+    /// As both.
+    pub fn write_resumable_with_progress(
+        &self,
+        rows: &mut Resumable<'_>,
+        options: &WriteOptions,
+        mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<WriteReport> {
+        if rows.is_begun() && options.resume.is_none() {
+            let text = "the stream has been read in part by another write; go on with that write's error, or open the \
+                        stream again";
+            return Err(Error::of(Cause::Resume(text.to_owned())));
+        }
+        self.write_rows(rows, options, &mut progress)
+    }
+
+    fn write_rows(
+        &self,
+        feed: &mut Resumable<'_>,
+        options: &WriteOptions,
+        progress: OnProgress<'_>,
+    ) -> Result<WriteReport> {
+        let started = Instant::now();
+        let inner = &*self.0;
+        let quarantine = options.on_error == OnError::Quarantine;
+        let before = before(options, feed)?;
+        let mut account = Account::new(started, feed.rows(), before);
+        // An `Instant` may be too early for a deadline of centuries: then there is none.
+        let deadline = options.deadline.and_then(|limit| Some((started.checked_add(limit)?, limit)));
+        let mut call = Call {
+            options,
+            tour: Tour::new(&inner.config, deadline.map(|(deadline, _)| deadline)),
+            rejections: quarantine.then(|| Arc::new(Rejections::new(options.max_rejected))),
+            deadline,
+        };
+        let done = self.write_somewhere(&mut call, feed, &mut account, progress);
+        let error = match done {
+            Ok(report) => return Ok(report),
+            Err(error) => error,
+        };
+        // A wait that the deadline ended looks as if the caller had ended it.
+        let error = match deadline {
+            Some((deadline, limit)) if error.is_interrupted() && Instant::now() >= deadline => {
+                Error::of(Cause::Deadline(limit)).with_table(error.table().unwrap_or_default())
+            }
+            _ => error,
+        };
+        Err(error.with_delivery(account.delivery(feed.seen())))
+    }
+
+    /// Writes what is left to the server in use, and to the next while that may help.
+    fn write_somewhere(
+        &self,
+        call: &mut Call<'_>,
+        feed: &mut Resumable<'_>,
+        account: &mut Account,
+        progress: OnProgress<'_>,
+    ) -> Result<WriteReport> {
+        let hosts = &self.0.hosts;
+        let mut notes = Vec::new();
+        let mut created = false;
+        let mut last: Option<Error> = None;
+        loop {
+            let host = hosts.current();
+            let stored = account.leave_out().rows();
+            let halt = match self.write_to(host, call, feed, account, last.take(), progress) {
+                Ok(made) => {
+                    notes.extend(made.notes);
+                    let mut report = account.report(&made.plan, created || made.created, notes);
+                    report.rejected = account.rejected_rows(feed)?;
+                    return self.made_visible(host, call, report, progress);
+                }
+                Err((halt, made)) => {
+                    created |= made;
+                    halt
+                }
+            };
+            if account.leave_out().rows() > stored {
+                call.tour.succeeded();
+            }
+            let movable = halt.error.transport().filter(|_| halt.is_movable);
+            let Some(pause) = movable.and_then(|error| call.tour.next(hosts, host, error)) else {
+                return Err(halt.error.with_tries(call.tour.tries()));
+            };
+            if hosts.are_several() && account.has_sent() {
+                notes.push(format!("{} did not take all rows ({}), and others were tried", host.address, halt.error));
+            }
+            self.pause(pause, &mut call.tick(account, progress))?;
+            last = Some(halt.error);
+        }
+    }
+
+    /// Waits until the rows of a report can be selected, if that was asked for.
+    fn made_visible(
+        &self,
+        host: &Host,
+        call: &Call<'_>,
+        mut report: WriteReport,
+        progress: OnProgress<'_>,
+    ) -> Result<WriteReport> {
+        if let Some(timeout) = call.options.wait_visible.filter(|_| report.rows > 0) {
+            let end = Progress { rows: report.rows, total_rows: Some(report.rows), bytes: report.bytes };
+            let deadline = call.deadline;
+            let tick: Tick<'_> = &mut || if is_over(deadline) { ControlFlow::Break(()) } else { progress(end) };
+            let waited = self.wait_visible(host, &report.table, timeout, tick)?;
+            report.elapsed += waited;
+        }
+        Ok(report)
+    }
+
+    /// Writes what is left to one server. The flag of the error tells whether the table was made for it.
+    fn write_to(
+        &self,
+        host: &Host,
+        call: &Call<'_>,
+        feed: &mut Resumable<'_>,
+        account: &mut Account,
+        last: Option<Error>,
+        progress: OnProgress<'_>,
+    ) -> Result<Made, (Halt, bool)> {
+        let (inner, options) = (&*self.0, call.options);
+        let made = {
+            let mut tick = call.tick(account, progress);
+            let tick: Tick<'_> = &mut tick;
+            let planned = self.plan_for(host, &feed.schema(), options, &mut *tick);
+            planned.and_then(|plan| self.make_table(host, feed, plan, options, tick))
+        };
+        let made = made.map_err(|error| {
+            let is_movable = error.transport().is_some_and(TransportError::is_of_the_server);
+            (Halt { error, is_movable }, false)
+        })?;
+        let plan = &made.plan;
+        let ends = |error: Error| (Halt { error, is_movable: false }, made.created);
+        resume_fits(options, plan.table()).map_err(ends)?;
+        // What another server may have stored would be there twice.
+        if account.is_in_doubt()
+            && !plan.is_repeatable()
+            && let Some(error) = last
+        {
+            return Err(ends(error));
+        }
+        // Where nobody tells which table the name stands for, it may have been dropped and made again.
+        if host.tables.is_written_again(plan.table()) && plan.may_be_made_by_server() {
+            host.transport.reconnect().map_err(|error| ends(error.into()))?;
+        }
+        let job = Job {
+            plan,
+            runtime: self.runtime().map_err(ends)?,
+            transport: &host.transport,
+            pool: &inner.pool,
+            connections: options.connections.unwrap_or(inner.config.connections()),
+            ordered: options.ordered.unwrap_or(true),
+            max_rows: inner.config.auto_flush_rows(),
+            max_bytes: inner.config.auto_flush_bytes(),
+            max_buf_size: inner.config.max_buf_size(),
+            atomic: options.atomic,
+            // Requests that race each other to make a table may fail each other.
+            first_alone: plan.may_be_made_by_server(),
+            retry: call.tour.policy(),
+            retry_in_doubt: options.retry_in_doubt,
+            has_others: inner.hosts.are_several(),
+            rejections: call.rejections.clone(),
+            deadline: call.deadline,
+        };
+        let result = write(&job, feed, account, progress);
+        host.tables.written(plan.table());
+        // Whatever the server disliked, the table may not be what we believe; and what it made we have not seen.
+        if result.is_err() || plan.may_be_made_by_server() {
+            host.tables.forget(plan.table());
+        }
+        match result {
+            Ok(()) => Ok(made),
+            Err(halt) => Err((halt, made.created)),
+        }
+    }
+
+    /// Runs the statements of a plan, once the values have been found sound, and plans anew for what is there then.
+    fn make_table(
+        &self,
+        host: &Host,
+        feed: &mut Resumable<'_>,
+        mut plan: Plan,
+        options: &WriteOptions,
+        tick: Tick<'_>,
+    ) -> Result<Made> {
+        let (mut created, mut notes) = (false, Vec::new());
+        let mut options = options.clone();
+        // Others may make the table at the same time, and make it otherwise.
+        for attempt in 0..ATTEMPTS {
+            if plan.statements().is_empty() {
+                break;
+            }
+            if !feed.preview(&plan).inspect_err(|_| host.tables.forget(plan.table()))? {
+                break;
+            }
+            match self.run_statements(host, &plan, &mut *tick)? {
+                Ok(()) => {
+                    created |= plan.creates_table();
+                    // A connection that has written to the table does not know of a new DECIMAL column, and fails.
+                    host.transport.reconnect()?;
+                    if !plan.creates_table() {
+                        // The columns are there, with these types, though the server may not show them yet.
+                        host.tables.forget(plan.table());
+                        break;
+                    }
+                }
+                // Somebody else has just made the same column, maybe of another type.
+                Err((error, _)) if error.is_made_by_others() && attempt + 1 < ATTEMPTS => {}
+                Err((error, _)) if error.is_closed() => {
+                    notes.push(format!(
+                        "the server runs no statements for this client ({error}), so it made the table itself if it was \
+                         missing: its designated timestamp is then called \"timestamp\", its partitions are days{}",
+                        not_applied(&options)
+                    ));
+                    options = options.create(Create::Server);
+                }
+                Err((error, statement)) => {
+                    host.tables.forget(plan.table());
+                    return Err(Error::statement(statement, error).with_table(plan.table()));
+                }
+            }
+            host.tables.forget(plan.table());
+            plan = self.plan_for(host, &feed.schema(), &options, &mut *tick)?;
+        }
+        if notes.is_empty() && plan.is_unreadable() {
+            notes.push(format!(
+                "the server did not let the table be looked up; if it was missing the server made it, with a designated \
+                 timestamp called \"timestamp\" and partitions of a day{}",
+                not_applied(&options)
+            ));
+        }
+        Ok(Made { plan, created, notes })
+    }
+
+    /// Runs the statements of a plan; the inner error is that of one of them.
+    fn run_statements(&self, host: &Host, plan: &Plan, tick: Tick<'_>) -> Result<Result<(), (TransportError, String)>> {
+        for statement in plan.statements() {
+            let sql = statement.clone();
+            let answer = self.ask(host, &mut *tick, |transport| async move { transport.query(&sql).await })?;
+            if let Err(error) = answer {
+                return Ok(Err((error, statement.clone())));
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+impl Call<'_> {
+    /// What is called while a server is waited for.
+    fn tick<'a>(&self, account: &Account, progress: OnProgress<'a>) -> impl FnMut() -> ControlFlow<()> + use<'a> {
+        let (now, deadline) = (account.progress(), self.deadline);
+        move || if is_over(deadline) { ControlFlow::Break(()) } else { progress(now) }
+    }
+}
+
+fn is_over(deadline: Option<(Instant, Duration)>) -> bool {
+    deadline.is_some_and(|(deadline, _)| Instant::now() >= deadline)
+}
+
+/// The rows that the write which is gone on with has dealt with.
+fn before(options: &WriteOptions, feed: &Resumable<'_>) -> Result<Before> {
+    let Some(resume) = &options.resume else { return Ok(Before::default()) };
+    let acked = resume.acked.iter().cloned().collect();
+    let doubtful = resume.doubtful.iter().filter(|_| options.leave_doubtful).cloned().collect();
+    let before = Before { acked, doubtful };
+    let seen = [&resume.acked, &resume.doubtful, &resume.unsent].into_iter().flatten().map(|rows| rows.end).max();
+    match (feed.rows(), seen) {
+        (Some(rows), Some(seen)) if rows < seen => Err(Error::of(Cause::Resume(format!(
+            "the failed write saw {seen} rows and this frame has {rows}; pass the same frame again"
+        )))),
+        _ => Ok(before),
+    }
+}
+
+/// Whether the write which is gone on with was one into the same table.
+fn resume_fits(options: &WriteOptions, table: &str) -> Result<()> {
+    match options.resume.as_ref().and_then(|resume| resume.table.as_deref()) {
+        Some(before) if !crate::plan::same_name(before, table) => Err(Error::of(Cause::Resume(format!(
+            "the failed write was one into table {before:?}, and this is one into {table:?}"
+        )))),
+        _ => Ok(()),
+    }
+}
+
+/// How often statements are tried when others change the table at the same time.
+const ATTEMPTS: usize = 4;
+
+/// What the note on a table that the server made says of a specification.
+fn not_applied(options: &WriteOptions) -> &'static str {
+    match options.create {
+        Create::Table(_) => "; nothing of the TableSpec was applied",
+        _ => "",
+    }
+}
+
+/// A table that is there, or that the server will make.
+struct Made {
+    plan: Plan,
+    created: bool,
+    notes: Vec<String>,
+}
