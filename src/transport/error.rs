@@ -239,7 +239,6 @@ impl TransportError {
         }
     }
 
-    /// The error of a server that speaks none of our protocol versions.
     /// Whether the server knows neither user nor token, so that no other request will be let in either.
     pub(crate) fn is_unauthorized(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.status == 401)
@@ -263,6 +262,7 @@ impl TransportError {
         })
     }
 
+    /// The error of a server that speaks none of our protocol versions.
     pub(crate) fn no_common_version(server: &ServerInfo) -> Self {
         Self::NoCommonVersion { offered: server.protocol_versions.clone() }
     }
