@@ -231,13 +231,11 @@ impl Config {
     }
 
     /// The time limit of each step that makes a TCP connection: connecting, TLS, and authentication.
-    #[cfg_attr(not(test), expect(dead_code, reason = "waits for the TCP transport"))]
     pub(crate) fn auth_timeout(&self) -> Duration {
         self.auth_timeout
     }
 
     /// The address or name of the local interface that TCP connections leave from, unless any will do.
-    #[cfg_attr(not(test), expect(dead_code, reason = "waits for the TCP transport"))]
     pub(crate) fn bind_interface(&self) -> Option<&str> {
         self.bind_interface.as_deref()
     }

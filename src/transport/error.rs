@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use super::answer::{ErrorAnswer, ServerInfo, column_in};
+use super::tcp::TcpError;
 use super::{Certainty, classify};
 use crate::error::ErrorKind;
 
@@ -132,6 +133,9 @@ pub enum TransportError {
         /// The versions that the server takes.
         offered: Vec<u64>,
     },
+    /// A connection over TCP failed.
+    #[error(transparent)]
+    Tcp(#[from] TcpError),
 }
 
 /// What was asked of the server.
@@ -284,6 +288,7 @@ impl TransportError {
                 ErrorKind::ProtocolVersionError
             }
             Self::NotQuestDb { .. } => ErrorKind::ServerFlushError,
+            Self::Tcp(error) => error.kind(),
         }
     }
 
@@ -327,6 +332,7 @@ impl TransportError {
             | Self::Connect { .. }
             | Self::ConnectTimeout { .. }
             | Self::Tls { .. } => Certainty::Clean,
+            Self::Tcp(error) => error.certainty(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Talking to a QuestDB server: requests over HTTP and the errors they end in.
+//! Talking to a QuestDB server: requests over HTTP, streams over TCP, and the errors they end in.
 //!
 //! Knows bytes and answers, nothing of Arrow, tables or plans. A request is tried once; [`Certainty`] tells a
 //! caller who would try again whether that is safe.
@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod fake;
 mod http;
 mod runtime;
+mod tcp;
 mod tls;
 
 pub(crate) use self::answer::QueryAnswer;
