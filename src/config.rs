@@ -36,6 +36,7 @@ const MIN_POOL_BYTES: u64 = 1 << 20;
 
 // Defaults and limits of the official clients.
 const DEFAULT_TIMEOUT_MILLIS: u64 = 10_000;
+const DEFAULT_AUTH_TIMEOUT_MILLIS: u64 = 15_000;
 /// How long official clients try to learn what a server is.
 const FIRST_CONTACT: Duration = Duration::from_secs(1);
 const DEFAULT_MIN_THROUGHPUT: u64 = 102_400;
@@ -126,6 +127,8 @@ pub struct Config {
     scheme: Scheme,
     hosts: Vec<(String, u16)>,
     auth: Auth,
+    auth_timeout: Duration,
+    bind_interface: Option<String>,
     tls: Option<Tls>,
     protocol_version: Option<ProtocolVersion>,
     request_timeout: Duration,
@@ -167,6 +170,9 @@ impl Config {
             scheme,
             hosts,
             auth: auth::parse(scheme, &params)?,
+            // Without effect over HTTP, where it is accepted all the same: official clients do.
+            auth_timeout: millis("auth_timeout", 1..=u64::MAX, DEFAULT_AUTH_TIMEOUT_MILLIS)?,
+            bind_interface: bind_interface(scheme, &params)?,
             tls: tls(scheme, &params)?,
             protocol_version: protocol_version(&params)?,
             request_timeout: millis("request_timeout", 1..=u64::MAX, DEFAULT_TIMEOUT_MILLIS)?,
@@ -224,6 +230,16 @@ impl Config {
     /// The credentials.
     pub(crate) fn auth(&self) -> &Auth {
         &self.auth
+    }
+
+    /// The time limit of each step that makes a TCP connection: connecting, TLS, and authentication.
+    pub(crate) fn auth_timeout(&self) -> Duration {
+        self.auth_timeout
+    }
+
+    /// The address or name of the local interface that TCP connections leave from, unless any will do.
+    pub(crate) fn bind_interface(&self) -> Option<&str> {
+        self.bind_interface.as_deref()
     }
 
     /// How the server's certificate is judged; none on a transport without TLS.
@@ -317,6 +333,8 @@ impl fmt::Debug for Config {
             .field("scheme", &self.scheme)
             .field("addresses", &self.addresses())
             .field("auth", &self.auth)
+            .field("auth_timeout", &self.auth_timeout)
+            .field("bind_interface", &self.bind_interface)
             .field("tls", &self.tls)
             .field("protocol_version", &self.protocol_version)
             .field("request_timeout", &self.request_timeout)
@@ -343,6 +361,13 @@ fn check_http_keys(scheme: Scheme, params: &Params) -> Result<(), ConfigError> {
     match KEYS.into_iter().find(|key| params.has(key)) {
         Some(key) if !scheme.is_http() => Err(ConfigError::OnlyHttp { key }),
         _ => Ok(()),
+    }
+}
+
+fn bind_interface(scheme: Scheme, params: &Params) -> Result<Option<String>, ConfigError> {
+    match params.non_empty("bind_interface")? {
+        Some(_) if scheme.is_http() => Err(ConfigError::OnlyTcp),
+        interface => Ok(interface),
     }
 }
 

@@ -23,7 +23,6 @@ pub(crate) enum Auth {
         token: String,
     },
     /// The signature challenge of ILP over TCP.
-    #[cfg_attr(not(test), expect(dead_code, reason = "waits for the TCP transport"))]
     Ecdsa {
         /// The key's id, from `username`.
         key_id: String,

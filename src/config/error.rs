@@ -123,6 +123,9 @@ pub enum ConfigError {
         /// The key.
         key: &'static str,
     },
+    /// `bind_interface` on an HTTP transport; the official clients' text.
+    #[error("The \"bind_interface\" setting can only be used with the TCP protocol. Remove it.")]
+    OnlyTcp,
     /// A write over a transport on which the server answers nothing.
     #[error(
         "{scheme:?} acknowledges nothing: rows could be lost without a word; use \"http\" or \"https\" and the \

@@ -15,6 +15,8 @@ const KEYS: &[&str] = &[
     "token",
     "token_x",
     "token_y",
+    "auth_timeout",
+    "bind_interface",
     "tls_verify",
     "tls_ca",
     "tls_roots",
@@ -39,10 +41,8 @@ const KEYS: &[&str] = &[
 
 /// Keys of other official transports, which a string shared between clients may hold.
 ///
-/// Source: `spec/configuration.md` sections 3.1 and 8.
+/// Source: `spec/configuration.md` section 8.
 const FOREIGN_KEYS: &[&str] = &[
-    "bind_interface",
-    "auth_timeout",
     "sender_pool_min",
     "sender_pool_max",
     "query_pool_min",

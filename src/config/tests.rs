@@ -23,6 +23,8 @@ fn defaults_are_the_official_ones() {
     assert_eq!(config.scheme(), Scheme::Http);
     assert_eq!(config.addresses().join(","), "localhost:9000");
     assert!(matches!(config.auth(), Auth::None));
+    assert_eq!(config.auth_timeout(), Duration::from_secs(15));
+    assert_eq!(config.bind_interface(), None);
     assert_eq!(config.tls(), None);
     assert_eq!(config.protocol_version(), None);
     assert_eq!(config.request_timeout(), Duration::from_secs(10));
@@ -130,12 +132,9 @@ fn unknown_keys_name_the_nearest() {
 
 #[test]
 fn foreign_keys_make_one_warning() {
-    let config = ok("http::addr=h;sf_dir=/x;bind_interface=1.2.3.4;auth_timeout=1;failover_x=1;path=/y;");
+    let config = ok("http::addr=h;sf_dir=/x;failover_x=1;path=/y;");
     let [warning] = config.warnings() else { panic!("{:?}", config.warnings()) };
-    assert!(
-        warning.ends_with("\"auth_timeout\", \"bind_interface\", \"failover_x\", \"path\", \"sf_dir\""),
-        "{warning}"
-    );
+    assert!(warning.ends_with("\"failover_x\", \"path\", \"sf_dir\""), "{warning}");
 }
 
 #[test]
@@ -180,6 +179,22 @@ fn tcp_credentials() {
 }
 
 #[test]
+fn tcp_keys() {
+    let config = ok("tcp::addr=h;bind_interface=127.0.0.1;auth_timeout=1;");
+    assert_eq!(config.bind_interface(), Some("127.0.0.1"));
+    assert_eq!(config.auth_timeout(), Duration::from_millis(1));
+    assert!(config.warnings().is_empty());
+    assert_eq!(ok("tcps::addr=h;bind_interface=[::1]").bind_interface(), Some("[::1]"));
+    err_says("tcp::addr=h;bind_interface=", &["\"bind_interface\" is empty"]);
+
+    assert_eq!(ok("http::addr=h;auth_timeout=7").auth_timeout(), Duration::from_millis(7));
+    for scheme in ["http", "https"] {
+        let text = "The \"bind_interface\" setting can only be used with the TCP protocol.";
+        err_says(&format!("{scheme}::addr=h;bind_interface=1.2.3.4"), &[text]);
+    }
+}
+
+#[test]
 fn numbers_name_key_and_value() {
     let cases = [
         ("max_buf_size=abc", "at least 1024"),
@@ -188,6 +203,8 @@ fn numbers_name_key_and_value() {
         ("retry_max_backoff_millis=9", "at least 10"),
         ("request_timeout=0", "at least 1"),
         ("request_timeout=-1", "at least 1"),
+        ("auth_timeout=0", "at least 1"),
+        ("auth_timeout=x", "at least 1"),
         ("retry_timeout=+5", "a whole number"),
         ("retry_timeout=", "a whole number"),
         ("request_min_throughput=99999999999999999999", "a whole number"),

@@ -82,7 +82,7 @@ impl Account {
         self.tries.add(sorted.tries);
         self.acked = self.acked.union(&sorted.acked);
         self.doubtful = self.doubtful.union(&sorted.doubtful);
-        let too_many = sorted.too_many.and_then(|reached| self.too_many(&sorted.rejected, reached));
+        let too_many = sorted.too_many.and_then(|found| self.too_many(&sorted.rejected, found));
         for rejected in sorted.rejected {
             self.rejected_rows.insert(rejected.row..rejected.row + 1);
             self.rejected.push(rejected);
@@ -94,10 +94,9 @@ impl Account {
         }
     }
 
-    fn too_many(&self, latest: &[Rejected], reached: u64) -> Option<Error> {
+    fn too_many(&self, latest: &[Rejected], (rejected, reached): (u64, u64)) -> Option<Error> {
         let all = || self.rejected.iter().chain(latest);
         let first = all().min_by_key(|rejected| rejected.row)?;
-        let rejected = all().count() as u64;
         let mut problem = Problem::new(Cause::TooManyRejected { rejected, reached, first: first.error.to_string() });
         problem = problem.row(first.row);
         if let Some(column) = first.error.column() {

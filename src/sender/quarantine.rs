@@ -71,10 +71,14 @@ impl Rejections {
         self.reached.fetch_add(rows as u64, Ordering::Relaxed) + rows as u64
     }
 
-    /// Counts a bad row, of so many that were reached; false if it is one too many.
-    fn admit(&self, reached: u64) -> bool {
+    /// Counts a bad row, of so many that were reached.
+    ///
+    /// # Errors
+    /// If it is one too many: how many there are.
+    fn admit(&self, reached: u64) -> Result<(), u64> {
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        count <= self.limit.unwrap_or_else(|| MAX_REJECTED.min(MIN_REJECTED.max(reached / MAX_SHARE)))
+        let limit = self.limit.unwrap_or_else(|| MAX_REJECTED.min(MIN_REJECTED.max(reached / MAX_SHARE)));
+        if count <= limit { Ok(()) } else { Err(count) }
     }
 }
 
@@ -89,8 +93,8 @@ pub(crate) struct Sorted {
     pub(crate) requests: u64,
     pub(crate) tries: Tries,
     pub(crate) failure: Option<Undelivered>,
-    /// More rows were refused than may be, of so many that were reached.
-    pub(crate) too_many: Option<u64>,
+    /// More rows were refused than may be: how many, and of how many that were reached.
+    pub(crate) too_many: Option<(u64, u64)>,
 }
 
 impl Sorted {
@@ -224,8 +228,8 @@ pub(crate) async fn sort_out<Sent: Future<Output = Delivered>>(
                 let row = lines.rows(line..line + 1).start;
                 sorted.rejected.push(Rejected { row, error: failure.error });
                 let reached = rejections.reach((line + 1).saturating_sub(known));
-                if !rejections.admit(reached) {
-                    sorted.too_many = Some(reached);
+                if let Err(count) = rejections.admit(reached) {
+                    sorted.too_many = Some((count, reached));
                     break;
                 }
                 // Also a line known to be good may turn bad, when the table changes meanwhile.
@@ -433,7 +437,7 @@ mod tests {
     #[test]
     fn too_many_bad_rows_end_it_soon() {
         let (run, length) = run(1_000, 0..1_000, 10, true);
-        assert_eq!(run.sorted.too_many, Some(11));
+        assert_eq!(run.sorted.too_many, Some((11, 11)));
         assert_eq!((run.requests, run.sorted.rejected.len(), run.stored.len()), (11, 11, 0));
         assert!(run.bytes < length);
         assert_eq!(run.sorted.acked, RowSet::from(7..8), "the row without a line");
@@ -443,7 +447,7 @@ mod tests {
     fn by_default_one_row_in_a_hundred_may_be_bad() {
         let admitted = |step: usize| {
             let rejections = Rejections::new(None);
-            (0..100_000).take_while(|_| rejections.admit(rejections.reach(step))).count()
+            (0..100_000).take_while(|_| rejections.admit(rejections.reach(step)).is_ok()).count()
         };
         assert_eq!(admitted(1), 10);
         assert_eq!(admitted(50), 10);

@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use super::answer::{ErrorAnswer, ServerInfo, column_in};
+use super::tcp::TcpError;
 use super::{Certainty, classify, is_passing};
 use crate::error::ErrorKind;
 
@@ -138,6 +139,9 @@ pub enum TransportError {
         /// The versions that the server takes.
         offered: Vec<u64>,
     },
+    /// A connection over TCP failed.
+    #[error(transparent)]
+    Tcp(#[from] TcpError),
 }
 
 /// What was asked of the server.
@@ -300,6 +304,7 @@ impl TransportError {
                 ErrorKind::ProtocolVersionError
             }
             Self::NotQuestDb { .. } => ErrorKind::ServerFlushError,
+            Self::Tcp(error) => error.kind(),
         }
     }
 
@@ -348,6 +353,7 @@ impl TransportError {
             | Self::Certificates { .. }
             | Self::Tls { .. }
             | Self::Stopped { .. }
+            | Self::Tcp(_)
             | Self::NoCommonVersion { .. } => false,
         }
     }
@@ -401,6 +407,7 @@ impl TransportError {
             | Self::Connect { .. }
             | Self::ConnectTimeout { .. }
             | Self::Tls { .. } => Certainty::Clean,
+            Self::Tcp(error) => error.certainty(),
         }
     }
 }

@@ -66,7 +66,8 @@ impl HttpTransport {
         }
         let base = Url::parse(&format!("{}://{address}/", scheme.name()))
             .map_err(|error| TransportError::Setup { reason: format!("\"addr\" cannot be {address:?}: {error}") })?;
-        let tls = tls::client_config(config.tls())?;
+        let mut tls = tls::client_config(config.tls())?;
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let client = client(tls.clone(), config.connections(), config.request_timeout())?;
         let authorization = authorization(&client, &base, config.auth())?;
         let request_timeout = config.request_timeout();

@@ -1,4 +1,4 @@
-//! Talking to a QuestDB server: requests over HTTP and the errors they end in.
+//! Talking to a QuestDB server: requests over HTTP, streams over TCP, and the errors they end in.
 //!
 //! Knows bytes and answers, nothing of Arrow, tables or plans. [`HttpTransport`] tries a request once; [`Certainty`]
 //! tells whether trying again is safe, [`Backoff`] when, and [`deliver`] does it for the rows of a write.
@@ -11,6 +11,7 @@ pub(crate) mod fake;
 mod http;
 mod retry;
 mod runtime;
+mod tcp;
 mod tls;
 
 pub(crate) use self::answer::QueryAnswer;

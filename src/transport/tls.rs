@@ -20,15 +20,13 @@ pub(super) fn client_config(tls: Option<&Tls>) -> Result<ClientConfig, Transport
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| TransportError::Setup { reason: error.to_string() })?;
-    let mut config = match tls {
+    Ok(match tls {
         None => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
         Some(Tls { verify: false, .. }) => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider))).with_no_client_auth()
         }
         Some(Tls { verify: true, ca }) => builder.with_root_certificates(roots(ca)?).with_no_client_auth(),
-    };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    })
 }
 
 fn roots(ca: &TlsCa) -> Result<RootCertStore, TransportError> {

@@ -1,7 +1,6 @@
 use std::net::TcpListener;
-use std::path::PathBuf;
 
-use super::super::fake::{Answer, FakeServer, tls};
+use super::super::fake::{Answer, FakeServer, TempFile, tls};
 use super::super::{Certainty, Runtime};
 use super::*;
 use crate::error::ErrorKind;
@@ -367,30 +366,13 @@ fn two_requests_run_at_once() {
     drop(waiting);
 }
 
-/// A file that is removed again.
-struct TempFile(PathBuf);
-
-impl TempFile {
-    fn new(name: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("questframe-{}-{name}", std::process::id()));
-        std::fs::write(&path, text).expect("a writable directory of temporary files");
-        Self(path)
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 #[test]
 fn tls_trusts_whom_it_is_told_to() {
     let server = FakeServer::start_tls(tls::server_config(), [Answer::status(204), Answer::status(204)]);
     let ca = TempFile::new("ca.pem", tls::CA_PEM);
     let port = server.address().port();
     for conf in [
-        format!("https::addr=localhost:{port};tls_roots={};", ca.0.display()),
+        format!("https::addr=localhost:{port};tls_roots={};", ca.path().display()),
         format!("{}tls_verify=unsafe_off;", server.conf()),
     ] {
         Caller::new(&conf).write(b"secret rows").expect(&conf);
