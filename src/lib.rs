@@ -38,6 +38,7 @@ mod plan;
 mod report;
 mod sender;
 mod simd;
+mod spool;
 mod table_spec;
 mod transport;
 
