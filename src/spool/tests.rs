@@ -1,4 +1,5 @@
 mod damage;
+mod process;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
