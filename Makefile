@@ -120,7 +120,7 @@ prerequisites:
 	@ok=1; \
 	command -v git >/dev/null || { echo "missing: git"; ok=; }; \
 	command -v cc >/dev/null || { echo "missing: a C compiler (cc), as in Debian's build-essential"; ok=; }; \
-	command -v cargo >/dev/null || { echo "missing: Rust (cargo), stable 1.88 or newer, from rustup"; ok=; }; \
+	command -v cargo >/dev/null || { echo "missing: Rust (cargo), stable 1.89 or newer, from rustup"; ok=; }; \
 	command -v $(PYTHON) >/dev/null || { echo "missing: Python 3.10 or newer ($(PYTHON)); set PYTHON= to another"; ok=; }; \
 	[ -z "$$ok" ] || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 		|| { echo "too old: $(PYTHON) is older than 3.10; set PYTHON= to another"; ok=; }; \

@@ -39,6 +39,7 @@ mod report;
 mod rows;
 mod sender;
 mod simd;
+mod spool;
 mod table_spec;
 mod transport;
 
