@@ -15,7 +15,7 @@ mod tests;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -33,6 +33,9 @@ const MAX_CONNECTIONS: u64 = 64;
 /// How many bytes of encoded rows may wait to be sent.
 const DEFAULT_POOL_BYTES: usize = 64 << 20;
 const MIN_POOL_BYTES: u64 = 1 << 20;
+/// How many bytes of requests that no server takes may wait on disk.
+const DEFAULT_SPOOL_BYTES: u64 = 1 << 30;
+const MIN_SPOOL_BYTES: u64 = 1 << 12;
 
 // Defaults and limits of the official clients.
 const DEFAULT_TIMEOUT_MILLIS: u64 = 10_000;
@@ -145,6 +148,8 @@ pub struct Config {
     pool_bytes: usize,
     table: Option<String>,
     at: Option<String>,
+    spool_dir: Option<PathBuf>,
+    spool_max_bytes: u64,
     warnings: Vec<String>,
 }
 
@@ -195,6 +200,10 @@ impl Config {
             pool_bytes: params.size("pool_bytes", MIN_POOL_BYTES..=u64::MAX)?.unwrap_or(DEFAULT_POOL_BYTES),
             table: params.non_empty("table")?,
             at: params.non_empty("at")?,
+            spool_dir: params.non_empty("spool_dir")?.map(PathBuf::from),
+            spool_max_bytes: params
+                .number("spool_max_bytes", MIN_SPOOL_BYTES..=u64::MAX)?
+                .unwrap_or(DEFAULT_SPOOL_BYTES),
             warnings: foreign_warning(params.foreign()).into_iter().collect(),
         })
     }
@@ -313,6 +322,16 @@ impl Config {
         self.table.as_deref()
     }
 
+    /// The folder for rows that no server takes, unless a write names another.
+    pub(crate) fn spool_dir(&self) -> Option<&Path> {
+        self.spool_dir.as_deref()
+    }
+
+    /// How large that folder may grow.
+    pub(crate) fn spool_max_bytes(&self) -> u64 {
+        self.spool_max_bytes
+    }
+
     /// The column of the designated timestamp, unless a write names another.
     pub(crate) fn at(&self) -> Option<&str> {
         self.at.as_deref()
@@ -350,6 +369,8 @@ impl fmt::Debug for Config {
             .field("pool_bytes", &self.pool_bytes)
             .field("table", &self.table)
             .field("at", &self.at)
+            .field("spool_dir", &self.spool_dir)
+            .field("spool_max_bytes", &self.spool_max_bytes)
             .field("warnings", &self.warnings)
             .finish()
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::check::ValueError;
 use crate::config::ConfigError;
 use crate::plan::PlanError;
+use crate::spool::SpoolError;
 use crate::transport::TransportError;
 
 /// A `Result` with the crate's [`Error`].
@@ -104,6 +105,15 @@ pub(crate) enum Cause {
     /// The write that is to be gone on with was another one.
     #[error("`resume` does not fit: {0}")]
     Resume(String),
+    /// Rows could not be kept on disk, or sent from there.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// Rows could not be delivered, and not be kept on disk either.
+    #[error("{1}; the rows were to be kept because of this: {0}")]
+    NotKept(String, #[source] SpoolError),
+    /// A spool was asked for, and none is named.
+    #[error("no spool folder is named; give `spool_dir` here or in the configuration string")]
+    NoSpool,
     /// The rows are stored, and cannot be selected yet.
     #[error("{0}")]
     NotVisible(String),
@@ -146,6 +156,8 @@ impl Problem {
             Cause::Source(_) => ErrorKind::BadDataFrame,
             Cause::Forked | Cause::Interrupted | Cause::Resume(_) => ErrorKind::InvalidApiCall,
             Cause::Deadline(_) => ErrorKind::SocketError,
+            Cause::Spool(SpoolError::Locked { .. }) | Cause::NoSpool => ErrorKind::ConfigError,
+            Cause::Spool(_) | Cause::NotKept(..) => ErrorKind::SocketError,
             Cause::TooManyRejected { .. } | Cause::NotVisible(_) => ErrorKind::ServerFlushError,
         }
     }
@@ -330,6 +342,35 @@ impl Error {
             Cause::Transport(error) => Some(error),
             Cause::Statement(_, error) => Some(error),
             _ => None,
+        }
+    }
+
+    /// The transport's error, if it is one, or this error again.
+    pub(crate) fn into_transport(mut self) -> Result<TransportError, Self> {
+        let is_transport = matches!(self.first().map(|problem| &problem.0.cause), Some(Cause::Transport(_)));
+        match self.0.problems.pop() {
+            Some(Problem(parts)) if is_transport && self.0.problems.is_empty() => match parts.cause {
+                Cause::Transport(error) => Ok(error),
+                cause => Err(Self::of(cause)),
+            },
+            Some(problem) => {
+                self.0.problems.push(problem);
+                Err(self)
+            }
+            None => Err(self),
+        }
+    }
+
+    /// Whether the deadline of the call ended it.
+    pub(crate) fn is_late(&self) -> bool {
+        matches!(self.first().map(|problem| &problem.0.cause), Some(Cause::Deadline(_)))
+    }
+
+    /// Whether the spool is the cause, and which.
+    pub(crate) fn into_spool(self) -> Result<SpoolError, Self> {
+        match self.first().map(|problem| &problem.0.cause) {
+            Some(Cause::Spool(error)) => Ok(error.clone()),
+            _ => Err(self),
         }
     }
 

@@ -50,7 +50,7 @@ pub use error::{Delivery, Error, ErrorKind, Problem, Result};
 pub use frontend::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSource};
 pub use options::{At, Create, EmptyRows, Nan, NullAt, NullBool, OnError, ProtocolVersion, Symbols, WriteOptions};
 pub use plan::{Plan, PlanError, PlannedColumn};
-pub use report::{ColumnReport, WriteReport};
+pub use report::{ColumnReport, DrainReport, WriteReport};
 pub use sender::{Progress, Resumable, to_ilp, to_ilp_writer};
 pub use table_spec::TableSpec;
 pub use transport::{ServerInfo, TransportError};

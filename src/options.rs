@@ -3,6 +3,7 @@
 //! Plain data without behaviour; every choice is judged by the plan, never here.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::Delivery;
@@ -212,6 +213,7 @@ pub struct WriteOptions {
     pub(crate) resume: Option<Delivery>,
     pub(crate) leave_doubtful: bool,
     pub(crate) wait_visible: Option<Duration>,
+    pub(crate) spool_dir: Option<PathBuf>,
 }
 
 impl WriteOptions {
@@ -351,6 +353,20 @@ impl WriteOptions {
     /// Waits, once all rows are acknowledged, until they can be selected, at most so long. Default: does not wait.
     pub fn wait_visible(mut self, timeout: Duration) -> Self {
         self.wait_visible = Some(timeout);
+        self
+    }
+
+    /// A folder for rows that no server takes: they are kept there, on disk, and the write succeeds with
+    /// [`WriteReport::rows_spooled`](crate::WriteReport::rows_spooled). Default: `spool_dir=` of the configuration
+    /// string; none without it.
+    ///
+    /// What waits there is sent by the next write that finds a server, before its own rows, or by
+    /// [`Client::drain_spool`](crate::Client::drain_spool); each segment at least once. Rows that may have been stored
+    /// already are kept only if the table's keys make a second copy harmless, or with
+    /// [`retry_in_doubt`](Self::retry_in_doubt); else the write fails with them in doubt. One process at a time may use
+    /// a folder; `spool_max_bytes` (1 GiB) limits its size.
+    pub fn spool_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.spool_dir = Some(folder.into());
         self
     }
 }

@@ -1,6 +1,7 @@
 //! What a write did.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -53,11 +54,32 @@ pub struct WriteReport {
     pub columns: Vec<ColumnReport>,
     /// The most requests that were in flight at once.
     pub in_flight: usize,
+    /// Rows that no server took and that are safe on disk (`spool_dir`): they are sent by the next write that finds a
+    /// server, or by [`Client::drain_spool`](crate::Client::drain_spool).
+    pub rows_spooled: u64,
     /// What the caller should know: empty if all went as planned.
     pub notes: Vec<String>,
     /// The rows that the server refused and that were set aside ([`OnError::Quarantine`](crate::OnError)): the frame's
     /// columns, and behind them `rejected_row` (the row's number) and `rejected_reason`.
     pub rejected: Option<RecordBatch>,
+}
+
+/// What was sent from a spool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainReport {
+    /// Segments that the server has taken.
+    pub segments: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Their bytes on disk.
+    pub bytes: u64,
+    /// Segments that will never be taken, where they are now; beside each a text with the reason.
+    pub rejected: Vec<PathBuf>,
+    /// Segments that wait on.
+    pub segments_waiting: u64,
+    /// Their bytes on disk.
+    pub bytes_waiting: u64,
 }
 
 impl WriteReport {
@@ -90,6 +112,10 @@ impl fmt::Display for WriteReport {
             self.requests,
             if self.requests == 1 { "" } else { "s" },
             self.protocol_version,
-        )
+        )?;
+        match self.rows_spooled {
+            0 => Ok(()),
+            rows => write!(f, "; {rows} rows wait on disk"),
+        }
     }
 }

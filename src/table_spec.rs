@@ -42,6 +42,11 @@ pub struct TableSpec {
 }
 
 impl TableSpec {
+    /// Whether rows with the same keys replace each other.
+    pub(crate) fn has_dedup_keys(&self) -> bool {
+        !self.dedup_keys.is_empty()
+    }
+
     /// A specification that chooses nothing.
     pub fn new() -> Self {
         Self::default()

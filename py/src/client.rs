@@ -14,7 +14,7 @@ use questframe::Resumable;
 use crate::error::{map, stopped};
 use crate::input::Input;
 use crate::options;
-use crate::report::{Plan, ServerInfo, WriteReport};
+use crate::report::{DrainReport, Plan, ServerInfo, WriteReport};
 
 fn take(data: &Bound<'_, PyAny>, table: bool) -> PyResult<Input> {
     if table { Input::take_table(data) } else { Input::take(data) }
@@ -148,6 +148,11 @@ impl Client {
             plan.hint_symbols(&batch);
         }
         Ok(Plan(plan))
+    }
+
+    #[pyo3(signature = (folder))]
+    fn drain_spool(&self, py: Python<'_>, folder: Option<PathBuf>) -> PyResult<DrainReport> {
+        interruptible(py, |tick| self.0.drain_spool_with(folder.as_deref(), tick)).map(DrainReport)
     }
 
     fn ping(&self, py: Python<'_>) -> PyResult<f64> {

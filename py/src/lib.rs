@@ -21,6 +21,7 @@ fn _questframe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<report::WriteReport>()?;
     module.add_class::<report::ColumnReport>()?;
     module.add_class::<report::Rejected>()?;
+    module.add_class::<report::DrainReport>()?;
     module.add_class::<report::Plan>()?;
     module.add_class::<report::PlannedColumn>()?;
     module.add_class::<report::ServerInfo>()?;

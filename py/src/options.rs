@@ -1,5 +1,6 @@
 //! Python's keyword options to the crate's `WriteOptions`. Names and spellings have been checked by `_options.py`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
@@ -175,6 +176,9 @@ pub(crate) fn parse(options: &Bound<'_, PyDict>) -> PyResult<WriteOptions> {
     }
     if let Some(seconds) = get::<f64>(options, "wait_visible")? {
         parsed = parsed.wait_visible(seconds_of("wait_visible", seconds)?);
+    }
+    if let Some(folder) = get::<PathBuf>(options, "spool_dir")? {
+        parsed = parsed.spool_dir(folder);
     }
     if let Some(doubtful) = get::<bool>(options, "doubtful")? {
         parsed = parsed.doubtful(doubtful);

@@ -1,5 +1,7 @@
 //! Reports, plans and server facts as Python objects. Read-only; their docstrings are in the stubs.
 
+use std::path::PathBuf;
+
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
@@ -74,6 +76,10 @@ impl WriteReport {
         self.0.retries_in_doubt
     }
     #[getter]
+    fn rows_spooled(&self) -> u64 {
+        self.0.rows_spooled
+    }
+    #[getter]
     fn rejected(&self) -> Option<Rejected> {
         self.0.rejected.clone().map(Rejected)
     }
@@ -141,6 +147,43 @@ impl WriteReport {
             html.push_str(&format!("<p>{}</p>", escape(note)));
         }
         html
+    }
+}
+
+#[pyclass(frozen, module = "questframe.spool")]
+#[derive(Debug)]
+pub(crate) struct DrainReport(pub(crate) questframe::DrainReport);
+
+#[pymethods]
+impl DrainReport {
+    #[getter]
+    fn segments(&self) -> u64 {
+        self.0.segments
+    }
+    #[getter]
+    fn rows(&self) -> u64 {
+        self.0.rows
+    }
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.0.bytes
+    }
+    #[getter]
+    fn rejected(&self) -> Vec<PathBuf> {
+        self.0.rejected.clone()
+    }
+    #[getter]
+    fn segments_waiting(&self) -> u64 {
+        self.0.segments_waiting
+    }
+    #[getter]
+    fn bytes_waiting(&self) -> u64 {
+        self.0.bytes_waiting
+    }
+    fn __repr__(&self) -> String {
+        let questframe::DrainReport { segments, rows, rejected, segments_waiting, .. } = &self.0;
+        let rejected = rejected.len();
+        format!("DrainReport({rows} rows in {segments} segments sent, {rejected} rejected, {segments_waiting} waiting)")
     }
 }
 

@@ -1,13 +1,16 @@
 //! The client: its servers, connections and buffers, and what is known of the tables.
 
 mod hosts;
+mod spooling;
 mod tables;
 mod visible;
 mod write;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::{Arc, mpsc};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use arrow_schema::Schema;
@@ -17,6 +20,7 @@ use crate::config::{Auth, Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::options::{ProtocolVersion, WriteOptions};
 use crate::plan::{Context, Plan, Target};
+use crate::spool::Spool;
 use crate::transport::{HttpTransport, Runtime, ServerInfo, TransportError};
 use hosts::{Host, Hosts, Tour};
 use tables::{Ask, look_up};
@@ -53,6 +57,8 @@ struct Inner {
     hosts: Hosts,
     runtime: Runtime,
     pool: Pool,
+    /// Folders of rows that wait, in use by this client.
+    spools: Mutex<HashMap<PathBuf, Arc<Spool>>>,
 }
 
 /// The server and how the client logs in, without secrets.
@@ -109,7 +115,7 @@ impl Client {
         let hosts = Hosts::new(&config)?;
         let runtime = Runtime::new()?;
         let pool = Pool::new(config.pool_bytes());
-        Ok(Self(Arc::new(Inner { config, hosts, runtime, pool })))
+        Ok(Self(Arc::new(Inner { config, hosts, runtime, pool, spools: Mutex::default() })))
     }
 
     /// The configuration. Its `Debug` form hides secrets.

@@ -52,6 +52,8 @@ pub(super) struct Tables {
     known: Mutex<HashMap<String, Known>>,
     /// Never forgotten: connections remember as long.
     seen: Mutex<HashMap<String, Seen>>,
+    /// What each was when it was last asked about, for writes that find no server.
+    last_seen: Mutex<HashMap<String, Target>>,
     /// Those that have been written to, in lower case.
     written: Mutex<HashSet<String>>,
 }
@@ -146,6 +148,7 @@ impl Tables {
         let now = Instant::now();
         match answer.target {
             Some(target) => {
+                self.last().insert(folded(table), target.clone());
                 let entry = Known { columns_asked: now, identity_asked: now, written: None, target: target.clone() };
                 known.insert(table.to_owned(), entry);
                 Some(target)
@@ -163,6 +166,15 @@ impl Tables {
                 known.target.clone()
             }),
         }
+    }
+
+    fn last(&self) -> MutexGuard<'_, HashMap<String, Target>> {
+        self.last_seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a table was when it was last asked about, however long ago that is.
+    pub(super) fn last_seen(&self, table: &str) -> Option<Target> {
+        self.last().get(&folded(table)).cloned()
     }
 
     /// Notes the end of a write.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::hosts::{Host, Tour};
+use super::spooling::is_repeatable;
 use super::{Client, Tick};
 use crate::error::{Cause, Error, Result};
 use crate::frontend::IntoSource;
 use crate::options::{Create, OnError, WriteOptions};
 use crate::plan::Plan;
 use crate::report::WriteReport;
-use crate::sender::{Account, Before, Halt, Job, Progress, Rejections, Resumable, write};
+use crate::sender::{Account, Before, Halt, Job, Keeping, Progress, Rejections, Resumable, keep, write};
+use crate::spool::Spool;
 use crate::transport::TransportError;
 
 /// What is called meanwhile with the state of things; it may end the write.
@@ -24,6 +26,8 @@ struct Call<'a> {
     rejections: Option<Arc<Rejections>>,
     /// When it must have ended, and how long that is.
     deadline: Option<(Instant, Duration)>,
+    /// The last plan that was made with a server.
+    plan: Option<Plan>,
 }
 
 impl Client {
@@ -75,7 +79,8 @@ impl Client {
         options: &WriteOptions,
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<WriteReport> {
-        let keeps = self.0.hosts.are_several() || options.on_error == OnError::Quarantine;
+        let spools = options.spool_dir.is_some() || self.0.config.spool_dir().is_some();
+        let keeps = self.0.hosts.are_several() || options.on_error == OnError::Quarantine || spools;
         self.write_rows(&mut Resumable::keeping(data.into_source(), keeps), options, &mut progress)
     }
 
@@ -124,8 +129,13 @@ impl Client {
             tour: Tour::new(&inner.config, deadline.map(|(deadline, _)| deadline)),
             rejections: quarantine.then(|| Arc::new(Rejections::new(options.max_rejected))),
             deadline,
+            plan: None,
         };
-        let done = self.write_somewhere(&mut call, feed, &mut account, progress);
+        let spool = self.spool(options.spool_dir.as_deref());
+        let done = spool.and_then(|spool| match spool {
+            None => self.write_somewhere(&mut call, feed, &mut account, progress),
+            Some(spool) => self.write_or_keep(&spool, &mut call, feed, &mut account, progress),
+        });
         let error = match done {
             Ok(report) => return Ok(report),
             Err(error) => error,
@@ -182,6 +192,57 @@ impl Client {
         }
     }
 
+    /// Writes what is left, and keeps on disk what no server takes.
+    fn write_or_keep(
+        &self,
+        spool: &Arc<Spool>,
+        call: &mut Call<'_>,
+        feed: &mut Resumable<'_>,
+        account: &mut Account,
+        progress: OnProgress<'_>,
+    ) -> Result<WriteReport> {
+        let (inner, options) = (&*self.0, call.options);
+        let table = options.table.as_deref().or(inner.config.table());
+        let queued = self.must_queue(spool, table, &mut call.tick(account, progress))?;
+        let why = if queued {
+            "rows of this table that were accepted before wait to be sent".to_owned()
+        } else {
+            let error = match self.write_somewhere(call, feed, account, progress) {
+                Err(error) if is_to_be_kept(&error) || is_over(call.deadline) && error.is_interrupted() => error,
+                done => return done,
+            };
+            let is_repeatable = options.retry_in_doubt || call.plan.as_ref().is_some_and(Plan::is_repeatable);
+            if account.is_in_doubt() && !is_repeatable {
+                return Err(error);
+            }
+            error.to_string()
+        };
+        let plan = match call.plan.take() {
+            Some(plan) => plan,
+            None => self.plan_to_keep(&feed.schema(), options)?,
+        };
+        resume_fits(options, plan.table())?;
+        let keeping = Keeping {
+            repeatable: is_repeatable(&plan, options),
+            plan: &plan,
+            spool,
+            pool: &inner.pool,
+            max_rows: inner.config.auto_flush_rows(),
+            max_bytes: inner.config.auto_flush_bytes(),
+            max_buf_size: inner.config.max_buf_size(),
+            atomic: options.atomic,
+        };
+        let kept = keep(&keeping, feed, account).map_err(|error| match error.into_spool() {
+            Ok(error) => Error::of(Cause::NotKept(why.clone(), error)).with_table(plan.table()),
+            Err(error) => error,
+        })?;
+        let notes = vec![format!("{kept} rows wait on disk to be sent: {why}")];
+        let mut report = account.report(&plan, false, notes);
+        report.rejected = account.rejected_rows(feed)?;
+        report.rows_spooled = kept;
+        Ok(report)
+    }
+
     /// Waits until the rows of a report can be selected, if that was asked for.
     fn made_visible(
         &self,
@@ -204,7 +265,7 @@ impl Client {
     fn write_to(
         &self,
         host: &Host,
-        call: &Call<'_>,
+        call: &mut Call<'_>,
         feed: &mut Resumable<'_>,
         account: &mut Account,
         last: Option<Error>,
@@ -222,6 +283,7 @@ impl Client {
             (Halt { error, is_movable }, false)
         })?;
         let plan = &made.plan;
+        call.plan = Some(plan.clone());
         let ends = |error: Error| (Halt { error, is_movable: false }, made.created);
         resume_fits(options, plan.table()).map_err(ends)?;
         // What another server may have stored would be there twice.
@@ -343,6 +405,11 @@ impl Call<'_> {
         let (now, deadline) = (account.progress(), self.deadline);
         move || if is_over(deadline) { ControlFlow::Break(()) } else { progress(now) }
     }
+}
+
+/// Whether a write failed because no server took its rows, now.
+pub(super) fn is_to_be_kept(error: &Error) -> bool {
+    error.is_late() || error.transport().is_some_and(|error| error.is_passing() || error.is_unreached())
 }
 
 fn is_over(deadline: Option<(Instant, Duration)>) -> bool {

@@ -37,6 +37,8 @@ const KEYS: &[&str] = &[
     "pool_bytes",
     "table",
     "at",
+    "spool_dir",
+    "spool_max_bytes",
 ];
 
 /// Keys of other official transports, which a string shared between clients may hold.

@@ -215,6 +215,7 @@ impl Account {
             columns,
             in_flight: self.in_flight,
             rejected: None,
+            rows_spooled: 0,
         }
     }
 }

@@ -8,12 +8,14 @@ mod flight;
 mod ilp;
 mod quarantine;
 mod resumable;
+mod spooled;
 mod write;
 
 pub(crate) use account::{Account, Before};
 pub use ilp::{to_ilp, to_ilp_writer};
 pub(crate) use quarantine::Rejections;
 pub use resumable::Resumable;
+pub(crate) use spooled::{Keeping, keep};
 pub(crate) use write::{Halt, Job, write};
 
 /// How far a write has come, for progress bars.

@@ -25,7 +25,7 @@ pub(crate) enum SpoolError {
     /// No room under the limit.
     #[error(
         "the spool {folder:?} is full: {bytes} more bytes beside {taken} would be more than the {max_bytes} it may have, \
-         and nothing of this write was kept in it; bring the server back so that what waits is sent, or allow more bytes"
+         and nothing of this write was kept in it; bring the server back so that what waits is sent, or raise spool_max_bytes in the configuration string"
     )]
     Full {
         folder: PathBuf,

@@ -19,8 +19,6 @@
 //! commits. The folder with the highest number stays when its last segment has left: it is the mark that keeps numbers
 //! from being given twice, and costs no file that would have to be kept in step.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "the pipeline does not use the spool yet"))]
-
 mod append;
 mod error;
 mod folder;
@@ -35,7 +33,7 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::plan::folded;
 use lock::Slot;
@@ -83,6 +81,8 @@ pub(crate) struct Spool {
     order: Mutex<u64>,
     /// Never held while the disk is waited for.
     state: Mutex<State>,
+    /// Held by whoever sends what waits.
+    turn: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -157,10 +157,20 @@ impl Spool {
                 begun: 0,
                 newest: found.highest,
             }),
+            turn: Mutex::new(()),
             folder,
         });
         held.set(&spool, lock);
         Ok(spool)
+    }
+
+    /// The turn to send what waits, if nobody else has it.
+    pub(crate) fn try_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.turn.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Starts an append: requests that are accepted together.

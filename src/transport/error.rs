@@ -366,6 +366,12 @@ impl TransportError {
             || self.is_passing()
     }
 
+    /// Whether it is who asks that is refused, and not what.
+    pub(crate) fn is_of_the_client(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if matches!(refusal.status, 401 | 403 | 404 | 405))
+            || matches!(self, Self::Setup { .. } | Self::Certificates { .. } | Self::NotQuestDb { .. })
+    }
+
     /// Whether no connection was made at all.
     pub(crate) fn is_unreached(&self) -> bool {
         matches!(self, Self::Resolve { .. } | Self::Connect { .. } | Self::ConnectTimeout { .. } | Self::Tls { .. })

@@ -17,7 +17,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from questframe import _register
+from questframe import _register, spool
 from questframe._api import Client, awrite_questdb, connect, plan, to_ilp, write_questdb
 from questframe._options import WriteOptions
 from questframe._questframe import ColumnReport, Plan, PlannedColumn, Rejected, ServerInfo, WriteReport, __version__
@@ -52,6 +52,7 @@ __all__ = [
     "awrite_questdb",
     "connect",
     "plan",
+    "spool",
     "to_ilp",
     "write_questdb",
 ]

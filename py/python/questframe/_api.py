@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from questframe._questframe import Plan, ServerInfo, WriteReport
+    from questframe._questframe import DrainReport, Plan, ServerInfo, WriteReport
     from questframe.types import Frame
 
 __all__ = ["Client", "awrite_questdb", "connect", "plan", "to_ilp", "write_questdb"]
@@ -57,6 +57,10 @@ class Client:
         normalized = normalize(dict(options), CheckedPlanOptions, "plan")
         prepared, table = prepare(data, normalized.get("at"))
         return self._open().plan(prepared, table, normalized)
+
+    def drain_spool(self, spool_dir: str | os.PathLike[str] | None = None) -> DrainReport:
+        """Send what waits on disk; see :func:`questframe.spool.drain`."""
+        return self._open().drain_spool(None if spool_dir is None else os.fspath(spool_dir))
 
     def ping(self) -> float:
         """The seconds the server takes to answer a ping.

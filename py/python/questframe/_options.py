@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 
@@ -90,6 +91,10 @@ class WriteOptions(CheckedPlanOptions, total=False):
         doubtful: whether `resume` sends the rows in doubt again. Default True.
         wait_visible: seconds (or a ``timedelta``) to wait, once all rows are stored, until they can be selected.
             Default: does not wait.
+        spool_dir: a folder for rows that no server takes: they are kept there, on disk, and the write succeeds with
+            ``report.rows_spooled``. The next write that finds a server sends them first, or
+            :func:`questframe.spool.drain`; each request at least once. Default: ``spool_dir=`` of the configuration
+            string; without it such rows are an error.
         progress: ``True`` for a progress bar (needs ``questframe[progress]``), or a callable that is given the rows
             acknowledged, the rows in all (None where unknown) and the bytes acknowledged.
     """
@@ -104,6 +109,7 @@ class WriteOptions(CheckedPlanOptions, total=False):
     resume: IngressError | WriteInterrupted | None
     doubtful: bool
     wait_visible: float | dt.timedelta | None
+    spool_dir: str | os.PathLike[str] | None
     progress: bool | Callable[[int, int | None, int], object] | None
 
 
@@ -189,6 +195,13 @@ def _seconds(name: str, value: object) -> object:
         msg = f"{name} must be a positive number of seconds or a timedelta, not {value!r}"
         raise _wrong(msg)
     return float(seconds)
+
+
+def _folder(name: str, value: object) -> object:
+    if not isinstance(value, (str, os.PathLike)):
+        msg = f"{name} must be a path, not {value!r}"
+        raise _wrong(msg)
+    return os.fspath(value)
 
 
 def _count(name: str, value: object) -> object:
@@ -284,6 +297,7 @@ _VALUES: dict[str, Callable[[str, object], object]] = {
     "resume": _resume,
     "doubtful": _flag,
     "wait_visible": _seconds,
+    "spool_dir": _folder,
     "progress": _progress,
 }
 

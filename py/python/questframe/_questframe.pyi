@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO, final
 
 __version__: str
@@ -18,6 +19,7 @@ class Client:
         self, data: Any | Stream, table: bool, options: dict[str, Any], progress: _Progress | None
     ) -> WriteReport: ...
     def plan(self, data: Any, table: bool, options: dict[str, Any]) -> Plan: ...
+    def drain_spool(self, folder: str | None) -> DrainReport: ...
     def ping(self) -> float: ...
     def server_info(self) -> ServerInfo: ...
     @property
@@ -64,6 +66,29 @@ class ColumnReport:
     @property
     def read_null(self) -> int:
         """Values of it that read back as NULL (booleans: false): nulls, NaN, infinities, the least 64-bit integer."""
+
+@final
+class DrainReport:
+    """What was sent from a spool."""
+
+    @property
+    def segments(self) -> int:
+        """Segments that the server has taken; each is one request."""
+    @property
+    def rows(self) -> int:
+        """Their rows."""
+    @property
+    def bytes(self) -> int:
+        """Their bytes on disk."""
+    @property
+    def rejected(self) -> list[Path]:
+        """Segments that will never be taken, where they are now; beside each a text with the reason."""
+    @property
+    def segments_waiting(self) -> int:
+        """Segments that wait on."""
+    @property
+    def bytes_waiting(self) -> int:
+        """Their bytes on disk."""
 
 @final
 class Rejected:
@@ -115,6 +140,9 @@ class WriteReport:
 
         A table with deduplication keys has their rows once; another, with `retry_in_doubt=True`, may have them twice.
         """
+    @property
+    def rows_spooled(self) -> int:
+        """Rows that no server took and that are safe on disk (`spool_dir`), to be sent later."""
     @property
     def rejected(self) -> Rejected | None:
         """The rows that the server refused and that were set aside (`on_error="quarantine"`); None if none were."""

@@ -118,7 +118,7 @@ fn a_forked_child_has_no_use_of_its_parents_spool() {
     // What the memory of a child would be: the same, but for the process.
     let state = std::mem::take(&mut *spool.state());
     let (folder, slot, pid) = (spool.folder.clone(), Arc::clone(&spool.slot), std::process::id() ^ 1);
-    inherited.spool = Arc::new(Spool { folder, pid, slot, order: 1.into(), state: state.into() });
+    inherited.spool = Arc::new(Spool { folder, pid, slot, order: 1.into(), state: state.into(), turn: ().into() });
     let child = Arc::clone(&inherited.spool);
     let forked = SpoolError::Forked { folder: temp.spool() };
     assert_eq!(inherited.add(header("t", 1), b"2"), Err(forked.clone()));

@@ -1,0 +1,231 @@
+//! Rows that wait on disk: kept there when no server takes them, and sent from there when one does.
+//!
+//! Why it is hard: the rows of a table must arrive in the order in which they were accepted. So a write first sends what
+//! waits, once, without patience; while something of its table still waits its own rows queue behind that. Delivery
+//! from the spool is *at least once*: a process that dies between the server's answer and the removal of the segment
+//! sends it again, as does one whose answer was lost. With deduplication keys that is harmless.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::hosts::{Host, Tour};
+use super::write::is_to_be_kept;
+use super::{Client, Tick};
+use crate::error::{Cause, Error, Result};
+use crate::options::{Create, ProtocolVersion, WriteOptions};
+use crate::plan::{AtPlan, Context, Plan, Target};
+use crate::report::DrainReport;
+use crate::spool::{Header, SegmentId, Spool, SpoolError};
+use crate::transport::{Certainty, Delivered, RetryPolicy, Terms, TransportError, Undelivered, deliver};
+
+/// What came of a segment.
+enum Sent {
+    Delivered,
+    /// No server will ever take it.
+    Refused(String),
+    /// No server took it now.
+    Failed(TransportError),
+}
+
+impl Client {
+    /// Sends what waits in a spool folder, in the order in which it was accepted (`spool_dir=` of the configuration
+    /// string unless a folder is given). Returns when nothing waits any more.
+    ///
+    /// A segment that the server refuses goes into the folder `rejected`, with the reason in a text beside it, and does
+    /// not hold up the others. A failure that may pass is waited for as in [`write`](Self::write).
+    ///
+    /// # Errors
+    /// If no server takes them: what was not sent waits on. If another process has the folder.
+    pub fn drain_spool(&self, folder: Option<&Path>) -> Result<DrainReport> {
+        self.drain_spool_with(folder, &mut || ControlFlow::Continue(()))
+    }
+
+    /// As [`drain_spool`](Self::drain_spool); `tick` is called every 50 ms while a server is waited for, and may end
+    /// that.
+    ///
+    /// # Errors
+    /// As [`drain_spool`](Self::drain_spool), and [`Error::is_interrupted`] when ended.
+    pub fn drain_spool_with(
+        &self,
+        folder: Option<&Path>,
+        tick: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<DrainReport> {
+        let Some(spool) = self.spool(folder)? else {
+            return Err(Error::of(Cause::NoSpool));
+        };
+        let mut report = DrainReport::default();
+        let drained = self.drain(&spool, Tour::new(&self.0.config, None), tick, &mut report);
+        (report.segments_waiting, report.bytes_waiting) = (spool.waiting().len() as u64, spool.bytes());
+        drained.map(|()| report)
+    }
+
+    /// The spool that a write or the configuration names, held as long as the client lives.
+    pub(super) fn spool(&self, folder: Option<&Path>) -> Result<Option<Arc<Spool>>> {
+        let config = &self.0.config;
+        let Some(folder) = folder.or(config.spool_dir()) else { return Ok(None) };
+        let mut spools = self.0.spools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(spool) = spools.get(folder) {
+            return Ok(Some(Arc::clone(spool)));
+        }
+        let spool = Spool::open(folder, config.spool_max_bytes()).map_err(|error| Error::of(Cause::Spool(error)))?;
+        spools.insert(folder.to_owned(), Arc::clone(&spool));
+        Ok(Some(spool))
+    }
+
+    /// Sends what waits, once and without patience, before a write of a table; tells whether that has to queue.
+    pub(super) fn must_queue(&self, spool: &Arc<Spool>, table: Option<&str>, tick: Tick<'_>) -> Result<bool> {
+        if spool.waiting().is_empty() {
+            return Ok(false);
+        }
+        match self.drain(spool, Tour::once(&self.0.config), tick, &mut DrainReport::default()) {
+            Err(error) if !is_to_be_kept(&error) => Err(error),
+            _ => Ok(table.is_some_and(|table| spool.has_waiting(table))),
+        }
+    }
+
+    /// Sends what waits in a spool, from the oldest on.
+    fn drain(&self, spool: &Arc<Spool>, mut tour: Tour, tick: Tick<'_>, report: &mut DrainReport) -> Result<()> {
+        let spooled = |error| Error::of(Cause::Spool(error));
+        // One at a time, or two of them would send the same segment.
+        let _turn = loop {
+            match spool.try_turn() {
+                Some(turn) => break turn,
+                None => self.pause(super::TICK, &mut *tick)?,
+            }
+        };
+        let hosts = &self.0.hosts;
+        let mut fresh: Option<*const Host> = None;
+        for waiting in spool.waiting() {
+            let (id, bytes) = (waiting.id, waiting.bytes);
+            let read = waiting.header.and_then(|_| spool.read(id));
+            let (header, body) = match read {
+                Ok((header, body)) => (header, Bytes::from(body)),
+                Err(error @ SpoolError::Corrupt { .. }) => {
+                    report.rejected.push(spool.reject(id, &error.to_string()).map_err(spooled)?);
+                    continue;
+                }
+                // Another client of this process has sent it.
+                Err(SpoolError::NotWaiting { .. }) => continue,
+                Err(error) => return Err(spooled(error)),
+            };
+            loop {
+                let host = hosts.current();
+                // Rows over a kept connection to a table that was dropped meanwhile would be lost.
+                if fresh != Some(std::ptr::from_ref(host)) {
+                    host.transport.reconnect()?;
+                    fresh = Some(std::ptr::from_ref(host));
+                }
+                let error = match self.send_segment(host, &header, &body, &mut *tick)? {
+                    Sent::Delivered => {
+                        report.segments += 1;
+                        report.rows += header.rows;
+                        report.bytes += bytes;
+                        spool.remove(id).map_err(spooled)?;
+                        tour.succeeded();
+                        break;
+                    }
+                    Sent::Refused(reason) => {
+                        report.rejected.push(self.reject(spool, id, &header, &reason)?);
+                        break;
+                    }
+                    Sent::Failed(error) => error,
+                };
+                match tour.next(hosts, host, &error) {
+                    Some(pause) => self.pause(pause, &mut *tick)?,
+                    None => return Err(Error::from(error).with_tries(tour.tries()).with_table(&header.table)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn reject(&self, spool: &Arc<Spool>, id: SegmentId, header: &Header, reason: &str) -> Result<PathBuf> {
+        let text = format!(
+            "{} rows of table {:?}, protocol version {}, refused by the server:\n{reason}",
+            header.rows,
+            header.table,
+            header.protocol_version.number()
+        );
+        spool.reject(id, &text).map_err(|error| Error::of(Cause::Spool(error)))
+    }
+
+    /// Sends one segment to one server, once.
+    fn send_segment(&self, host: &Host, header: &Header, body: &Bytes, tick: Tick<'_>) -> Result<Sent> {
+        let info = match self.info_of(host, &mut *tick) {
+            Ok(info) => info,
+            Err(error) => {
+                return match error.into_transport() {
+                    Ok(error) => Ok(Sent::Failed(error)),
+                    Err(error) => Err(error),
+                };
+            }
+        };
+        let version = header.protocol_version.number();
+        if !info.protocol_versions.contains(&u64::from(version)) {
+            let known = &info.protocol_versions;
+            return Ok(Sent::Refused(format!("the server takes protocol versions {known:?}, and not {version}")));
+        }
+        let mut said = None;
+        for statement in &header.statements {
+            let sql = statement.clone();
+            let answer = self.ask(host, &mut *tick, |transport| async move { transport.query(&sql).await })?;
+            match answer {
+                Err(error) if error.is_of_the_server() => return Ok(Sent::Failed(error)),
+                // Made by somebody else since, or statements are closed to us: then the rows will tell.
+                Err(error) => said = Some(error),
+                Ok(_) => host.tables.forget(&header.table),
+            }
+        }
+        let (transport, body) = (host.transport.clone(), body.clone());
+        let (_stop, stop) = watch::channel(false);
+        let retry = RetryPolicy { budget: std::time::Duration::ZERO, ..Tour::new(&self.0.config, None).policy() };
+        let terms = Terms { retry, repeatable: true, deduplicated: true, has_others: true, stop };
+        let delivered = self.wait(async move { deliver(&transport, body, &terms).await }, tick)?;
+        Ok(match delivered {
+            Delivered { result: Ok(()), .. } => Sent::Delivered,
+            Delivered { result: Err(Undelivered { error, certainty, .. }), .. } => {
+                // Credentials and grants are the client's affair, not the segment's.
+                let is_refused = certainty == Certainty::Refused && !error.is_of_the_client();
+                match said {
+                    _ if !is_refused => Sent::Failed(error),
+                    Some(said) => Sent::Refused(format!("{error}\nbefore that a statement failed: {said}")),
+                    None => Sent::Refused(error.to_string()),
+                }
+            }
+        })
+    }
+
+    /// A plan for rows that no server takes now: for the table as it was last seen, else as if it were missing, so that
+    /// the statements which make it are kept with the rows.
+    pub(super) fn plan_to_keep(&self, schema: &arrow_schema::Schema, options: &WriteOptions) -> Result<Plan> {
+        let config = &self.0.config;
+        let host = self.0.hosts.current();
+        let info = host.server.get();
+        let known = info.and_then(|info| {
+            info.protocol_versions.iter().filter_map(|number| ProtocolVersion::from_number(*number)).max()
+        });
+        let version = options.protocol_version.or(config.protocol_version()).or(known).unwrap_or(ProtocolVersion::V3);
+        let table = options.table.as_deref().or(config.table());
+        let seen = table.and_then(|table| host.tables.last_seen(table));
+        let target = match (seen, &options.create) {
+            (Some(target), _) => target,
+            (None, Create::Never) => Target::Unknown,
+            (None, _) if options.check == Some(false) => Target::Unknown,
+            (None, _) => Target::Missing,
+        };
+        let max_name_len = info.and_then(|info| info.max_name_len).unwrap_or(config.max_name_len());
+        let nanos = info.is_none_or(crate::transport::ServerInfo::has_nanos);
+        let context = Context { table, default_at: config.at(), version, max_name_len, nanos, target };
+        Plan::try_new(schema, options, &context)
+    }
+}
+
+/// Whether rows of a plan may be sent twice, also to a table that its statements make.
+pub(super) fn is_repeatable(plan: &Plan, options: &WriteOptions) -> bool {
+    let makes_keys = plan.creates_table() && matches!(&options.create, Create::Table(spec) if spec.has_dedup_keys());
+    plan.is_repeatable() || (makes_keys && plan.at != AtPlan::Server)
+}

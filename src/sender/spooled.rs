@@ -1,0 +1,89 @@
+//! Encoding what is left of a write into the spool instead of a request.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::account::Account;
+use super::cut::{Limits, Outlet, Request, cut};
+use super::resumable::Resumable;
+use crate::buffer::{Buffer, Pool};
+use crate::error::{Cause, Error};
+use crate::plan::Plan;
+use crate::spool::{Append, Header, Spool};
+
+/// How long a buffer is waited for at a time: others of the client's writes may have them all.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What keeping the rest of a write needs.
+#[derive(Debug)]
+pub(crate) struct Keeping<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) spool: &'a Arc<Spool>,
+    pub(crate) pool: &'a Pool,
+    pub(crate) max_rows: Option<u64>,
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) max_buf_size: usize,
+    pub(crate) atomic: bool,
+    /// Whether sending the rows twice does no harm.
+    pub(crate) repeatable: bool,
+}
+
+/// Keeps the rows that are not stored yet; all of them are on disk when it returns, or none. Tells how many they are.
+///
+/// # Errors
+/// What is wrong with the rows, or with the spool.
+pub(crate) fn keep(job: &Keeping<'_>, rows: &mut Resumable<'_>, account: &mut Account) -> Result<u64, Error> {
+    let caps = !job.atomic;
+    let limits = Limits {
+        max_rows: job.max_rows.filter(|_| caps).unwrap_or(u64::MAX),
+        max_bytes: job.max_bytes.filter(|_| caps).and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX),
+        max_buf_size: job.max_buf_size,
+        connections: 1,
+        first_rows: u64::MAX,
+        atomic: job.atomic,
+    };
+    let mut outlet = SpoolOutlet { job, append: job.spool.begin() };
+    let leave_out = account.leave_out();
+    let cutting = cut(job.plan, rows, &leave_out, limits, &mut outlet, &mut account.read);
+    let spooled = |error| Error::of(Cause::Spool(error)).with_table(job.plan.table());
+    cutting.and_then(|()| outlet.append.commit().map_err(spooled))
+}
+
+struct SpoolOutlet<'a> {
+    job: &'a Keeping<'a>,
+    append: Append,
+}
+
+impl Outlet for SpoolOutlet<'_> {
+    fn acquire(&mut self) -> Result<Buffer, Error> {
+        loop {
+            if let Some(buffer) = self.job.pool.acquire(TICK) {
+                return Ok(buffer);
+            }
+        }
+    }
+
+    fn submit(&mut self, request: Request) -> Result<(), Error> {
+        let Request { buffer, rows, skipped, at } = request;
+        if buffer.len() == 0 {
+            return Ok(());
+        }
+        let plan = self.job.plan;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let header = Header {
+            table: plan.table().to_owned(),
+            protocol_version: plan.version,
+            rows: rows.end - rows.start - skipped.len() as u64,
+            at,
+            statements: plan.statements().to_vec(),
+            repeatable: self.job.repeatable,
+            written_at_micros: u64::try_from(now.as_micros()).unwrap_or(u64::MAX),
+        };
+        let added = self.append.add(header, buffer.filled());
+        added.map_err(|error| Error::of(Cause::Spool(error)).with_table(plan.table()))
+    }
+
+    fn buffer_size(&self) -> usize {
+        self.job.pool.buffer_size()
+    }
+}
