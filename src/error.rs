@@ -255,6 +255,14 @@ impl Error {
         Self::new(Problem::new(cause))
     }
 
+    /// Tells the value of the first problem.
+    pub(crate) fn with_value(mut self, value: String) -> Self {
+        if let Some(first) = self.0.problems.first_mut() {
+            first.0.value = Some(value);
+        }
+        self
+    }
+
     /// Tells how often the first problem's cause was tried, and for how long.
     pub(crate) fn with_tries(mut self, (tries, elapsed): (u64, Duration)) -> Self {
         if let Some(first) = self.0.problems.first_mut()

@@ -12,7 +12,7 @@ use crate::frontend::IntoSource;
 use crate::options::{Create, OnError, WriteOptions};
 use crate::plan::Plan;
 use crate::report::WriteReport;
-use crate::sender::{Account, Before, Halt, Job, Keeping, Progress, Rejections, Resumable, keep, write};
+use crate::sender::{Account, Before, Halt, Job, Keeping, Progress, Rejections, Resumable, excerpt, keep, write};
 use crate::spool::Spool;
 use crate::transport::TransportError;
 
@@ -324,7 +324,14 @@ impl Client {
         }
         match result {
             Ok(()) => Ok(made),
-            Err(halt) => Err((halt, made.created)),
+            Err(mut halt) => {
+                if let (Some(row), Some(column), None) = (halt.error.row(), halt.error.column(), halt.error.value())
+                    && let Some(value) = excerpt(plan, feed, row, column)
+                {
+                    halt.error = halt.error.with_value(value);
+                }
+                Err((halt, made.created))
+            }
         }
     }
 

@@ -14,6 +14,58 @@ pub(crate) fn line_ends(lines: &[u8]) -> Vec<usize> {
     ends
 }
 
+/// The value that a line has for a symbol or field of this name, escaped as both are in lines.
+pub(crate) fn value_in<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
+    let (mut at, mut in_fields, mut start) = (0, false, 0);
+    let mut key: Option<&[u8]> = None;
+    while let Some(byte) = line.get(at) {
+        match byte {
+            b'\\' => at += 1,
+            b',' | b' ' | b'\n' => {
+                if key == Some(name) {
+                    return line.get(start..at);
+                }
+                in_fields |= *byte == b' ';
+                (key, start) = (None, at + 1);
+            }
+            b'=' if key.is_none() => {
+                key = line.get(start..at);
+                start = at + 1;
+                if in_fields {
+                    at = match line.get(start) {
+                        Some(b'"') => string_end(line, start + 1),
+                        Some(b'=') => binary_end(line, start + 1),
+                        _ => start,
+                    };
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// A value of a line as people read it, shortened.
+pub(crate) fn value_text(value: &[u8]) -> String {
+    const SHOWN: usize = 40;
+    let text = match value {
+        [b'=', 0x10, bytes @ ..] => match bytes.try_into() {
+            Ok(bytes) => f64::from_le_bytes(bytes).to_string(),
+            Err(_) => "a float".to_owned(),
+        },
+        [b'=', 0x0E, ..] => "an array".to_owned(),
+        [b'=', 0x17, ..] => "a decimal".to_owned(),
+        text => String::from_utf8_lossy(text).into_owned(),
+    };
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// The position behind the line feed of the line that starts at `at`.
 fn line_end(lines: &[u8], mut at: usize) -> usize {
     let mut in_fields = false;
@@ -75,7 +127,7 @@ fn binary_end(lines: &[u8], at: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::line_ends;
+    use super::{line_ends, value_in, value_text};
 
     fn check(lines: &[&[u8]]) {
         let mut expected = Vec::new();
@@ -99,6 +151,23 @@ mod tests {
             b"t a==\x0e\x0a\x01\0\0\0\0\n",
             b"t\\ t,s\\ =x c\\=d=-1.5e-7 10\n",
         ]);
+    }
+
+    #[test]
+    fn values_are_found_by_name() {
+        let line = b"t\\ t,s\\ =x\\,y,s=z a=1i,b=\"b=2,\\\"\",c==\x10\0\0\0\0\0\0\xf8\x3f,d=t 10\n";
+        let value = |name: &[u8]| value_in(line, name).map(value_text);
+        assert_eq!(value(b"s\\ ").as_deref(), Some("x\\,y"));
+        assert_eq!(value(b"s").as_deref(), Some("z"));
+        assert_eq!(value(b"a").as_deref(), Some("1i"));
+        assert_eq!(value(b"b").as_deref(), Some("\"b=2,\\\"\""));
+        assert_eq!(value(b"c").as_deref(), Some("1.5"));
+        assert_eq!(value(b"d").as_deref(), Some("t"));
+        assert_eq!(value(b"t"), None);
+        assert_eq!(value_text("é".repeat(99).as_bytes()).chars().count(), 41);
+        for end in 0..line.len() {
+            let _ = value_in(&line[..end], b"zz").map(value_text);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod program;
 mod segment;
 mod store;
 
-pub(crate) use lines::line_ends;
+pub(crate) use lines::{line_ends, value_in, value_text};
 
 use std::ops::Range;
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::cut::{Limits, Outlet, Read, Request, cut};
 use super::resumable::Resumable;
 use crate::buffer::{Buffer, Pool};
+use crate::encode::{value_in, value_text};
 use crate::error::{Error, Result};
 use crate::frontend::IntoSource;
 use crate::options::WriteOptions;
-use crate::plan::{Plan, Target};
+use crate::plan::{Plan, Target, same_name};
 use crate::rows::RowSet;
 
 /// The buffers that [`to_ilp`] and [`to_ilp_writer`] fill, kept from call to call: the first touch of a buffer costs
@@ -79,6 +80,25 @@ pub fn to_ilp_writer<'a, Via>(
     cut(&plan, &mut feed, &RowSet::default(), limits, &mut outlet, &mut Read::default())?;
     let written = outlet.written;
     Ok(written)
+}
+
+/// How a cell of a frame was written, shortened; `None` if its row cannot be read again, or has nothing there.
+pub(crate) fn excerpt(plan: &Plan, rows: &Resumable<'_>, row: u64, column: &str) -> Option<String> {
+    let name = plan.columns.iter().find(|planned| same_name(planned.name.text(), column))?;
+    let batch = rows.pick(&[row]).ok().filter(|batch| batch.num_rows() == 1)?;
+    let mut line = Vec::new();
+    let limits = Limits {
+        max_rows: u64::MAX,
+        max_bytes: usize::MAX,
+        max_buf_size: MAX_BUF_SIZE,
+        connections: 1,
+        first_rows: u64::MAX,
+        atomic: false,
+    };
+    let mut outlet = WriterOutlet { pool: POOL.get_or_init(|| Pool::new(POOL_BYTES)), out: &mut line, written: 0 };
+    let mut source = Resumable::keeping((&batch).into_source(), false);
+    cut(plan, &mut source, &RowSet::default(), limits, &mut outlet, &mut Read::default()).ok()?;
+    value_in(&line, name.name.escaped()).map(value_text)
 }
 
 struct WriterOutlet<'a> {

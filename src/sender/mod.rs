@@ -12,6 +12,7 @@ mod spooled;
 mod write;
 
 pub(crate) use account::{Account, Before};
+pub(crate) use ilp::excerpt;
 pub use ilp::{to_ilp, to_ilp_writer};
 pub(crate) use quarantine::Rejections;
 pub use resumable::Resumable;

@@ -209,7 +209,7 @@ fn full_is_an_error_that_leaves_nothing() {
     full.add(header("t", 1), b"0123456789").expect("room for exactly it");
     let error = full.add(header("t", 1), b"").expect_err("appends in progress count");
     assert!(matches!(error, SpoolError::Full { taken, max_bytes, .. } if taken == max_bytes), "{error}");
-    assert_says(&error, &[&temp.spool().display().to_string(), "is full", "allow more bytes"]);
+    assert_says(&error, &[&temp.spool().display().to_string(), "is full", "raise spool_max_bytes"]);
     // What is half there is not to be had.
     assert_eq!(full.add(header("t", 1), b""), Err(error.clone()));
     assert_eq!(full.commit(), Err(error));

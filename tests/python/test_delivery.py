@@ -411,7 +411,8 @@ def test_it_may_fail_again_and_the_rows_keep_their_numbers(fake: FakeQuestDB) ->
     assert qf.write_questdb(frame(), fake.conf, table="t", resume=again).rows == 10
     fake.script = [refused(4, "table: t, column: n; bad")]
     third = failure(qf.write_questdb, frame(), fake.conf, table="t", resume=again)
-    assert third.row == 13
+    assert (third.row, third.column, third.value) == (13, "n", "13i")
+    assert 'column "n", row 13 (value 13i)' in str(third)
     fake.script = [answer(403)]
     left = failure(qf.write_questdb, frame(40), fake.conf, table="t", resume=again, doubtful=False)
     assert (left.doubtful, left.unsent) == ((range(10, 20),), (range(30, 40),))
