@@ -162,7 +162,7 @@ impl Account {
         rejected.sort_by_key(|rejected| rejected.row);
         let rows: Vec<u64> = rejected.iter().map(|rejected| rejected.row).collect();
         let picked = feed.pick(&rows).map_err(Error::source)?;
-        let reasons = rejected.iter().map(|rejected| rejected.error.server_message().unwrap_or_default());
+        let reasons = rejected.iter().map(|rejected| rejected.error.short_message().unwrap_or_default());
         let mut fields = picked.schema().fields().to_vec();
         let name = |name: &str| {
             let mut name = name.to_owned();

@@ -320,6 +320,11 @@ impl TransportError {
         self.answer()?.message.as_deref()
     }
 
+    /// What the server said, in one line that is not too long.
+    pub(crate) fn short_message(&self) -> Option<String> {
+        self.answer()?.short_message()
+    }
+
     /// The id under which the server logged its error.
     pub(crate) fn error_id(&self) -> Option<&str> {
         self.answer()?.error_id.as_deref()

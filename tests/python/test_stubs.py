@@ -149,7 +149,7 @@ def test_the_contract_of_the_functions() -> None:
     assert [p.name for p in inspect.signature(qf.to_ilp).parameters.values()] == ["data", "out", "options"]
     assert [p.name for p in inspect.signature(qf.plan).parameters.values()] == ["data", "conf", "options"]
     assert [p.name for p in inspect.signature(qf.connect).parameters.values()] == ["conf"]
-    assert {"write", "awrite", "plan", "ping", "server_info", "close"} == public(vars(qf.Client))
+    assert {"write", "awrite", "plan", "ping", "server_info", "drain_spool", "close"} == public(vars(qf.Client))
     assert issubclass(qf.IngressTypeError, (qf.IngressError, TypeError))
     assert [code.value for code in qf.IngressErrorCode] == list(range(15))
     assert str(qf.IngressErrorCode.ConfigError) == "ConfigError"
