@@ -421,7 +421,8 @@ def test_many_connections_leave_nothing(made: str, proxy: FaultProxy) -> None:
         for _ in range(100):
             with Client(proxy.port) as client:
                 client.connection.request("POST", "/write?precision=n", lines(made))
+        # They may be accepted after they have been closed.
+        assert proxy.wait_for(lambda: len(proxy.writes()) == 100)
         assert proxy.settle()
         assert proxy.wait_for(lambda: proxy.open == 0)
     assert proxy.connections == 100
-    assert len(proxy.writes()) == 100

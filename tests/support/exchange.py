@@ -45,6 +45,7 @@ class Fate:
         passed: bytes of its body that the server was given.
         whole: whether that was all of it, with its head.
         status: what the server answered.
+        sent: bytes that the client's connection took.
         told: the status that the client was sent, made up or the server's own.
         delivered: whether the client's connection took all of an answer.
         done: whether nothing more will change here.
@@ -56,6 +57,7 @@ class Fate:
     passed: int = 0
     whole: bool = False
     status: int | None = None
+    sent: int = 0
     told: int | None = None
     delivered: bool = False
     done: bool = False
@@ -176,6 +178,7 @@ class Exchange:
         except OSError:
             self.keep = False
             return False
+        self.fate.sent += len(data)
         return True
 
     # --- the connection ---
