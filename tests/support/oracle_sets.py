@@ -92,7 +92,9 @@ class Told:
     doubtful: tuple[range, ...] = ()
     unsent: tuple[range, ...] = ()
     start: int = 0
-    error: qf.IngressError | None = None
+    #: What the error said, and its code. Not the error: with what a server may have said it can be large.
+    error: str | None = None
+    code: str | None = None
     retries: int = 0
 
     @classmethod
@@ -106,7 +108,7 @@ class Told:
         if not any(sets):
             # Nothing was sent.
             sets = ((), (), (range(rows),))
-        return cls(rows, *sets, start=start, error=error)
+        return cls(rows, *sets, start=start, error=str(error), code=str(error.code))
 
     def wrong(self, found: dict[int, int], *, twice: bool = False) -> list[str]:
         """Everything in this that is not true of a table with these rows.
@@ -141,8 +143,7 @@ def attempt(client: qf.Client, table: str, rows: int, start: int = 0, **options:
     try:
         report = client.write(numbered(rows, start), table=table, at="ts", **options)  # type: ignore[arg-type]
     except qf.IngressError as error:
-        # Its frames would keep the client alive, beyond its closing.
-        return Told.of_error(error.with_traceback(None), rows, start)
+        return Told.of_error(error, rows, start)
     return Told.of_report(report, rows, start)
 
 
@@ -181,8 +182,9 @@ def thread_names() -> list[str]:
 
 
 def threads() -> int:
-    """The threads of this process."""
-    return len(thread_names())
+    """The threads of this process, without those that Polars starts once, as many as there are cores, and keeps."""
+    names = [name for name in thread_names() if not name.startswith(("polars", "jemalloc"))]
+    return len(names) - min(names.count("tokio-rt-worker"), os.cpu_count() or 1)
 
 
 def sockets() -> int:
@@ -216,8 +218,6 @@ def come_down_to(measure: Callable[[], int], most: int, seconds: float = 10.0) -
 @contextlib.contextmanager
 def no_leak() -> Iterator[None]:
     """No thread and no socket more at the end than at the beginning."""
-    # Polars starts threads of its own when it is first asked for its data, and keeps them.
-    qf.to_ilp(numbered(10), table="t")
     named = thread_names()
     before = {measure: measure() for measure in (threads, sockets, open_files)}
     yield

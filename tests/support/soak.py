@@ -134,8 +134,8 @@ class Tally:
         self.acked += sum(map(len, told.acked))
         self.doubtful += sum(map(len, told.doubtful))
         self.unsent += sum(map(len, told.unsent))
-        if told.error is not None:
-            self.errors[str(told.error.code)] += 1
+        if told.code is not None:
+            self.errors[told.code] += 1
 
 
 class Gauge:
