@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     from questframe.local import QuestDB
 
+#: Said once a process, and rightly.
+AGAIN = pytest.mark.filterwarnings("ignore:.* sent again though they may have been stored:UserWarning")
+pytestmark = AGAIN
+
 ROWS = 60
 TURNS = 2
 MIB = 1 << 20

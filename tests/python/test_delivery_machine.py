@@ -20,7 +20,7 @@ import oracle_sets as sets
 import pytest
 from conftest import SMALL
 from proxy import FaultProxy
-from test_delivery_faults import works_again
+from test_delivery_faults import AGAIN, works_again
 
 import questframe as qf
 from questframe.local import QuestDB
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exchange import Exchange, Fault, Request
+
+pytestmark = AGAIN
 
 ROWS = 60
 MIB = 1 << 20
@@ -46,7 +48,8 @@ def port_of(server: QuestDB) -> int:
 def started(folder: Path) -> Iterator[QuestDB]:
     db = QuestDB(folder=folder, config=CONFIG)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+        # A server that dies says why in a file, and that belongs to its own.
+        patch.setenv("JDK_JAVA_OPTIONS", f"-XX:TieredStopAtLevel=1 -XX:ErrorFile={folder}/died.log")
         db.start()
         try:
             yield db

@@ -187,24 +187,28 @@ def threads() -> int:
     return len(names) - min(names.count("tokio-rt-worker"), os.cpu_count() or 1)
 
 
-def sockets() -> int:
-    """The sockets of this process."""
+def _files(kind: str) -> int:
     found = 0
     for each in Path("/proc/self/fd").iterdir():
         # One of them is of the look itself, and gone.
         with contextlib.suppress(OSError):
-            found += str(each.readlink()).startswith("socket:")
+            found += str(each.readlink()).startswith(kind)
     return found
+
+
+def sockets() -> int:
+    """The sockets of this process."""
+    return _files("socket:")
+
+
+def pipes() -> int:
+    """The ends of pipes that this process has; the proxy has a pair for each connection."""
+    return _files("pipe:")
 
 
 def resident() -> int:
     """The bytes of memory that this process has."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def open_files() -> int:
-    """The open files of this process, sockets and pipes among them."""
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def come_down_to(measure: Callable[[], int], most: int, seconds: float = 10.0) -> int:
@@ -219,7 +223,7 @@ def come_down_to(measure: Callable[[], int], most: int, seconds: float = 10.0) -
 def no_leak() -> Iterator[None]:
     """No thread and no socket more at the end than at the beginning."""
     named = thread_names()
-    before = {measure: measure() for measure in (threads, sockets, open_files)}
+    before = {measure: measure() for measure in (threads, sockets, pipes)}
     yield
     for measure, most in before.items():
         now = come_down_to(measure, most)

@@ -21,6 +21,7 @@ import threading
 import time
 import traceback
 import urllib.parse
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -303,6 +304,7 @@ def main() -> int:
     parser.add_argument("--writers", type=int, default=4)
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
+    warnings.filterwarnings("ignore", message=".* sent again though they may have been stored")
     # Ctrl-C ends it early, with the table.
     with server() as db:
         soak = Soak(db, options.seed, options.writers)
