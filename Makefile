@@ -14,6 +14,7 @@ export QUESTFRAME_ORACLE_60_PYTHON ?= $(CURDIR)/.venv-oracle60/bin/python
 export CARGO_TERM_PROGRESS_WHEN ?= never
 KEEP ?=
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
 FUZZ_TARGETS ?= batches hostile config names
 HAS_NIGHTLY := rustup run nightly rustc --version >/dev/null 2>&1
 
@@ -60,6 +61,10 @@ test-full: $(VENV)/.built $(VENV)/.oracle41 ## the same with many more random ca
 	QUESTFRAME_HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest tests/python -m "not slow or slow"
 	$(MAKE) test-pandas22
 	$(MAKE) test
+
+.PHONY: soak
+soak: $(VENV)/.built ## ten minutes of writes through random faults to a real QuestDB (SOAK_SECONDS=, SOAK_FLAGS="--seed 1")
+	$(BIN)/python tests/support/soak.py --seconds $(SOAK_SECONDS) $(SOAK_FLAGS)
 
 # What is found is kept in fuzz/corpus and helps the next run; a crash in fuzz/artifacts, with how to run it again.
 .PHONY: fuzz
