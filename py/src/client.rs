@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use questframe::Resumable;
 
-use crate::error::{map, stopped};
+use crate::error::{closed, map, stopped};
 use crate::input::Input;
 use crate::options;
 use crate::report::{DrainReport, Plan, ServerInfo, WriteReport};
@@ -66,9 +66,22 @@ impl Stream {
     }
 }
 
+/// Lets go of its connections and buffers in `close`, whoever still holds the object: a traceback that somebody keeps
+/// holds every frame that had it.
 #[pyclass(frozen, module = "questframe._questframe")]
 #[derive(Debug)]
-pub(crate) struct Client(questframe::Client);
+pub(crate) struct Client(Mutex<Option<questframe::Client>>);
+
+impl Client {
+    /// The client, shared while a call goes on.
+    fn open(&self, py: Python<'_>) -> PyResult<questframe::Client> {
+        self.lock().clone().ok_or_else(|| closed(py))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<questframe::Client>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 #[pymethods]
 impl Client {
@@ -79,7 +92,14 @@ impl Client {
             Some(conf) => questframe::Client::from_conf(conf),
             None => questframe::Client::from_env(),
         };
-        client.map(Self).map_err(|error| map(py, &error))
+        client.map(|client| Self(Mutex::new(Some(client)))).map_err(|error| map(py, &error))
+    }
+
+    /// Whoever writes at this moment goes on to the end.
+    fn close(&self, py: Python<'_>) {
+        let client = self.lock().take();
+        // Its thread may need the GIL to end.
+        py.detach(|| drop(client));
     }
 
     /// `progress(rows, total_rows, bytes)` is called now and then; what it raises ends the write.
@@ -105,9 +125,10 @@ impl Client {
                 &mut fresh
             }
         };
+        let client = self.open(py)?;
         let mut raised = None;
         let result = py.detach(|| {
-            self.0.write_resumable_with_progress(rows, &options, |now| {
+            client.write_resumable_with_progress(rows, &options, |now| {
                 let told = Python::attach(|py| {
                     py.check_signals()?;
                     if let Some(progress) = &progress {
@@ -143,7 +164,8 @@ impl Client {
         let options = options::parse(options)?;
         let input = take(data, table)?;
         let schema = input.schema();
-        let mut plan = interruptible(py, |tick| self.0.plan_with(&schema, &options, tick))?;
+        let client = self.open(py)?;
+        let mut plan = interruptible(py, |tick| client.plan_with(&schema, &options, tick))?;
         if let Some(batch) = input.first_batch() {
             plan.hint_symbols(&batch);
         }
@@ -152,30 +174,36 @@ impl Client {
 
     #[pyo3(signature = (folder))]
     fn drain_spool(&self, py: Python<'_>, folder: Option<PathBuf>) -> PyResult<DrainReport> {
-        interruptible(py, |tick| self.0.drain_spool_with(folder.as_deref(), tick)).map(DrainReport)
+        let client = self.open(py)?;
+        interruptible(py, |tick| client.drain_spool_with(folder.as_deref(), tick)).map(DrainReport)
     }
 
     fn ping(&self, py: Python<'_>) -> PyResult<f64> {
-        let took = interruptible(py, |tick| self.0.ping_with(tick))?;
+        let client = self.open(py)?;
+        let took = interruptible(py, |tick| client.ping_with(tick))?;
         Ok(took.as_secs_f64())
     }
 
     fn server_info(&self, py: Python<'_>) -> PyResult<ServerInfo> {
-        interruptible(py, |tick| self.0.server_info_with(tick)).map(ServerInfo)
+        let client = self.open(py)?;
+        interruptible(py, |tick| client.server_info_with(tick)).map(ServerInfo)
     }
 
     #[getter]
-    fn created_in_pid(&self) -> u32 {
-        self.0.created_in_pid()
+    fn created_in_pid(&self) -> Option<u32> {
+        self.lock().as_ref().map(questframe::Client::created_in_pid)
     }
 
     #[getter]
     fn warnings(&self) -> Vec<String> {
-        self.0.config().warnings().to_vec()
+        self.lock().as_ref().map_or_else(Vec::new, |client| client.config().warnings().to_vec())
     }
 
     fn __repr__(&self) -> String {
-        format!("Client({})", self.0)
+        match &*self.lock() {
+            Some(client) => format!("Client({client})"),
+            None => "Client(closed)".to_owned(),
+        }
     }
 }
 

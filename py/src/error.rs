@@ -77,6 +77,12 @@ pub(crate) fn bad_arrow(py: Python<'_>, reason: &arrow_schema::ArrowError) -> Py
     exception(py, code(ErrorKind::BadDataFrame), &message, &PyDict::new(py)).unwrap_or_else(|failed| failed)
 }
 
+/// The exception for a client that was closed.
+pub(crate) fn closed(py: Python<'_>) -> PyErr {
+    let message = "the client is closed; make another with questframe.connect()";
+    exception(py, code(ErrorKind::InvalidApiCall), message, &PyDict::new(py)).unwrap_or_else(|failed| failed)
+}
+
 fn delivery<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyDict>> {
     let details = PyDict::new(py);
     details.set_item("table", error.table())?;

@@ -192,6 +192,10 @@ impl Client {
             return Ok(info.clone());
         }
         let info = self.ask(host, tick, |transport| async move { transport.settings().await })??;
+        // One that nothing can be sent to may be another after an upgrade, or was not well.
+        if best_version(&info).is_none() {
+            return Ok(info);
+        }
         Ok(host.server.get_or_init(|| info).clone())
     }
 
@@ -285,8 +289,7 @@ impl Client {
             return Ok((version, config.max_name_len()));
         }
         let info = self.info_of(host, tick)?;
-        let best = info.protocol_versions.iter().filter_map(|number| ProtocolVersion::from_number(*number)).max();
-        let version = best.ok_or_else(|| TransportError::no_common_version(&info))?;
+        let version = best_version(&info).ok_or_else(|| TransportError::no_common_version(&info))?;
         Ok((version, info.max_name_len.unwrap_or(config.max_name_len())))
     }
 
@@ -312,6 +315,11 @@ impl Client {
             }
         }
     }
+}
+
+/// The best protocol version that the server and we know.
+fn best_version(info: &ServerInfo) -> Option<ProtocolVersion> {
+    info.protocol_versions.iter().filter_map(|number| ProtocolVersion::from_number(*number)).max()
 }
 
 /// How a frame of this schema would land, without a server: as if the table were missing.

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::hosts::{Host, Tour};
 use super::write::is_to_be_kept;
-use super::{Client, Tick};
+use super::{Client, Tick, best_version};
 use crate::error::{Cause, Error, Result};
 use crate::options::{Create, ProtocolVersion, WriteOptions};
 use crate::plan::{AtPlan, Context, Plan, Target};
@@ -205,9 +205,7 @@ impl Client {
         let config = &self.0.config;
         let host = self.0.hosts.current();
         let info = host.server.get();
-        let known = info.and_then(|info| {
-            info.protocol_versions.iter().filter_map(|number| ProtocolVersion::from_number(*number)).max()
-        });
+        let known = info.and_then(best_version);
         let version = options.protocol_version.or(config.protocol_version()).or(known).unwrap_or(ProtocolVersion::V3);
         let table = options.table.as_deref().or(config.table());
         let seen = table.and_then(|table| host.tables.last_seen(table));

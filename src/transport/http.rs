@@ -25,6 +25,8 @@ const USER_AGENT: &str = concat!("questframe/", env!("CARGO_PKG_VERSION"));
 /// More of an error than this nobody reads; more of `/settings` no QuestDB says.
 const MAX_ERROR_BODY: usize = 64 << 10;
 const MAX_SETTINGS_BODY: usize = 1 << 20;
+/// What is asked by a query are a table's columns, some hundred bytes each.
+const MAX_QUERY_BODY: usize = 16 << 20;
 
 /// The time limit of connecting is [`Config::request_timeout`] too. The limit of the whole call leaves it a
 /// head start, so that a server that is not there is told from one that took the request and fell silent.
@@ -163,7 +165,11 @@ impl HttpTransport {
         if status != StatusCode::OK {
             return Err(self.unexpected(request, response).await);
         }
-        let (body, _) = self.read(request, response, usize::MAX).await?;
+        let (body, complete) = self.read(request, response, MAX_QUERY_BODY).await?;
+        if !complete {
+            let found = format!("more than {} MiB", MAX_QUERY_BODY >> 20);
+            return Err(self.not_questdb(request, status, false, &found));
+        }
         match QueryAnswer::parse(body) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(answer)) => Err(self.refused(request, status, true, answer)),

@@ -207,7 +207,7 @@ def test_a_fault_of_a_question(name: str, path: str, server: QuestDB, table: str
     "path",
     [
         "/settings",
-        pytest.param("/exec", marks=pytest.mark.xfail(strict=True, reason="answers to questions are read without end")),
+        "/exec",
     ],
 )
 def test_a_flood_of_json_is_not_taken_in(path: str, proxy: FaultProxy) -> None:
@@ -218,7 +218,6 @@ def test_a_flood_of_json_is_not_taken_in(path: str, proxy: FaultProxy) -> None:
     assert proxy.fates[-1].sent < 32 * MIB
 
 
-@pytest.mark.xfail(strict=True, reason="what a server says of itself is kept even if there is no way to talk to it")
 def test_a_server_is_asked_again_when_there_was_no_common_version(proxy: FaultProxy, table: str) -> None:
     proxy.plan = f.script(f.settings(**{"line.proto.support.versions": [7]}), path="/settings")
     with qf.connect(proxy.conf) as client:
@@ -226,7 +225,6 @@ def test_a_server_is_asked_again_when_there_was_no_common_version(proxy: FaultPr
         assert sets.attempt(client, table, ROWS).error is None
 
 
-@pytest.mark.xfail(strict=True, reason="the traceback's frames hold what was closed")
 def test_closing_lets_go_of_everything_while_an_error_is_kept(proxy: FaultProxy, table: str) -> None:
     proxy.plan = f.always(f.Status(400))
     threads = sets.threads()

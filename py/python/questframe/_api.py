@@ -12,7 +12,7 @@ from questframe import _questframe
 from questframe._frames import prepare
 from questframe._options import CheckedPlanOptions, PlanOptions, WriteOptions, normalize
 from questframe._progress import progress_of
-from questframe.exceptions import IngressError, IngressErrorCode, WriteInterrupted
+from questframe.exceptions import IngressError, WriteInterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,33 +34,27 @@ class Client:
 
     def __init__(self, conf: str | None = None) -> None:
         """Parse the configuration; nothing is connected yet."""
-        self._client: _questframe.Client | None = _questframe.Client(conf)
+        self._client = _questframe.Client(conf)
         for warning in self._client.warnings:
             warnings.warn(warning, UserWarning, stacklevel=3)
 
-    def _open(self) -> _questframe.Client:
-        if self._client is None:
-            msg = "the client is closed; make another with questframe.connect()"
-            raise IngressError(IngressErrorCode.InvalidApiCall, msg)
-        return self._client
-
     def write(self, data: Frame, **options: Unpack[WriteOptions]) -> WriteReport:
         """Write a frame and return when the server has acknowledged all of it; see :func:`write_questdb`."""
-        return _write(self._open(), data, dict(options), "write")
+        return _write(self._client, data, dict(options), "write")
 
     async def awrite(self, data: Frame, **options: Unpack[WriteOptions]) -> WriteReport:
         """As :meth:`write`, beside the event loop; see :func:`awrite_questdb`."""
-        return await _awrite(self._open(), data, dict(options), "awrite")
+        return await _awrite(self._client, data, dict(options), "awrite")
 
     def plan(self, data: Frame, **options: Unpack[CheckedPlanOptions]) -> Plan:
         """How each column would land in this server's table; see :func:`plan`."""
         normalized = normalize(dict(options), CheckedPlanOptions, "plan")
         prepared, table = prepare(data, normalized.get("at"))
-        return self._open().plan(prepared, table, normalized)
+        return self._client.plan(prepared, table, normalized)
 
     def drain_spool(self, spool_dir: str | os.PathLike[str] | None = None) -> DrainReport:
         """Send what waits on disk; see :func:`questframe.spool.drain`."""
-        return self._open().drain_spool(None if spool_dir is None else os.fspath(spool_dir))
+        return self._client.drain_spool(None if spool_dir is None else os.fspath(spool_dir))
 
     def ping(self) -> float:
         """The seconds the server takes to answer a ping.
@@ -68,7 +62,7 @@ class Client:
         Raises:
             IngressError: if it does not answer, or not as QuestDB does.
         """
-        return self._open().ping()
+        return self._client.ping()
 
     def server_info(self) -> ServerInfo:
         """The server's release, protocol versions and limit of names; asked once per client.
@@ -76,11 +70,11 @@ class Client:
         Raises:
             IngressError: if it does not answer, or not as QuestDB does.
         """
-        return self._open().server_info()
+        return self._client.server_info()
 
     def close(self) -> None:
         """Let go of connections and buffers. Closing twice is fine; using it afterwards is an error."""
-        self._client = None
+        self._client.close()
 
     def __enter__(self) -> Self:
         """The client itself."""
@@ -92,7 +86,7 @@ class Client:
 
     def __repr__(self) -> str:
         """The configuration, without its secrets."""
-        return "Client(closed)" if self._client is None else repr(self._client)
+        return repr(self._client)
 
 
 def connect(conf: str | None = None) -> Client:
@@ -251,7 +245,7 @@ def write_questdb(data: Frame, conf: str | None = None, **options: Unpack[WriteO
         >>> qf.write_questdb(df, "http::addr=localhost:9000;", table="trades", at="ts")  # doctest: +SKIP
         WriteReport(1 rows into "trades" in 0.004 s: ...)
     """
-    return _write(_shared_client(conf)._open(), data, dict(options), "write_questdb")  # noqa: SLF001
+    return _write(_shared_client(conf)._client, data, dict(options), "write_questdb")  # noqa: SLF001
 
 
 async def awrite_questdb(data: Frame, conf: str | None = None, **options: Unpack[WriteOptions]) -> WriteReport:
@@ -267,7 +261,7 @@ async def awrite_questdb(data: Frame, conf: str | None = None, **options: Unpack
         >>> asyncio.run(qf.awrite_questdb(df, table="t", at=qf.ServerTimestamp))  # doctest: +SKIP
         WriteReport(2 rows into "t" in 0.004 s: ...)
     """
-    return await _awrite(_shared_client(conf)._open(), data, dict(options), "awrite_questdb")  # noqa: SLF001
+    return await _awrite(_shared_client(conf)._client, data, dict(options), "awrite_questdb")  # noqa: SLF001
 
 
 def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOptions]) -> Plan:
@@ -296,7 +290,7 @@ def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOpti
     prepared, table = prepare(data, normalized.get("at"))
     if conf is None:
         return _questframe.plan(prepared, table, normalized)
-    return _shared_client(conf)._open().plan(prepared, table, normalized)  # noqa: SLF001
+    return _shared_client(conf)._client.plan(prepared, table, normalized)  # noqa: SLF001
 
 
 if TYPE_CHECKING:
