@@ -77,8 +77,9 @@ pub(super) struct Tour {
     backoff: Option<Backoff>,
     /// The budget while no server has answered yet.
     first_contact: Duration,
-    /// Servers that failed since the last pause.
+    /// Servers that failed since the last pause, and whether one of them may do better after it.
     failed: usize,
+    passing: bool,
     /// Since the first failure.
     since: Option<Instant>,
     tries: u64,
@@ -88,7 +89,7 @@ impl Tour {
     pub(super) fn new(config: &Config, deadline: Option<Instant>) -> Self {
         let policy = RetryPolicy { budget: config.retry_timeout(), max_pause: config.retry_max_backoff(), deadline };
         let first_contact = config.first_contact_timeout();
-        Self { policy, backoff: None, first_contact, failed: 0, since: None, tries: 1 }
+        Self { policy, backoff: None, first_contact, failed: 0, passing: false, since: None, tries: 1 }
     }
 
     /// For what is tried once, at every server.
@@ -116,10 +117,11 @@ impl Tour {
         }
         hosts.leave(host);
         self.failed += 1;
+        self.passing |= error.is_passing();
         let pause = if self.failed < hosts.hosts.len() {
             Duration::ZERO
         } else {
-            if !hosts.are_several() && !error.is_passing() {
+            if !std::mem::take(&mut self.passing) {
                 return None;
             }
             self.failed = 0;

@@ -154,6 +154,76 @@ mod tests {
     }
 
     #[test]
+    fn the_encoders_own_lines_are_told_apart() {
+        use std::sync::Arc;
+
+        use arrow_array::builder::{Float64Builder, ListBuilder};
+        use arrow_array::types::Int8Type;
+        use arrow_array::{
+            ArrayRef, Decimal128Array, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
+            TimestampMicrosecondArray,
+        };
+
+        use crate::{NullBool, ProtocolVersion, WriteOptions, to_ilp};
+
+        const NASTY: [&str; 6] = ["\n", "\\", "\"", " ,=", "a\\\n\"=\"", "é=\u{10}"];
+        const ROWS: usize = 400;
+        let mut random = 2_463_534_242_u64;
+        let mut next = || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random
+        };
+        // Bytes that mean something in lines are likely in the binary values.
+        let byte = |bits: u64| *b"\n\\\", =\x10\x0e\x17\0".get((bits % 10) as usize).unwrap_or(&0xff);
+        let mut float = || f64::from_bits(u64::from_le_bytes(next().to_le_bytes().map(|bits| byte(u64::from(bits)))));
+        let floats: Vec<f64> = (0..ROWS * 4).map(|_| float()).collect();
+        let mut lists = ListBuilder::new(Float64Builder::new());
+        for row in 0..ROWS {
+            lists.values().append_slice(&floats[row..row + row % 4]);
+            lists.append(row % 9 != 0);
+        }
+        let texts: Vec<String> = (0..ROWS).map(|row| NASTY[row % 6].repeat(row % 3)).collect();
+        let symbols: DictionaryArray<Int8Type> =
+            (0..ROWS).map(|row| (row % 5 != 0).then_some(NASTY[row % 4])).collect();
+        let decimals = (0..ROWS).map(|row| (row % 3 != 0).then_some(i128::from(floats[row].to_bits() >> (row % 60))));
+        let decimals = Decimal128Array::from_iter(decimals).with_precision_and_scale(38, 3).expect("a decimal");
+        let columns: [(&str, ArrayRef); 7] = [
+            ("s=y m", Arc::new(symbols)),
+            ("f", Arc::new(Float64Array::from(floats[..ROWS].to_vec()))),
+            ("l i", Arc::new(lists.finish())),
+            ("t", Arc::new(StringArray::from(texts))),
+            ("d", Arc::new(decimals)),
+            ("n", Arc::new(Int64Array::from_iter((0..ROWS).map(|row| (row % 7 != 0).then_some(row as i64))))),
+            ("at", Arc::new(TimestampMicrosecondArray::from_iter_values(0..ROWS as i64))),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true)));
+        let batch = batch.expect("a batch");
+        for version in [ProtocolVersion::V1, ProtocolVersion::V2, ProtocolVersion::V3] {
+            let wanted: Vec<usize> = match version {
+                ProtocolVersion::V1 => vec![0, 1, 3, 5, 6],
+                ProtocolVersion::V2 => vec![0, 1, 2, 3, 5, 6],
+                ProtocolVersion::V3 => (0..7).collect(),
+            };
+            let batch = batch.project(&wanted).expect("columns");
+            let options =
+                WriteOptions::table("a b").at("at").null_bool(NullBool::Omit).check(false).protocol_version(version);
+            let all = to_ilp(&batch, &options).expect("lines");
+            let mut end = 0;
+            let expected: Vec<usize> = (0..ROWS)
+                .map(|row| {
+                    end += to_ilp(&batch.slice(row, 1), &options).expect("a line").len();
+                    end
+                })
+                .collect();
+            assert_eq!(line_ends(&all), expected, "{version}");
+            assert_eq!(value_in(&all[..expected[0]], b"n"), None);
+            assert_eq!(value_in(&all[expected[0]..expected[1]], b"n"), Some(&b"1i"[..]));
+        }
+    }
+
+    #[test]
     fn values_are_found_by_name() {
         let line = b"t\\ t,s\\ =x\\,y,s=z a=1i,b=\"b=2,\\\"\",c==\x10\0\0\0\0\0\0\xf8\x3f,d=t 10\n";
         let value = |name: &[u8]| value_in(line, name).map(value_text);

@@ -29,6 +29,11 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
+    /// How many lines it has.
+    pub(super) fn lines(&self) -> u64 {
+        (self.rows.end - self.rows.start).saturating_sub(self.skipped.len() as u64)
+    }
+
     /// The frame's row of a line of the request, counted from 1; rows left out have no line.
     pub(super) fn row_of_line(&self, line: u64) -> Option<u64> {
         let mut row = self.rows.start.checked_add(line.checked_sub(1)?)?;

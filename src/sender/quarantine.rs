@@ -169,7 +169,11 @@ pub(crate) async fn sort_out<Sent: Future<Output = Delivered>>(
     let mut sorted = Sorted::default();
     let is_suspect = is_suspect || !rejections.is_empty();
     let mut lines = Lines { manifest, body, ends: Vec::new(), bad: Vec::new() };
-    if !is_suspect {
+    if is_suspect {
+        lines.ends = line_ends(body);
+    }
+    // Lines that cannot be told apart go together, and fail together.
+    if !is_suspect || lines.ends.len() as u64 != manifest.lines() {
         let Delivered { result, tries } = send(body.clone()).await;
         sorted.count(tries);
         match result {
@@ -184,10 +188,15 @@ pub(crate) async fn sort_out<Sent: Future<Output = Delivered>>(
                 return sorted;
             }
             // Sent in vain, and not counted: this request was no worse than others that were sound.
-            Err(_) => {}
+            Err(failure) => {
+                lines.ends = line_ends(body);
+                if lines.ends.len() as u64 != manifest.lines() {
+                    sorted.fail(failure, manifest.rows.clone());
+                    return sorted;
+                }
+            }
         }
     }
-    lines.ends = line_ends(body);
     let count = lines.ends.len();
     // Lines before `sent` are stored, those before `known` are good or bad for certain.
     let (mut sent, mut known) = (0_usize, 0_usize);
