@@ -120,6 +120,9 @@ impl Client {
         let started = Instant::now();
         let inner = &*self.0;
         let quarantine = options.on_error == OnError::Quarantine;
+        if let Some(table) = options.table.as_deref().or(inner.config.table()) {
+            resume_fits(options, table)?;
+        }
         let before = before(options, feed)?;
         let mut account = Account::new(started, feed.rows(), before);
         // An `Instant` may be too early for a deadline of centuries: then there is none.
@@ -221,7 +224,6 @@ impl Client {
             Some(plan) => plan,
             None => self.plan_to_keep(&feed.schema(), options)?,
         };
-        resume_fits(options, plan.table())?;
         let keeping = Keeping {
             repeatable: is_repeatable(&plan, options),
             plan: &plan,
@@ -285,7 +287,6 @@ impl Client {
         let plan = &made.plan;
         call.plan = Some(plan.clone());
         let ends = |error: Error| (Halt { error, is_movable: false }, made.created);
-        resume_fits(options, plan.table()).map_err(ends)?;
         // What another server may have stored would be there twice.
         if account.is_in_doubt()
             && !plan.is_repeatable()

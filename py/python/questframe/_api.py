@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import warnings
@@ -155,9 +154,11 @@ def _write(client: _questframe.Client, data: object, options: dict[str, Any], fu
     with progress_of(progress, normalized.get("table")) as report:
         try:
             done = client.write(prepared, table, normalized, report)
-        except (IngressError, WriteInterrupted) as error:
-            if isinstance(prepared, _questframe.Stream):
-                error._source, error._stream = data, prepared  # noqa: SLF001
+        except BaseException as error:
+            # What `progress` raises goes on as it is, with our error as its cause.
+            for known in (error, error.__cause__):
+                if isinstance(known, (IngressError, WriteInterrupted)) and isinstance(prepared, _questframe.Stream):
+                    known._source, known._stream = data, prepared  # noqa: SLF001
             raise
     _warn_of_doubt(done)
     return done
@@ -185,6 +186,8 @@ class _Cancelled(Exception):  # noqa: N818 - never seen outside
 
 async def _awrite(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
     """Write in a thread; a cancelled task waits until the thread has let go of everything."""
+    import asyncio
+
     cancelled = threading.Event()
     progress = options.get("progress")
 
