@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -320,51 +319,6 @@ def test_a_table_that_may_not_be_looked_up_is_written_all_the_same(fake: FakeQue
         assert (report.rows, report.created) == (30, False)
         assert client.write(frame(), table="u", check=False).rows == 30
     assert len(fake.of("/exec")) == 1
-
-
-# --- Ctrl-C ---------------------------------------------------------------------------------------------------------
-
-STUCK = """
-    import sys, questframe as qf, polars as pl
-    frame = pl.DataFrame({"n": range(30), "ts": pl.Series(range(30), dtype=pl.Datetime("us"))})
-    client = qf.connect(sys.argv[1])
-    try:
-        CALL
-    except KeyboardInterrupt:
-        print("interrupted", flush=True)
-    except BaseException as error:
-        print("not interrupted:", repr(error), flush=True)
-"""
-
-
-@pytest.mark.parametrize(
-    ("call", "path"),
-    [
-        ("client.write(frame, table='t')", "/write"),
-        ("client.write(frame, table='t', progress=lambda *_: None)", "/write"),
-        ("client.write(frame, table='t')", "/exec"),
-        ("client.write(frame, table='t')", "/settings"),
-        ("client.ping()", "/ping"),
-    ],
-    ids=["write", "progress", "exec", "settings", "ping"],
-)
-def test_ctrl_c_ends_what_is_stuck_on_a_silent_server(call: str, path: str, fake: FakeQuestDB) -> None:
-    if path == "/write":
-        fake.script = [silent]
-    else:
-        setattr(fake, path[1:], silent)
-    code = textwrap.dedent(STUCK).replace("CALL", call)
-    with subprocess.Popen([sys.executable, "-c", code, fake.conf], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert fake.wait_for(lambda: bool(fake.of(path)), 30)
-            began = time.monotonic()
-            process.send_signal(signal.SIGINT)
-            output, _ = process.communicate(timeout=4)
-            took = time.monotonic() - began
-        finally:
-            process.kill()
-    assert output == "interrupted\n"
-    assert took < 2
 
 
 # --- threads and forks ----------------------------------------------------------------------------------------------
