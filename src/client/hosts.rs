@@ -79,6 +79,8 @@ pub(super) struct Tour {
     first_contact: Duration,
     /// Servers that failed since the last pause.
     failed: usize,
+    /// Whether one of them may be well in a moment: a certificate stays what it is.
+    is_hopeful: bool,
     /// Since the first failure.
     since: Option<Instant>,
     tries: u64,
@@ -88,7 +90,7 @@ impl Tour {
     pub(super) fn new(config: &Config, deadline: Option<Instant>) -> Self {
         let policy = RetryPolicy { budget: config.retry_timeout(), max_pause: config.retry_max_backoff(), deadline };
         let first_contact = config.first_contact_timeout();
-        Self { policy, backoff: None, first_contact, failed: 0, since: None, tries: 1 }
+        Self { policy, backoff: None, first_contact, failed: 0, is_hopeful: false, since: None, tries: 1 }
     }
 
     /// For what is tried once, at every server.
@@ -116,13 +118,14 @@ impl Tour {
         }
         hosts.leave(host);
         self.failed += 1;
+        self.is_hopeful |= !error.is_of_tls();
         let pause = if self.failed < hosts.hosts.len() {
             Duration::ZERO
         } else {
-            if !hosts.are_several() && !error.is_passing() {
+            if !self.is_hopeful || (!hosts.are_several() && !error.is_passing()) {
                 return None;
             }
-            self.failed = 0;
+            (self.failed, self.is_hopeful) = (0, false);
             // A server that was never there may be a wrong address, which should be told soon.
             let is_new = hosts.hosts.iter().all(|host| !host.reached.load(Ordering::Relaxed));
             let budget = if is_new { self.first_contact } else { self.policy.budget };
@@ -134,6 +137,6 @@ impl Tour {
 
     /// Begins anew, once a server has taken something.
     pub(super) fn succeeded(&mut self) {
-        (self.backoff, self.failed, self.since, self.tries) = (None, 0, None, 1);
+        (self.backoff, self.failed, self.is_hopeful, self.since, self.tries) = (None, 0, false, None, 1);
     }
 }

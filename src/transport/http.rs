@@ -3,10 +3,12 @@
 //! Each is tried once, redirects are not followed and no proxy is asked, so that a status always is the server's
 //! own (or of whatever stands at its address) and an acknowledgement always means this request.
 
+mod plain;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,8 @@ const USER_AGENT: &str = concat!("questframe/", env!("CARGO_PKG_VERSION"));
 /// More of an error than this nobody reads; more of `/settings` no QuestDB says.
 const MAX_ERROR_BODY: usize = 64 << 10;
 const MAX_SETTINGS_BODY: usize = 1 << 20;
+/// What we ask of `/exec` is one row, or one for each column of a table.
+const MAX_QUERY_BODY: usize = 16 << 20;
 
 /// The time limit of connecting is [`Config::request_timeout`] too. The limit of the whole call leaves it a
 /// head start, so that a server that is not there is told from one that took the request and fell silent.
@@ -47,6 +51,8 @@ struct Inner {
     authorization: Option<HeaderValue>,
     request_timeout: Duration,
     min_throughput: u64,
+    /// Whether it has answered over TLS, or is not asked to.
+    is_encrypted: AtomicBool,
 }
 
 impl fmt::Debug for HttpTransport {
@@ -73,7 +79,18 @@ impl HttpTransport {
         let request_timeout = config.request_timeout();
         let min_throughput = config.request_min_throughput();
         let (client, connections) = (RwLock::new(client), config.connections());
-        let inner = Inner { client, tls, connections, base, address, authorization, request_timeout, min_throughput };
+        let is_encrypted = AtomicBool::new(!scheme.is_tls());
+        let inner = Inner {
+            client,
+            tls,
+            connections,
+            base,
+            address,
+            authorization,
+            request_timeout,
+            min_throughput,
+            is_encrypted,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -163,7 +180,11 @@ impl HttpTransport {
         if status != StatusCode::OK {
             return Err(self.unexpected(request, response).await);
         }
-        let (body, _) = self.read(request, response, usize::MAX).await?;
+        let (body, complete) = self.read(request, response, MAX_QUERY_BODY).await?;
+        if !complete {
+            let found = format!("more than {} MiB", MAX_QUERY_BODY >> 20);
+            return Err(self.not_questdb(request, status, complete, &found));
+        }
         match QueryAnswer::parse(body) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(answer)) => Err(self.refused(request, status, true, answer)),
@@ -217,11 +238,23 @@ impl HttpTransport {
         builder: RequestBuilder,
         limit: Duration,
     ) -> Result<Response, TransportError> {
-        builder
-            .timeout(limit.saturating_add(CONNECT_HEAD_START))
-            .send()
-            .await
-            .map_err(|error| if error.is_builder() { setup(error) } else { self.no_answer(request, limit, &error) })
+        let Inner { address, is_encrypted, .. } = &*self.inner;
+        let sent = builder.timeout(limit.saturating_add(CONNECT_HEAD_START)).send();
+        // Of rows that are on their way nobody else could say that they are not stored.
+        let answer = if is_encrypted.load(Ordering::Relaxed) || request == Request::Write {
+            sent.await
+        } else {
+            // In a handshake QuestDB's plain port waits for the end of a line, which does not come.
+            tokio::select! {
+                biased;
+                answer = sent => answer,
+                () = plain::is_questdb(address) => return Err(TransportError::plain(address)),
+            }
+        };
+        let answer = answer
+            .map_err(|error| if error.is_builder() { setup(error) } else { self.no_answer(request, limit, &error) })?;
+        is_encrypted.store(true, Ordering::Relaxed);
+        Ok(answer)
     }
 
     /// Reads a body up to a limit, and tells whether it ended there.
