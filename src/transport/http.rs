@@ -30,6 +30,10 @@ const MAX_SETTINGS_BODY: usize = 1 << 20;
 /// What we ask of `/exec` is one row, or one for each column of a table.
 const MAX_QUERY_BODY: usize = 16 << 20;
 
+/// Connections that are kept although nothing goes over them. Fewer than there are threads that write would make each
+/// small write use up a port.
+const MOST_IDLE: usize = 64;
+
 /// The time limit of connecting is [`Config::request_timeout`] too. The limit of the whole call leaves it a
 /// head start, so that a server that is not there is told from one that took the request and fell silent.
 const CONNECT_HEAD_START: Duration = Duration::from_millis(50);
@@ -44,7 +48,6 @@ struct Inner {
     /// Exchanged for a new one by [`HttpTransport::reconnect`].
     client: RwLock<Client>,
     tls: rustls::ClientConfig,
-    connections: usize,
     base: Url,
     address: String,
     /// Marked as sensitive, so that its `Debug` hides the value.
@@ -74,30 +77,20 @@ impl HttpTransport {
             .map_err(|error| TransportError::Setup { reason: format!("\"addr\" cannot be {address:?}: {error}") })?;
         let mut tls = tls::client_config(config.tls())?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let client = client(tls.clone(), config.connections(), config.request_timeout())?;
+        let client = client(tls.clone(), config.request_timeout())?;
         let authorization = authorization(&client, &base, config.auth())?;
         let request_timeout = config.request_timeout();
         let min_throughput = config.request_min_throughput();
-        let (client, connections) = (RwLock::new(client), config.connections());
+        let client = RwLock::new(client);
         let is_encrypted = AtomicBool::new(!scheme.is_tls());
-        let inner = Inner {
-            client,
-            tls,
-            connections,
-            base,
-            address,
-            authorization,
-            request_timeout,
-            min_throughput,
-            is_encrypted,
-        };
+        let inner = Inner { client, tls, base, address, authorization, request_timeout, min_throughput, is_encrypted };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Lets go of the kept connections: requests from now on go over new ones.
     pub(crate) fn reconnect(&self) -> Result<(), TransportError> {
-        let Inner { tls, connections, request_timeout, .. } = &*self.inner;
-        let fresh = client(tls.clone(), *connections, *request_timeout)?;
+        let Inner { tls, request_timeout, .. } = &*self.inner;
+        let fresh = client(tls.clone(), *request_timeout)?;
         *self.inner.client.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -314,13 +307,13 @@ impl HttpTransport {
 }
 
 /// A pool of connections.
-fn client(tls: rustls::ClientConfig, connections: usize, connect_timeout: Duration) -> Result<Client, TransportError> {
+fn client(tls: rustls::ClientConfig, connect_timeout: Duration) -> Result<Client, TransportError> {
     Client::builder()
         .tls_backend_preconfigured(tls)
         .http1_only()
         .no_proxy()
         .tcp_nodelay(true)
-        .pool_max_idle_per_host(connections)
+        .pool_max_idle_per_host(MOST_IDLE)
         .redirect(reqwest::redirect::Policy::none())
         // What remains is hyper's own second try, when a kept connection had closed before any byte was sent.
         .retry(reqwest::retry::never())
