@@ -82,8 +82,11 @@ pub(crate) struct NoMemory(pub(crate) usize);
 
 /// Zeroed by the system page by page, as they are touched: a small write touches little.
 fn fresh(size: usize) -> Result<Box<[u8]>, NoMemory> {
-    // The process would end if there were no such memory, so that is asked for without touching it first.
-    Vec::<u8>::new().try_reserve_exact(size).map_err(|_| NoMemory(size))?;
+    // The process would end if there were no such memory, so that is asked for first, and not touched. glibc would take the
+    // release of less for a sign that memory of this size comes and goes, and zero it by hand from then on.
+    if size > 32 << 20 {
+        Vec::<u8>::new().try_reserve_exact(size).map_err(|_| NoMemory(size))?;
+    }
     Ok(vec![0; size].into_boxed_slice())
 }
 

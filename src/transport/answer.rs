@@ -267,6 +267,13 @@ mod tests {
     }
 
     #[test]
+    fn control_characters_are_kept_out_of_messages() {
+        let answer = ErrorAnswer::parse(Media::Other, "a\x1b[31m b\r\nc\u{9b}".as_bytes());
+        assert_eq!(answer.short_message().as_deref(), Some("a\u{fffd}[31m b c\u{fffd}"));
+        assert_eq!(printable("ü 1"), "ü 1");
+    }
+
+    #[test]
     fn error_bodies_of_any_other_kind_are_the_message() {
         for body in ["Unauthorized\r\n", " Unauthorized"] {
             assert_eq!(ErrorAnswer::parse(Media::Other, body.as_bytes()).message.as_deref(), Some("Unauthorized"));
