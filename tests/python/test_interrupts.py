@@ -255,7 +255,10 @@ class Kernel:
                 printed += content["text"]
             elif kind == "status" and content["execution_state"] == "idle":
                 break
-        reply = self.client.get_shell_msg(timeout=seconds)["content"]
+        # Late answers to what was asked when it started may come before.
+        while (message := self.client.get_shell_msg(timeout=seconds))["parent_header"].get("msg_id") != identity:
+            pass
+        reply = message["content"]
         return reply["status"], reply.get("ename", ""), printed
 
     def run(self, code: str) -> tuple[str, str, str]:

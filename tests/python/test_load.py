@@ -41,9 +41,9 @@ def test_64_threads_on_one_client(server: QuestDB) -> None:
     address = urllib.parse.urlsplit(server.http_url).netloc
     told = load("threads", "--writes=3", "--rows=500", f"--pool={MIB}", f"--address={address}")
     assert (told["writes"], told["rows"]) == (192, 96_000)
-    # A question or a write each, and what they leave open when they are over.
-    assert told["sockets"][1] <= 64 + 2
-    assert told["sockets"][-1] <= 64
+    # A question or a write each; all are replaced when the table has been made, maybe by several at a time.
+    assert told["sockets"][1] <= 64 * 4
+    assert told["sockets"][-1] <= 64 + 2
 
 
 @linux
