@@ -52,7 +52,7 @@ class Sink:
     """Acknowledges what is posted to it; `GET /counts` tells how much that was."""
 
     def __init__(self) -> None:
-        self.counts = {"requests": 0, "bytes": 0, "lines": 0, "connections": 0}
+        self.counts = {"requests": 0, "bytes": 0, "lines": 0, "connections": 0, "questions": 0}
         self.lock = threading.Lock()
         self.listener = socket.create_server((HOST, 0), backlog=256)
 
@@ -92,6 +92,7 @@ class Sink:
                         self.counts["lines"] += lines
                     sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
                     continue
+                self.counts["questions"] += "/exec" in head
                 said = SETTINGS if "/settings" in head else self.counts if "/counts" in head else TABLE
                 body = json.dumps(said).encode()
                 kind = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
@@ -173,6 +174,13 @@ def sql(address: str, query: str) -> list[list[Any]]:
     with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - http to our own server
         rows: list[list[Any]] = json.loads(answer.read()).get("dataset", [])
     return rows
+
+
+def counted(address: str) -> dict[str, int]:
+    """What a sink has counted."""
+    with urllib.request.urlopen(f"http://{address}/counts", timeout=30) as answer:  # noqa: S310 - our own sink
+        counts: dict[str, int] = json.loads(answer.read())
+    return counts
 
 
 @contextmanager
@@ -306,7 +314,10 @@ def small_writes(options: argparse.Namespace) -> None:
             in_threads(options.threads, work)
             took = time.perf_counter() - began
         writes, ports = len(latencies), used_up(address)
-        if not options.sink:
+        if options.sink:
+            extra_told = {name: counted(address)[name] for name in ("connections", "questions")}
+        else:
+            extra_told = {}
             arrived(address, table, [(writes + 1) * options.rows], "count()")
             sql(address, f"drop table {table}")
     told = {
@@ -316,6 +327,7 @@ def small_writes(options: argparse.Namespace) -> None:
         "latency_ms": percentiles(latencies),
         "service_ms": percentiles(services),
         "ports_used_up": ports,
+        **extra_told,
     }
     where = "a sink" if options.sink else "real QuestDB"
     rate = f"{options.rate:g} a second" if options.rate else "as many as go"
@@ -351,8 +363,7 @@ def stream(options: argparse.Namespace) -> None:
             began = time.perf_counter()
             written = client.write(reader, table="load", at="ts")
             took = time.perf_counter() - began
-        with urllib.request.urlopen(f"http://{address}/counts", timeout=30) as answer:  # noqa: S310 - our own sink
-            counts = json.loads(answer.read())
+        counts = counted(address)
     assert written.rows == made == count * rows
     # The lines of binary floats may hold more line ends than rows.
     assert counts["bytes"] > written.bytes
