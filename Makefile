@@ -114,6 +114,13 @@ bench: $(VENV)/.built $(VENV)/.oracle60 ## compare with the official client, on 
 	$(BIN)/python benches/python/compare_send.py $(BENCH_FLAGS)
 	cargo bench --quiet --bench encode
 
+.PHONY: load
+load: $(VENV)/.built ## 64 threads, 1,000 small writes a second for a minute, 10 GB through 64 MiB: on one client, some minutes
+	$(BIN)/python tests/support/load.py threads
+	$(BIN)/python tests/support/load.py small-writes --threads 16
+	$(BIN)/python tests/support/load.py stream
+	$(BIN)/python -m pytest tests/python/test_load.py -m slow
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf target fuzz/target $(VENV) .venv-oracle41 .venv-oracle60 .venv-pandas22 dist

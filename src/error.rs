@@ -102,6 +102,11 @@ pub(crate) enum Cause {
         "the server refused {rejected} of the {reached} rows it has looked at, more than may be set aside (`max_rejected`); it looks like a mistake in a whole column. The first of them: {first}"
     )]
     TooManyRejected { rejected: u64, reached: u64, first: String },
+    /// The buffers are larger than the machine.
+    #[error(
+        "there is no memory for a buffer of {0} bytes; lower \"pool_bytes\", of which each of four buffers is a quarter"
+    )]
+    NoMemory(usize),
     /// The write that is to be gone on with was another one.
     #[error("`resume` does not fit: {0}")]
     Resume(String),
@@ -148,7 +153,7 @@ impl Problem {
     /// What kind of problem this is.
     pub fn kind(&self) -> ErrorKind {
         match &self.0.cause {
-            Cause::Config(_) => ErrorKind::ConfigError,
+            Cause::Config(_) | Cause::NoMemory(_) => ErrorKind::ConfigError,
             Cause::Plan(error) => error.kind(),
             Cause::Value(error) => error.kind(),
             Cause::Transport(error) => error.kind(),

@@ -129,6 +129,10 @@ impl Client {
         let mut raised = None;
         let result = py.detach(|| {
             client.write_resumable_with_progress(rows, &options, |now| {
+                // What was raised first is what ended the write.
+                if raised.is_some() {
+                    return ControlFlow::Break(());
+                }
                 let told = Python::attach(|py| {
                     py.check_signals()?;
                     if let Some(progress) = &progress {

@@ -50,19 +50,23 @@ impl Pool {
     }
 
     /// A buffer, waiting at most `timeout` for one to come back; `None` if none did.
-    pub(crate) fn acquire(&self, timeout: Duration) -> Option<Buffer> {
+    ///
+    /// # Errors
+    /// If there is no memory for buffers of this size.
+    pub(crate) fn acquire(&self, timeout: Duration) -> Result<Option<Buffer>, NoMemory> {
         let state = self.0.state();
         let waited = self.0.returned.wait_timeout_while(state, timeout, |state| state.lent >= BUFFERS);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if state.lent >= BUFFERS {
-            return None;
+            return Ok(None);
         }
+        let bytes = match state.idle.pop() {
+            Some(bytes) => bytes,
+            None => fresh(self.0.buffer_size)?,
+        };
         state.lent += 1;
-        let bytes = state.idle.pop();
         drop(state);
-        // Zeroed by the system page by page, as they are touched: a small write touches little.
-        let bytes = bytes.unwrap_or_else(|| vec![0; self.0.buffer_size].into_boxed_slice());
-        Some(Buffer { bytes, len: 0, pool: Some(self.clone()) })
+        Ok(Some(Buffer { bytes, len: 0, pool: Some(self.clone()) }))
     }
 
     /// Buffers lent out at this moment.
@@ -70,6 +74,20 @@ impl Pool {
     pub(crate) fn lent(&self) -> usize {
         self.0.state().lent
     }
+}
+
+/// There is no memory for a buffer of so many bytes.
+#[derive(Debug)]
+pub(crate) struct NoMemory(pub(crate) usize);
+
+/// Zeroed by the system page by page, as they are touched: a small write touches little.
+fn fresh(size: usize) -> Result<Box<[u8]>, NoMemory> {
+    // The process would end if there were no such memory, so that is asked for first, and not touched. glibc would take the
+    // release of less for a sign that memory of this size comes and goes, and zero it by hand from then on.
+    if size > 32 << 20 {
+        Vec::<u8>::new().try_reserve_exact(size).map_err(|_| NoMemory(size))?;
+    }
+    Ok(vec![0; size].into_boxed_slice())
 }
 
 /// A buffer with the bytes written so far; goes back to its pool when dropped.
@@ -169,17 +187,24 @@ mod tests {
     #[test]
     fn lends_no_more_than_it_has_and_takes_back_on_drop() {
         let pool = Pool::new(4096);
-        let mut lent: Vec<_> = (0..BUFFERS).filter_map(|_| pool.acquire(NOW)).collect();
+        let mut lent: Vec<_> = (0..BUFFERS).filter_map(|_| pool.acquire(NOW).ok().flatten()).collect();
         assert_eq!(lent.len(), BUFFERS);
-        assert!(pool.acquire(NOW).is_none());
+        assert!(matches!(pool.acquire(NOW), Ok(None)));
         lent.pop();
-        assert!(pool.acquire(NOW).is_some());
+        assert!(matches!(pool.acquire(NOW), Ok(Some(_))));
+    }
+
+    #[test]
+    fn a_size_that_no_machine_has_is_an_error() {
+        let pool = Pool::new(usize::MAX);
+        assert!(matches!(pool.acquire(NOW), Err(NoMemory(size)) if size == pool.buffer_size()));
+        assert_eq!(pool.lent(), 0);
     }
 
     #[test]
     fn bytes_are_the_buffer_itself_and_return_it_with_the_last_clone() {
         let pool = Pool::new(4096);
-        let mut buffer = pool.acquire(NOW).expect("a fresh pool lends");
+        let mut buffer = pool.acquire(NOW).ok().flatten().expect("a fresh pool lends");
         buffer.spare()[..3].copy_from_slice(b"abc");
         buffer.advance(3);
         let address = buffer.filled().as_ptr();
@@ -190,16 +215,16 @@ mod tests {
         assert_eq!(pool.lent(), 1);
         drop(again);
         assert_eq!(pool.lent(), 0);
-        assert_eq!(pool.acquire(NOW).expect("returned").filled().len(), 0);
+        assert_eq!(pool.acquire(NOW).ok().flatten().expect("returned").filled().len(), 0);
     }
 
     #[test]
     fn a_waiting_writer_wakes_when_a_buffer_returns() {
         let pool = Pool::new(4096);
-        let mut lent: Vec<_> = (0..BUFFERS).filter_map(|_| pool.acquire(NOW)).collect();
+        let mut lent: Vec<_> = (0..BUFFERS).filter_map(|_| pool.acquire(NOW).ok().flatten()).collect();
         let waiter = std::thread::spawn({
             let pool = pool.clone();
-            move || pool.acquire(Duration::from_secs(60)).is_some()
+            move || matches!(pool.acquire(Duration::from_secs(60)), Ok(Some(_)))
         });
         lent.pop();
         assert!(waiter.join().expect("no panic"));

@@ -136,6 +136,6 @@ impl Tour {
 
     /// Begins anew, once a server has taken something.
     pub(super) fn succeeded(&mut self) {
-        (self.backoff, self.failed, self.since, self.tries) = (None, 0, None, 1);
+        (self.backoff, self.failed, self.passing, self.since, self.tries) = (None, 0, false, None, 1);
     }
 }

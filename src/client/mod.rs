@@ -233,7 +233,7 @@ impl Client {
         question: impl FnOnce(HttpTransport) -> Asked,
     ) -> Result<Result<T, TransportError>> {
         let answer = self.wait(question(host.transport.clone()), tick)?;
-        if !matches!(&answer, Err(error) if error.is_unreached()) {
+        if answer.as_ref().err().is_none_or(TransportError::is_answer) {
             host.is_reached();
         }
         Ok(answer)

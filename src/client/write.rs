@@ -417,7 +417,7 @@ impl Call<'_> {
 
 /// Whether a write failed because no server took its rows, now.
 pub(super) fn is_to_be_kept(error: &Error) -> bool {
-    error.is_late() || error.transport().is_some_and(|error| error.is_passing() || error.is_unreached())
+    error.is_late() || error.transport().is_some_and(|error| error.is_passing() || error.is_of_tls())
 }
 
 fn is_over(deadline: Option<(Instant, Duration)>) -> bool {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::cut::{Limits, Outlet, Read, Request, cut};
 use super::resumable::Resumable;
-use crate::buffer::{Buffer, Pool};
+use crate::buffer::{Buffer, NoMemory, Pool};
 use crate::encode::{value_in, value_text};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::frontend::IntoSource;
 use crate::options::WriteOptions;
 use crate::plan::{Plan, Target, same_name};
@@ -110,7 +110,9 @@ struct WriterOutlet<'a> {
 impl Outlet for WriterOutlet<'_> {
     fn acquire(&mut self) -> Result<Buffer, Error> {
         // More callers at once than buffers do not wait for each other: theirs are freed after use.
-        Ok(self.pool.acquire(Duration::ZERO).unwrap_or_else(|| Buffer::one_off(self.pool.buffer_size())))
+        let acquired =
+            self.pool.acquire(Duration::ZERO).map_err(|NoMemory(bytes)| Error::of(Cause::NoMemory(bytes)))?;
+        Ok(acquired.unwrap_or_else(|| Buffer::one_off(self.pool.buffer_size())))
     }
 
     fn submit(&mut self, request: Request) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::account::Account;
 use super::cut::{Limits, Outlet, Request, cut};
 use super::resumable::Resumable;
-use crate::buffer::{Buffer, Pool};
+use crate::buffer::{Buffer, NoMemory, Pool};
 use crate::error::{Cause, Error};
 use crate::plan::Plan;
 use crate::spool::{Append, Header, Spool};
@@ -57,7 +57,8 @@ struct SpoolOutlet<'a> {
 impl Outlet for SpoolOutlet<'_> {
     fn acquire(&mut self) -> Result<Buffer, Error> {
         loop {
-            if let Some(buffer) = self.job.pool.acquire(TICK) {
+            let acquired = self.job.pool.acquire(TICK).map_err(|NoMemory(bytes)| Error::of(Cause::NoMemory(bytes)))?;
+            if let Some(buffer) = acquired {
                 return Ok(buffer);
             }
         }

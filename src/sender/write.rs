@@ -10,7 +10,7 @@ use super::cut::{Limits, Outlet, Request, cut};
 use super::flight::{Flight, Manifest, Route};
 use super::quarantine::Rejections;
 use super::resumable::Resumable;
-use crate::buffer::{Buffer, Pool};
+use crate::buffer::{Buffer, NoMemory, Pool};
 use crate::error::{Cause, Error, Problem};
 use crate::plan::{AtPlan, Plan};
 use crate::transport::{HttpTransport, RetryPolicy, Runtime, Terms, Undelivered};
@@ -202,8 +202,11 @@ impl FlightOutlet<'_> {
             }
             let _ = self.tick();
         }
-        // The last acknowledgements, for a bar that ends full.
-        let _ = (self.progress)(self.account.progress());
+        // The last acknowledgements, for a bar that ends full. Who has stopped the write hears no more of it; who stops it
+        // now is told that all is stored, by an error like any other stop, unless there is a worse one.
+        if self.stopped.is_none() && (self.progress)(self.account.progress()).is_break() && self.failure.is_none() {
+            self.stopped = Some(Cause::Interrupted);
+        }
         (self.failure, self.stopped)
     }
 }
@@ -212,7 +215,8 @@ impl Outlet for FlightOutlet<'_> {
     fn acquire(&mut self) -> Result<Buffer, Error> {
         loop {
             self.tick()?;
-            if let Some(buffer) = self.pool.acquire(TICK) {
+            let acquired = self.pool.acquire(TICK).map_err(|NoMemory(bytes)| Error::of(Cause::NoMemory(bytes)))?;
+            if let Some(buffer) = acquired {
                 return Ok(buffer);
             }
         }

@@ -3,6 +3,8 @@
 //! The shapes are those of `spec/ilp-wire.md` section 12. Answers come from the network: whatever does not have
 //! the expected shape is told apart here, never trusted.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use simd_json::OwnedValue;
 use simd_json::prelude::*;
@@ -127,7 +129,7 @@ impl ErrorAnswer {
             if !words.is_empty() {
                 words.push(' ');
             }
-            words.push_str(word);
+            words.push_str(&printable(word));
             if words.chars().count() > SHOWN {
                 words = words.chars().take(SHOWN).collect();
                 words.push('…');
@@ -136,6 +138,11 @@ impl ErrorAnswer {
         }
         Some(words)
     }
+}
+
+/// A text of the server's without the characters that would do something to a terminal.
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_control) { text.replace(char::is_control, "\u{fffd}").into() } else { text.into() }
 }
 
 /// The column that a message of the server is about, if it names one.
@@ -257,6 +264,13 @@ mod tests {
         );
         let exec = ErrorAnswer::parse(Media::Json, br#"{"query":"x","error":"bad","position":3}"#);
         assert_eq!((exec.message.as_deref(), exec.position), (Some("bad"), Some(3)));
+    }
+
+    #[test]
+    fn control_characters_are_kept_out_of_messages() {
+        let answer = ErrorAnswer::parse(Media::Other, "a\x1b[31m b\r\nc\u{9b}".as_bytes());
+        assert_eq!(answer.short_message().as_deref(), Some("a\u{fffd}[31m b c\u{fffd}"));
+        assert_eq!(printable("ü 1"), "ü 1");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use super::answer::{ErrorAnswer, ServerInfo, column_in};
+use super::answer::{ErrorAnswer, ServerInfo, column_in, printable};
 use super::tcp::TcpError;
-use super::{Certainty, classify, is_passing};
+use super::{Certainty, classify, is_passing, tls};
 use crate::error::ErrorKind;
 
 /// A request that did not end as it should. Each text names the address, what happened, and the cure.
@@ -68,15 +68,14 @@ pub enum TransportError {
         after: Duration,
     },
     /// The connection could not be encrypted.
-    #[error(
-        "no TLS with {address} ({reason}); if this port speaks plain HTTP use \"http\", and if its certificate is of \
-         a private authority give that in \"tls_roots\""
-    )]
+    #[error("no TLS with {address} ({reason}); {cure}")]
     Tls {
         /// Host and port.
         address: String,
         /// What the TLS library said.
         reason: String,
+        /// What helps.
+        cure: &'static str,
     },
     /// No answer in time.
     #[error(
@@ -94,7 +93,7 @@ pub enum TransportError {
     /// The connection broke before the answer was complete.
     #[error(
         "the connection to {address} broke during {request} ({reason}); did the server or a proxy before it stop, or \
-         does this port not speak HTTP?"
+         does this port not speak HTTP, or only \"https\"?"
     )]
     Broken {
         /// Host and port.
@@ -204,7 +203,7 @@ impl fmt::Display for Refusal {
         }
         write!(f, " (status {status}")?;
         if let Some(code) = &answer.code {
-            write!(f, ", {code}")?;
+            write!(f, ", {}", printable(code))?;
         }
         write!(f, ")")?;
         if let Some(message) = answer.short_message() {
@@ -214,7 +213,7 @@ impl fmt::Display for Refusal {
             write!(f, " at position {position}")?;
         }
         if let Some(id) = &answer.error_id {
-            write!(f, " [server log id {id}]")?;
+            write!(f, " [server log id {}]", printable(id))?;
         }
         match (status, request) {
             (401 | 403, _) => write!(f, "; check \"username\" and \"password\", or \"token\""),
@@ -227,6 +226,12 @@ impl fmt::Display for Refusal {
 }
 
 impl TransportError {
+    /// The error of a port that should speak TLS.
+    pub(super) fn plain(address: &str) -> Self {
+        let reason = "it answers over plain HTTP".to_owned();
+        Self::Tls { address: address.to_owned(), reason, cure: "use \"http\"" }
+    }
+
     /// Explains why no answer came. `after` is the time limit that was set.
     pub(super) fn no_answer(address: &str, request: Request, after: Duration, error: &reqwest::Error) -> Self {
         let address = address.to_owned();
@@ -242,8 +247,8 @@ impl TransportError {
             Self::Resolve { address, reason }
         } else if error.is_timeout() {
             Self::ConnectTimeout { address, after }
-        } else if has_tls_cause(error) {
-            Self::Tls { address, reason }
+        } else if let Some(tls) = tls_cause(error) {
+            Self::Tls { address, reason, cure: tls::cure(tls) }
         } else {
             Self::Connect { address, reason }
         }
@@ -366,7 +371,8 @@ impl TransportError {
     /// Whether another server may do better: it is this one that cannot be reached, or is not well.
     pub(crate) fn is_of_the_server(&self) -> bool {
         // 421 is what a replica says that takes no writes.
-        matches!(self, Self::Tls { .. } | Self::NotQuestDb { .. })
+        self.is_of_tls()
+            || matches!(self, Self::NotQuestDb { .. })
             || matches!(self, Self::Refused(refusal) if refusal.status == 421)
             || self.is_passing()
     }
@@ -377,9 +383,14 @@ impl TransportError {
             || matches!(self, Self::Setup { .. } | Self::Certificates { .. } | Self::NotQuestDb { .. })
     }
 
-    /// Whether no connection was made at all.
-    pub(crate) fn is_unreached(&self) -> bool {
-        matches!(self, Self::Resolve { .. } | Self::Connect { .. } | Self::ConnectTimeout { .. } | Self::Tls { .. })
+    /// Whether the server is there and cannot be trusted, or not talked to in private.
+    pub(crate) fn is_of_tls(&self) -> bool {
+        matches!(self, Self::Tls { .. })
+    }
+
+    /// Whether it is what somebody said who speaks HTTP.
+    pub(crate) fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::NotQuestDb { .. } | Self::NoCommonVersion { .. })
     }
 
     /// Whether a 500 is about the data, so that the same bytes get the same answer however often they are sent.
@@ -444,8 +455,8 @@ pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-fn has_tls_cause(error: &(dyn StdError + 'static)) -> bool {
-    causes(error).any(|cause| cause.is::<rustls::Error>())
+fn tls_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    causes(error).find_map(|cause| cause.downcast_ref())
 }
 
 /// The errors below this one, outermost first. Starting below leaves out reqwest's own text with its URL.
@@ -527,8 +538,8 @@ mod tests {
         let tls = rustls::Error::General("deep".into());
         let outer = io::Error::other(io::Error::other(tls));
         assert_eq!(root_cause(&outer), "unexpected error: deep");
-        assert!(has_tls_cause(&outer));
+        assert!(tls_cause(&outer).is_some());
         assert_eq!(root_cause(&io::Error::other("flat")), "flat");
-        assert!(!has_tls_cause(&io::Error::other("flat")));
+        assert!(tls_cause(&io::Error::other("flat")).is_none());
     }
 }

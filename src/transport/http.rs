@@ -3,10 +3,12 @@
 //! Each is tried once, redirects are not followed and no proxy is asked, so that a status always is the server's
 //! own (or of whatever stands at its address) and an acknowledgement always means this request.
 
+mod plain;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -25,8 +27,12 @@ const USER_AGENT: &str = concat!("questframe/", env!("CARGO_PKG_VERSION"));
 /// More of an error than this nobody reads; more of `/settings` no QuestDB says.
 const MAX_ERROR_BODY: usize = 64 << 10;
 const MAX_SETTINGS_BODY: usize = 1 << 20;
-/// What is asked by a query are a table's columns, some hundred bytes each.
+/// What we ask of `/exec` is one row, or one for each column of a table.
 const MAX_QUERY_BODY: usize = 16 << 20;
+
+/// Connections that are kept although nothing goes over them. Fewer than there are threads that write would make each
+/// small write use up a port.
+const MOST_IDLE: usize = 64;
 
 /// The time limit of connecting is [`Config::request_timeout`] too. The limit of the whole call leaves it a
 /// head start, so that a server that is not there is told from one that took the request and fell silent.
@@ -42,13 +48,14 @@ struct Inner {
     /// Exchanged for a new one by [`HttpTransport::reconnect`].
     client: RwLock<Client>,
     tls: rustls::ClientConfig,
-    connections: usize,
     base: Url,
     address: String,
     /// Marked as sensitive, so that its `Debug` hides the value.
     authorization: Option<HeaderValue>,
     request_timeout: Duration,
     min_throughput: u64,
+    /// Whether it has answered over TLS, or is not asked to.
+    is_encrypted: AtomicBool,
 }
 
 impl fmt::Debug for HttpTransport {
@@ -70,19 +77,20 @@ impl HttpTransport {
             .map_err(|error| TransportError::Setup { reason: format!("\"addr\" cannot be {address:?}: {error}") })?;
         let mut tls = tls::client_config(config.tls())?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let client = client(tls.clone(), config.connections(), config.request_timeout())?;
+        let client = client(tls.clone(), config.request_timeout())?;
         let authorization = authorization(&client, &base, config.auth())?;
         let request_timeout = config.request_timeout();
         let min_throughput = config.request_min_throughput();
-        let (client, connections) = (RwLock::new(client), config.connections());
-        let inner = Inner { client, tls, connections, base, address, authorization, request_timeout, min_throughput };
+        let client = RwLock::new(client);
+        let is_encrypted = AtomicBool::new(!scheme.is_tls());
+        let inner = Inner { client, tls, base, address, authorization, request_timeout, min_throughput, is_encrypted };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Lets go of the kept connections: requests from now on go over new ones.
     pub(crate) fn reconnect(&self) -> Result<(), TransportError> {
-        let Inner { tls, connections, request_timeout, .. } = &*self.inner;
-        let fresh = client(tls.clone(), *connections, *request_timeout)?;
+        let Inner { tls, request_timeout, .. } = &*self.inner;
+        let fresh = client(tls.clone(), *request_timeout)?;
         *self.inner.client.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -223,11 +231,23 @@ impl HttpTransport {
         builder: RequestBuilder,
         limit: Duration,
     ) -> Result<Response, TransportError> {
-        builder
-            .timeout(limit.saturating_add(CONNECT_HEAD_START))
-            .send()
-            .await
-            .map_err(|error| if error.is_builder() { setup(error) } else { self.no_answer(request, limit, &error) })
+        let Inner { address, is_encrypted, .. } = &*self.inner;
+        let sent = builder.timeout(limit.saturating_add(CONNECT_HEAD_START)).send();
+        // Of rows that are on their way nobody else could say that they are not stored.
+        let answer = if is_encrypted.load(Ordering::Relaxed) || request == Request::Write {
+            sent.await
+        } else {
+            // In a handshake QuestDB's plain port waits for the end of a line, which does not come.
+            tokio::select! {
+                biased;
+                answer = sent => answer,
+                () = plain::is_questdb(address) => return Err(TransportError::plain(address)),
+            }
+        };
+        let answer = answer
+            .map_err(|error| if error.is_builder() { setup(error) } else { self.no_answer(request, limit, &error) })?;
+        is_encrypted.store(true, Ordering::Relaxed);
+        Ok(answer)
     }
 
     /// Reads a body up to a limit, and tells whether it ended there.
@@ -287,13 +307,13 @@ impl HttpTransport {
 }
 
 /// A pool of connections.
-fn client(tls: rustls::ClientConfig, connections: usize, connect_timeout: Duration) -> Result<Client, TransportError> {
+fn client(tls: rustls::ClientConfig, connect_timeout: Duration) -> Result<Client, TransportError> {
     Client::builder()
         .tls_backend_preconfigured(tls)
         .http1_only()
         .no_proxy()
         .tcp_nodelay(true)
-        .pool_max_idle_per_host(connections)
+        .pool_max_idle_per_host(MOST_IDLE)
         .redirect(reqwest::redirect::Policy::none())
         // What remains is hyper's own second try, when a kept connection had closed before any byte was sent.
         .retry(reqwest::retry::never())

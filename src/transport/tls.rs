@@ -9,7 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::TransportError;
 use crate::config::{Tls, TlsCa};
@@ -57,6 +57,32 @@ fn add_pem_file(store: &mut RootCertStore, path: &Path) -> Result<(), String> {
         store.add(certificate).map_err(|error| error.to_string())?;
     }
     if store.is_empty() { Err("it holds no PEM certificate".into()) } else { Ok(()) }
+}
+
+/// What helps against a failed handshake.
+pub(super) fn cure(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "renew the server's certificate, or set the clock of this machine right"
+        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => "set the clock of this machine right, or wait until the certificate is valid",
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "name the host in \"addr\" as its certificate does, or get it a certificate for this name",
+        rustls::Error::InvalidCertificate(_) => {
+            "if the certificate is of a private authority give that authority's in \"tls_roots\""
+        }
+        rustls::Error::InvalidMessage(_) => "if this port speaks plain HTTP use \"http\"",
+        rustls::Error::PeerIncompatible(_) | rustls::Error::AlertReceived(_) => {
+            "the server has to take TLS 1.2 or 1.3 without a client certificate"
+        }
+        _ => {
+            "if this port speaks plain HTTP use \"http\", and if its certificate is of a private authority give that in \
+             \"tls_roots\""
+        }
+    }
 }
 
 /// `tls_verify=unsafe_off`: whoever answers is believed.

@@ -252,6 +252,17 @@ def read_request(reader: object, connection: int) -> Request | None:
     return Request(connection, method, path, query, headers, read(int(headers.get("content-length", 0))))
 
 
+#: A table that is there: the answer to every question about it.
+a_table = answer_json(
+    200,
+    {
+        "query": "",
+        "columns": [{"name": name, "type": "STRING"} for name in ("id", "column", "type", "designated")],
+        "dataset": [[1, "timestamp", "TIMESTAMP", True]],
+    },
+)
+
+
 class FakeQuestDB(HttpServer):
     """Answers as a QuestDB with no tables, but for what a test scripts.
 
@@ -266,9 +277,7 @@ class FakeQuestDB(HttpServer):
         self.script = list(script)
         self.settings = answer_json(200, SETTINGS)
         self.ping = answer(204, x_influxdb_version="v2.7.4")
-        # A table that is there: the answer to every question about it.
-        names = [{"name": name, "type": "STRING"} for name in ("id", "column", "type", "designated")]
-        self.exec = answer_json(200, {"query": "", "columns": names, "dataset": [[1, "timestamp", "TIMESTAMP", True]]})
+        self.exec = a_table
         super().__init__(port)
 
     def handle(self, exchange: Exchange) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
-import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,8 +32,6 @@ import questframe as qf
 from questframe import IngressErrorCode as Code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from servers import Exchange, Reply
 
     from questframe.local import QuestDB
@@ -322,52 +318,7 @@ def test_a_table_that_may_not_be_looked_up_is_written_all_the_same(fake: FakeQue
     assert len(fake.of("/exec")) == 1
 
 
-# --- Ctrl-C ---------------------------------------------------------------------------------------------------------
-
-STUCK = """
-    import sys, questframe as qf, polars as pl
-    frame = pl.DataFrame({"n": range(30), "ts": pl.Series(range(30), dtype=pl.Datetime("us"))})
-    client = qf.connect(sys.argv[1])
-    try:
-        CALL
-    except KeyboardInterrupt:
-        print("interrupted", flush=True)
-    except BaseException as error:
-        print("not interrupted:", repr(error), flush=True)
-"""
-
-
-@pytest.mark.parametrize(
-    ("call", "path"),
-    [
-        ("client.write(frame, table='t')", "/write"),
-        ("client.write(frame, table='t', progress=lambda *_: None)", "/write"),
-        ("client.write(frame, table='t')", "/exec"),
-        ("client.write(frame, table='t')", "/settings"),
-        ("client.ping()", "/ping"),
-    ],
-    ids=["write", "progress", "exec", "settings", "ping"],
-)
-def test_ctrl_c_ends_what_is_stuck_on_a_silent_server(call: str, path: str, fake: FakeQuestDB) -> None:
-    if path == "/write":
-        fake.script = [silent]
-    else:
-        setattr(fake, path[1:], silent)
-    code = textwrap.dedent(STUCK).replace("CALL", call)
-    with subprocess.Popen([sys.executable, "-c", code, fake.conf], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert fake.wait_for(lambda: bool(fake.of(path)), 30)
-            began = time.monotonic()
-            process.send_signal(signal.SIGINT)
-            output, _ = process.communicate(timeout=4)
-            took = time.monotonic() - began
-        finally:
-            process.kill()
-    assert output == "interrupted\n"
-    assert took < 2
-
-
-# --- threads and forks ----------------------------------------------------------------------------------------------
+# --- threads ----------------------------------------------------------------------------------------------------
 
 
 def test_threads_share_a_client(server: QuestDB, table: str) -> None:
@@ -403,45 +354,6 @@ def test_threads_share_a_client(server: QuestDB, table: str) -> None:
         assert server.wait_visible(f"{table}_{number}", total) == total
         found = server.sql(f"select count(), count_distinct(n), sum(n), min(w), max(w) from {table}_{number}")
         assert found[0] == (total, total, total * (total - 1) // 2, number, number)
-
-
-@pytest.fixture
-def forking(fake: FakeQuestDB) -> Iterator[FakeQuestDB]:
-    if not hasattr(os, "fork"):
-        pytest.skip("no fork on this system")
-    yield fake
-
-
-def test_a_client_used_after_a_fork_says_so_and_the_function_works(forking: FakeQuestDB) -> None:
-    code = """
-        import os, sys, warnings, questframe as qf, polars as pl
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads
-        frame = pl.DataFrame({"n": [1], "ts": pl.Series([1], dtype=pl.Datetime("us"))})
-        client = qf.connect(sys.argv[1])
-        print("parent", client.write(frame, table="t").rows, qf.write_questdb(frame, sys.argv[1], table="t").rows)
-        sys.stdout.flush()
-        child = os.fork()
-        if child == 0:
-            for call in (lambda: client.write(frame, table="t"), client.ping):
-                try:
-                    call()
-                    print("no error")
-                except qf.IngressError as error:
-                    print("child", error.code, "fork" in str(error) and "make a client in this process" in str(error))
-            print("child", qf.write_questdb(frame, sys.argv[1], table="t").rows)
-            del client
-            sys.stdout.flush()
-            os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
-        print("parent", client.write(frame, table="t").rows, qf.write_questdb(frame, sys.argv[1], table="t").rows)
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), forking.conf],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    refusals = ["child InvalidApiCall True"] * 2
-    assert done.stdout.splitlines() == ["parent 1 1", *refusals, "child 1", "parent 1 1"], done.stderr
-    assert len(forking.writes) == 5
 
 
 # --- progress -------------------------------------------------------------------------------------------------------

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import warnings
+from collections.abc import Sized
 from typing import TYPE_CHECKING, Any
 
 from questframe import _questframe
 from questframe._frames import prepare
 from questframe._options import CheckedPlanOptions, PlanOptions, WriteOptions, normalize
 from questframe._progress import progress_of
-from questframe.exceptions import IngressError, WriteInterrupted
+from questframe.exceptions import IngressError, IngressErrorCode, WriteInterrupted
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
     from typing import BinaryIO, overload
 
@@ -155,13 +158,32 @@ def _write(client: _questframe.Client, data: object, options: dict[str, Any], fu
         try:
             done = client.write(prepared, table, normalized, report)
         except BaseException as error:
+            interrupted = None
+            if isinstance(error, (IngressError, WriteInterrupted)):
+                interrupted = _interrupted_while_reading(error)
             # What `progress` raises goes on as it is, with our error as its cause.
-            for known in (error, error.__cause__):
+            for known in (error, error.__cause__, interrupted):
                 if isinstance(known, (IngressError, WriteInterrupted)) and isinstance(prepared, _questframe.Stream):
                     known._source, known._stream = data, prepared  # noqa: SLF001
+            if interrupted is not None:
+                raise interrupted from error
             raise
     _warn_of_doubt(done)
     return done
+
+
+def _interrupted_while_reading(error: IngressError | WriteInterrupted) -> WriteInterrupted | None:
+    """Ctrl-C in the Python code behind a pyarrow stream, of which pyarrow makes a text like any other."""
+    text = str(error)
+    if isinstance(error, WriteInterrupted) or "Python exception: " not in text or "KeyboardInterrupt" not in text:
+        return None
+    return WriteInterrupted(
+        "the write was interrupted while its stream was read",
+        table=error.table,
+        acked=error.acked,
+        doubtful=error.doubtful,
+        unsent=error.unsent,
+    )
 
 
 _warned = False
@@ -180,40 +202,94 @@ def _warn_of_doubt(report: WriteReport) -> None:
         warnings.warn(msg, UserWarning, stacklevel=4)
 
 
+#: Seconds after which a waiting event loop looks around.
+_TICK = 0.1
+
+
 class _Cancelled(Exception):  # noqa: N818 - never seen outside
     """Ends a write whose task was cancelled."""
+
+
+class _Wish:
+    """Whether a write is still wanted: asked by the thread that writes, withdrawn by the event loop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun = False
+        self.withdrawn = False
+
+    def begin(self) -> None:
+        """Raise if it is not wanted any more; from here on a cancelled task waits for the thread."""
+        with self._lock:
+            if self.withdrawn:
+                raise _Cancelled
+            self._begun = True
+
+    def withdraw(self) -> bool:
+        """Whether a thread has begun, and will end soon."""
+        with self._lock:
+            self.withdrawn = True
+            return self._begun
 
 
 async def _awrite(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
     """Write in a thread; a cancelled task waits until the thread has let go of everything."""
     import asyncio
 
-    cancelled = threading.Event()
+    wish = _Wish()
     progress = options.get("progress")
 
     def work() -> WriteReport:
+        wish.begin()
         checked = normalize({"progress": progress}, WriteOptions, function)
         with progress_of(checked.get("progress"), options.get("table")) as report:
-            return _write(client, data, {**options, "progress": _until(cancelled, report)}, function)
+            return _write(client, data, {**options, "progress": _until(wish, report)}, function)
 
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError as error:
-        cancelled.set()
-        await asyncio.wait([task])
-        if not task.cancelled() and (ended := task.exception()) is not None:
-            error.__cause__ = ended.__cause__ or ended
+        while not task.done():
+            # Unlike `await task` this leaves the thread's future alone when we are cancelled. And it wakes the loop now
+            # and then: ipykernel's handler of Ctrl-C is called in a loop that sleeps, and does not wake it.
+            await asyncio.wait([task], timeout=_TICK)
+    except asyncio.CancelledError as cancelled:
+        if not wish.withdraw():
+            # All threads of the event loop are busy, maybe for long: not waited for.
+            task.cancel()
+        while not task.done():
+            # Whoever cancels again would have us leave while the thread still holds the frame and buffers.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        cancelled.__cause__ = _what_became_of(task, data, options)
         raise
+    return task.result()
+
+
+def _what_became_of(task: asyncio.Task[WriteReport], data: object, options: dict[str, Any]) -> BaseException:
+    """The cause of a `CancelledError`: it has the three sets of rows."""
+    ended = None if task.cancelled() else task.exception()
+    if ended is not None and not isinstance(ended, _Cancelled):
+        return ended
+    if ended is not None and ended.__cause__ is not None:
+        return ended.__cause__
+    rows = len(data) if isinstance(data, Sized) else 0
+    if ended is not None or task.cancelled():
+        msg = "the write was cancelled before it began; nothing was sent"
+        unsent = (range(rows),) if rows else ()
+        return IngressError(IngressErrorCode.InvalidApiCall, msg, table=options.get("table"), unsent=unsent)
+    report = task.result()
+    msg = f"the write was cancelled after its end: all is stored, {report}"
+    stored = rows or report.rows
+    acked = (range(stored),) if stored else ()
+    return IngressError(IngressErrorCode.InvalidApiCall, msg, table=report.table, acked=acked)
 
 
 def _until(
-    cancelled: threading.Event, report: Callable[[int, int | None, int], object] | None
+    wish: _Wish, report: Callable[[int, int | None, int], object] | None
 ) -> Callable[[int, int | None, int], object]:
     """What is called meanwhile: it ends a write whose task was cancelled, and passes the news on."""
 
     def tell(rows: int, total: int | None, sent: int) -> None:
-        if cancelled.is_set():
+        if wish.withdrawn:
             raise _Cancelled
         if report is not None:
             report(rows, total, sent)
@@ -256,7 +332,8 @@ async def awrite_questdb(data: Frame, conf: str | None = None, **options: Unpack
 
     Cancelling the task stops the write within a tenth of a second: the task ends when the thread has let go of buffers
     and connections, and the ``CancelledError`` has the :class:`questframe.IngressError` with what was stored as its
-    ``__cause__``.
+    ``__cause__``. The threads are those of ``asyncio.to_thread``; writes beyond their number wait for one. `progress`
+    is called in them.
 
     Example:
         >>> import asyncio, polars as pl, questframe as qf

@@ -1,3 +1,4 @@
+use std::io;
 use std::net::TcpListener;
 
 use super::super::fake::{Answer, FakeServer, TempFile, tls};
@@ -354,6 +355,19 @@ fn queries_give_rows_or_the_servers_error() {
 }
 
 #[test]
+fn answers_of_queries_are_read_up_to_a_limit() {
+    let answer = |bytes: usize| {
+        let json = r#"{"columns":[],"dataset":[]}"#;
+        Answer::json(200, &format!("{json}{}", " ".repeat(bytes - json.len())))
+    };
+    let server = FakeServer::start([answer(MAX_QUERY_BODY), answer(MAX_QUERY_BODY + 1)]);
+    let caller = Caller::new(&server.conf());
+    assert!(caller.query("q").is_ok());
+    let error = caller.query("q").expect_err("too much");
+    assert_error(&error, ErrorKind::ServerFlushError, Certainty::Clean, &["answered with more than 16 MiB"]);
+}
+
+#[test]
 fn two_requests_run_at_once() {
     let server = FakeServer::start([Answer::Silence, Answer::status(204)]);
     let caller = Caller::new(&server.conf());
@@ -401,6 +415,26 @@ fn a_handshake_that_hangs_is_a_clean_timeout() {
     let caller = Caller::new(&format!("https::addr={address};tls_ca=webpki_roots;request_timeout=30;"));
     let error = caller.write(b"x").expect_err("silence");
     assert_error(&error, ErrorKind::SocketError, Certainty::Clean, &["no connection", "within 30ms"]);
+}
+
+#[test]
+fn a_plain_port_that_waits_for_a_line_is_told_from_a_slow_one() {
+    // What QuestDB does: it waits for the end of a line in the handshake, and answers pings.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let answering = std::thread::spawn(move || {
+        let (silent, _) = listener.accept().expect("the handshake");
+        let (mut asked, _) = listener.accept().expect("the question");
+        let mut first = [0; 19];
+        io::Read::read_exact(&mut asked, &mut first).expect("a question");
+        io::Write::write_all(&mut asked, b"HTTP/1.1 204 OK\r\n\r\n").expect("an answer");
+        // Open until the client has made up its mind.
+        (first, silent, asked)
+    });
+    let caller = Caller::new(&format!("https::addr={address};tls_ca=webpki_roots;token=secret;"));
+    let error = caller.settings().expect_err("not TLS");
+    assert_error(&error, ErrorKind::TlsError, Certainty::Clean, &["answers over plain HTTP", "use \"http\""]);
+    assert_eq!(&answering.join().expect("asked").0, b"GET /ping HTTP/1.1\r");
 }
 
 #[test]
