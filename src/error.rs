@@ -104,6 +104,12 @@ pub(crate) enum Cause {
     /// The write that is to be gone on with was another one.
     #[error("`resume` does not fit: {0}")]
     Resume(String),
+    /// What takes an answer of the server, which gives none.
+    #[error(
+        "{what} over {scheme:?}, where the server answers nothing; use \"http\" or \"https\" and the server's HTTP port \
+         (usually 9000)"
+    )]
+    Unanswered { what: &'static str, scheme: &'static str },
     /// The rows are stored, and cannot be selected yet.
     #[error("{0}")]
     NotVisible(String),
@@ -144,7 +150,9 @@ impl Problem {
             Cause::Transport(error) => error.kind(),
             Cause::Statement(_, error) => error.kind(),
             Cause::Source(_) => ErrorKind::BadDataFrame,
-            Cause::Forked | Cause::Interrupted | Cause::Resume(_) => ErrorKind::InvalidApiCall,
+            Cause::Forked | Cause::Interrupted | Cause::Resume(_) | Cause::Unanswered { .. } => {
+                ErrorKind::InvalidApiCall
+            }
             Cause::Deadline(_) => ErrorKind::SocketError,
             Cause::TooManyRejected { .. } | Cause::NotVisible(_) => ErrorKind::ServerFlushError,
         }

@@ -176,6 +176,9 @@ pub(crate) fn parse(options: &Bound<'_, PyDict>) -> PyResult<WriteOptions> {
     if let Some(seconds) = get::<f64>(options, "wait_visible")? {
         parsed = parsed.wait_visible(seconds_of("wait_visible", seconds)?);
     }
+    if let Some(unacknowledged) = get::<bool>(options, "unacknowledged")? {
+        parsed = parsed.unacknowledged(unacknowledged);
+    }
     if let Some(doubtful) = get::<bool>(options, "doubtful")? {
         parsed = parsed.doubtful(doubtful);
     }

@@ -90,6 +90,13 @@ class WriteOptions(CheckedPlanOptions, total=False):
         doubtful: whether `resume` sends the rows in doubt again. Default True.
         wait_visible: seconds (or a ``timedelta``) to wait, once all rows are stored, until they can be selected.
             Default: does not wait.
+        unacknowledged: over ``tcp`` and ``tcps`` the server acknowledges nothing, so that rows can be lost without a
+            word; True says that you know, and without it such a write is a ConfigError. The table is then not looked
+            up, the protocol version is 1 unless one is given, and each write makes a connection of its own, which takes
+            at least a fifth of a second: the only sign that the server did not like a row is that it closes the
+            connection a moment later, so that is waited for. Rows whose connection had not ended by then count as
+            ``acked`` and in the report, though nobody has said that they are stored; the others are ``doubtful``.
+            Over HTTP it changes nothing. Default False.
         progress: ``True`` for a progress bar (needs ``questframe[progress]``), or a callable that is given the rows
             acknowledged, the rows in all (None where unknown) and the bytes acknowledged.
     """
@@ -104,6 +111,7 @@ class WriteOptions(CheckedPlanOptions, total=False):
     resume: IngressError | WriteInterrupted | None
     doubtful: bool
     wait_visible: float | dt.timedelta | None
+    unacknowledged: bool
     progress: bool | Callable[[int, int | None, int], object] | None
 
 
@@ -284,6 +292,7 @@ _VALUES: dict[str, Callable[[str, object], object]] = {
     "resume": _resume,
     "doubtful": _flag,
     "wait_visible": _seconds,
+    "unacknowledged": _flag,
     "progress": _progress,
 }
 
