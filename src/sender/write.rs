@@ -233,7 +233,11 @@ impl FlightOutlet<'_> {
             match self.flight.wait(TICK) {
                 Ok(Some(outcome)) => self.settle(outcome),
                 Ok(None) => {}
-                Err(()) => break,
+                Err(()) => {
+                    // A panic, which the background thread has already reported: no success.
+                    self.stopped.get_or_insert(Cause::Interrupted);
+                    break;
+                }
             }
             let _ = self.tick();
         }

@@ -1,7 +1,7 @@
 //! Talking to a QuestDB server: requests over HTTP, streams over TCP, and the errors they end in.
 //!
 //! Knows bytes and answers, nothing of Arrow, tables or plans. [`HttpTransport`] tries a request once; [`Certainty`]
-//! tells whether trying again is safe, [`Backoff`] when, and [`deliver`] does it for the rows of a write.
+//! tells whether trying again is safe, [`Backoff`] when, and [`deliver()`] does it for the rows of a write.
 
 mod answer;
 mod deliver;

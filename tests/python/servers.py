@@ -1,10 +1,12 @@
-"""Servers that tests put in the place of a QuestDB: one that answers by script, and a proxy before a real one.
+"""Servers that tests put in the place of a QuestDB: one that answers by script, and proxies before a real one.
 
 Plain sockets and threads: a test has to see on which connection a request came, and to answer badly in every way.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import http.client
 import json
 import socket
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
 
     from typing_extensions import Self
@@ -345,6 +348,55 @@ class Proxy(HttpServer):
             return response.status, headers, response.read()
         finally:
             connection.close()
+
+
+class TlsProxy:
+    """Decrypts what arrives on `port` and passes it on to a plain port, and back."""
+
+    def __init__(self, target: int, context: ssl.SSLContext) -> None:
+        self.port = 0
+        self._target, self._context = target, context
+        self._transports: set[asyncio.WriteTransport] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self._thread.start()
+        assert self._started.wait(10)
+
+    async def _run(self) -> None:
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._serve, HOST, 0, ssl=self._context)
+        self.port = server.sockets[0].getsockname()[1]
+        self._started.set()
+        await self._ended.wait()
+        server.close()
+        for transport in self._transports:
+            transport.abort()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        to_server, from_server = await asyncio.open_connection(HOST, self._target)
+        self._transports |= {writer.transport, from_server.transport}
+        with contextlib.suppress(OSError):
+            await asyncio.gather(pump(reader, from_server), pump(to_server, writer))
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join(10)
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:

@@ -2,97 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-import ssl
 import subprocess
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-import trustme
 from conftest import PASSWORD, USER
+from servers import TlsProxy
 
 import questframe as qf
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
     from pathlib import Path
 
     from questframe.local import QuestDB
 
 
-class TlsProxy:
-    """Decrypts what arrives on `port` and passes it on to a plain port, and back."""
-
-    def __init__(self, target: int, context: ssl.SSLContext) -> None:
-        self.port = 0
-        self._target, self._context = target, context
-        self._transports: set[asyncio.WriteTransport] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
-        self._thread.start()
-        assert self._started.wait(10)
-
-    async def _run(self) -> None:
-        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
-        self.port = server.sockets[0].getsockname()[1]
-        self._started.set()
-        await self._ended.wait()
-        server.close()
-        for transport in self._transports:
-            transport.abort()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        to_server, from_server = await asyncio.open_connection("127.0.0.1", self._target)
-        self._transports |= {writer.transport, from_server.transport}
-        with contextlib.suppress(OSError):
-            await asyncio.gather(pump(reader, from_server), pump(to_server, writer))
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join(10)
-
-
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-            await writer.drain()
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-
 @pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def proxy(locked_server: QuestDB, authority: trustme.CA) -> Iterator[TlsProxy]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    proxy = TlsProxy(int(locked_server.http_url.rsplit(":", 1)[1].strip("/")), context)
+def proxy(locked_server: QuestDB, certified: ssl.SSLContext) -> Iterator[TlsProxy]:
+    proxy = TlsProxy(int(locked_server.http_url.rsplit(":", 1)[1].strip("/")), certified)
     yield proxy
     proxy.close()
-
-
-@pytest.fixture
-def pem(authority: trustme.CA, tmp_path: Path) -> Path:
-    path = tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(path)
-    return path
 
 
 def conf_of(proxy: TlsProxy, host: str = "localhost") -> str:
