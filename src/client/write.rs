@@ -136,7 +136,9 @@ impl Client {
                 };
                 self.write_somewhere(hosts, &mut call, feed, &mut account, progress)
             }
-            Servers::Tcp(transport) => self.stream(transport, options, deadline, feed, &mut account, progress),
+            Servers::Tcp(transport) => {
+                self.stream(transport, options, deadline, feed, &mut account, progress).map_err(Error::unacknowledged)
+            }
         };
         let error = match done {
             Ok(report) => return Ok(report),
@@ -149,7 +151,11 @@ impl Client {
             }
             _ => error,
         };
-        Err(error.with_delivery(account.delivery(feed.seen())))
+        let error = error.with_delivery(account.delivery(feed.seen()));
+        Err(match inner.servers {
+            Servers::Http(_) => error,
+            Servers::Tcp(_) => error.unacknowledged(),
+        })
     }
 
     /// Writes what is left to the server in use, and to the next while that may help.

@@ -306,6 +306,7 @@ def test_a_bad_line_of_a_long_frame(bad: int, one_shot: bool, server: QuestDB, c
     if bad > 1_400_000:
         # All but some 80 MiB of what was written.
         assert acked > 1_000_000
+        assert f"; handed over: rows 0..{acked}; in doubt: rows {acked}..{doubtful}" in str(error)
     # All that counts as handed over is there, and all before the bad row.
     assert server.wait_visible(table, bad) == bad
     assert server.sql(f"select count(), max(n) from {table}").rows == [(bad, bad - 1)]
