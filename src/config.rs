@@ -166,6 +166,9 @@ impl Config {
             Some(addr) => addr::parse_list(addr, scheme.default_port())?,
             None => return Err(ConfigError::MissingAddr),
         };
+        if !scheme.is_http() && hosts.len() > 1 {
+            return Err(ConfigError::SeveralTcpHosts { scheme: scheme.name() });
+        }
         check_http_keys(scheme, &params)?;
         let (auto_flush_rows, auto_flush_bytes) = auto_flush(&params)?;
         let millis = |key, range, default| -> Result<Duration, ConfigError> {

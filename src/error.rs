@@ -119,6 +119,12 @@ pub(crate) enum Cause {
     /// A spool was asked for, and none is named.
     #[error("no spool folder is named; give `spool_dir` here or in the configuration string")]
     NoSpool,
+    /// What takes an answer of the server, which gives none.
+    #[error(
+        "{what} over {scheme:?}, where the server answers nothing; use \"http\" or \"https\" and the server's HTTP port \
+         (usually 9000)"
+    )]
+    Unanswered { what: &'static str, scheme: &'static str },
     /// The rows are stored, and cannot be selected yet.
     #[error("{0}")]
     NotVisible(String),
@@ -159,7 +165,9 @@ impl Problem {
             Cause::Transport(error) => error.kind(),
             Cause::Statement(_, error) => error.kind(),
             Cause::Source(_) => ErrorKind::BadDataFrame,
-            Cause::Forked | Cause::Interrupted | Cause::Resume(_) => ErrorKind::InvalidApiCall,
+            Cause::Forked | Cause::Interrupted | Cause::Resume(_) | Cause::Unanswered { .. } => {
+                ErrorKind::InvalidApiCall
+            }
             Cause::Deadline(_) => ErrorKind::SocketError,
             Cause::Spool(SpoolError::Locked { .. }) | Cause::NoSpool => ErrorKind::ConfigError,
             Cause::Spool(_) | Cause::NotKept(..) => ErrorKind::SocketError,
@@ -195,7 +203,7 @@ impl fmt::Display for Problem {
 /// of a stream the rows seen so far. Empty in errors that are not of a write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
-    /// Rows the server acknowledged.
+    /// Rows the server acknowledged; over TCP, where it does not, those handed over while nothing spoke against it.
     pub acked: Vec<Range<u64>>,
     /// Rows whose request may or may not have been stored.
     pub doubtful: Vec<Range<u64>>,
@@ -226,6 +234,8 @@ struct Inner {
     more: usize,
     table: Option<String>,
     delivery: Delivery,
+    /// Whether nobody acknowledges rows where these went.
+    is_unacknowledged: bool,
 }
 
 impl Error {
@@ -236,7 +246,8 @@ impl Error {
     /// `problems` holds at least one; the first decides the error's kind.
     pub(crate) fn from_problems(problems: Vec<Problem>, more: usize) -> Self {
         debug_assert!(!problems.is_empty(), "an error needs a problem");
-        Self(Box::new(Inner { problems, more, table: None, delivery: Delivery::default() }))
+        let delivery = Delivery::default();
+        Self(Box::new(Inner { problems, more, table: None, delivery, is_unacknowledged: false }))
     }
 
     pub(crate) fn source(message: impl fmt::Display) -> Self {
@@ -285,6 +296,12 @@ impl Error {
 
     pub(crate) fn with_delivery(mut self, delivery: Delivery) -> Self {
         self.0.delivery = Delivery { table: self.0.table.clone(), ..delivery };
+        self
+    }
+
+    /// Has the text say less of rows that count as acknowledged.
+    pub(crate) fn unacknowledged(mut self) -> Self {
+        self.0.is_unacknowledged = true;
         self
     }
 
@@ -436,7 +453,8 @@ impl fmt::Display for Error {
         let delivery = &inner.delivery;
         // Where nothing was sent yet, that says nothing.
         if self.transport().is_some() || !delivery.acked.is_empty() || !delivery.doubtful.is_empty() {
-            write_ranges(f, "stored", &delivery.acked)?;
+            let acked = if inner.is_unacknowledged { "handed over" } else { "stored" };
+            write_ranges(f, acked, &delivery.acked)?;
             write_ranges(f, "in doubt", &delivery.doubtful)?;
             write_ranges(f, "not stored", &delivery.unsent)?;
         }

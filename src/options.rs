@@ -214,6 +214,7 @@ pub struct WriteOptions {
     pub(crate) leave_doubtful: bool,
     pub(crate) wait_visible: Option<Duration>,
     pub(crate) spool_dir: Option<PathBuf>,
+    pub(crate) unacknowledged: bool,
 }
 
 impl WriteOptions {
@@ -367,6 +368,19 @@ impl WriteOptions {
     /// a folder; `spool_max_bytes` (1 GiB) limits its size.
     pub fn spool_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.spool_dir = Some(folder.into());
+        self
+    }
+
+    /// Whether rows may go over a transport on which the server acknowledges nothing: `tcp` and `tcps`. Default: false,
+    /// and such a write is an error. Over HTTP it changes nothing.
+    ///
+    /// There the table is not looked up, the protocol version is 1 unless one is given here or in the configuration
+    /// string, and each write has a connection of its own, which takes at least a fifth of a second: the only sign that
+    /// the server did not like a row is that it closes the connection a moment later, so that is waited for. Rows whose
+    /// connection had not ended by then count as acknowledged, in the report and in
+    /// [`Error::delivery`](crate::Error::delivery), though nobody has said that they are stored; the others are in doubt.
+    pub fn unacknowledged(mut self, unacknowledged: bool) -> Self {
+        self.unacknowledged = unacknowledged;
         self
     }
 }

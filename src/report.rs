@@ -23,7 +23,8 @@ pub struct ColumnReport {
     pub read_null: u64,
 }
 
-/// What a write did. All rows of the frame have been acknowledged when there is one, but for those in `rejected`.
+/// What a write did. All rows of the frame have been acknowledged when there is one, but for those in `rejected`; over
+/// TCP, where nothing is acknowledged, they were handed over and the connection showed no sign of a failure.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WriteReport {

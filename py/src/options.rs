@@ -180,6 +180,9 @@ pub(crate) fn parse(options: &Bound<'_, PyDict>) -> PyResult<WriteOptions> {
     if let Some(folder) = get::<PathBuf>(options, "spool_dir")? {
         parsed = parsed.spool_dir(folder);
     }
+    if let Some(unacknowledged) = get::<bool>(options, "unacknowledged")? {
+        parsed = parsed.unacknowledged(unacknowledged);
+    }
     if let Some(doubtful) = get::<bool>(options, "doubtful")? {
         parsed = parsed.doubtful(doubtful);
     }

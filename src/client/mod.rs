@@ -2,6 +2,7 @@
 
 mod hosts;
 mod spooling;
+mod stream;
 mod tables;
 mod visible;
 mod write;
@@ -16,12 +17,12 @@ use std::time::Duration;
 use arrow_schema::Schema;
 
 use crate::buffer::Pool;
-use crate::config::{Auth, Config, ConfigError};
-use crate::error::{Error, Result};
+use crate::config::{Auth, Config};
+use crate::error::{Cause, Error, Result};
 use crate::options::{ProtocolVersion, WriteOptions};
 use crate::plan::{Context, Plan, Target};
 use crate::spool::Spool;
-use crate::transport::{HttpTransport, Runtime, ServerInfo, TransportError};
+use crate::transport::{HttpTransport, Runtime, ServerInfo, TcpTransport, TransportError};
 use hosts::{Host, Hosts, Tour};
 use tables::{Ask, look_up};
 
@@ -54,11 +55,19 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    hosts: Hosts,
+    servers: Servers,
     runtime: Runtime,
     pool: Pool,
     /// Folders of rows that wait, in use by this client.
     spools: Mutex<HashMap<PathBuf, Arc<Spool>>>,
+}
+
+/// What there is to talk to.
+enum Servers {
+    /// Servers that answer.
+    Http(Hosts),
+    /// One that does not.
+    Tcp(TcpTransport),
 }
 
 /// The server and how the client logs in, without secrets.
@@ -69,7 +78,8 @@ impl fmt::Display for Client {
         match config.auth() {
             Auth::None => Ok(()),
             Auth::Basic { username, .. } => write!(f, " as {username:?}"),
-            _ => write!(f, " with a token"),
+            Auth::Ecdsa { key_id, .. } => write!(f, " as {key_id:?}"),
+            Auth::Bearer { .. } => write!(f, " with a token"),
         }
     }
 }
@@ -84,8 +94,10 @@ impl Client {
     /// A client for this configuration string (`spec/configuration.md`), such as `http::addr=localhost:9000;`.
     ///
     /// # Errors
-    /// [`ErrorKind::ConfigError`](crate::ErrorKind::ConfigError) for everything wrong with the string, TLS material
-    /// that cannot be read, and the schemes `tcp` and `tcps`, over which the server acknowledges nothing.
+    /// [`ErrorKind::ConfigError`](crate::ErrorKind::ConfigError) for everything wrong with the string and TLS material
+    /// that cannot be read; [`ErrorKind::AuthError`](crate::ErrorKind::AuthError) for keys of `tcp` that are none. Over
+    /// `tcp` and `tcps` the server acknowledges nothing: a write asks for
+    /// [`WriteOptions::unacknowledged`].
     ///
     /// ```
     /// let client = questframe::Client::from_conf("https::addr=db.example:443;token=secret;")?;
@@ -109,13 +121,13 @@ impl Client {
     /// # Errors
     /// As [`from_conf`](Self::from_conf).
     pub fn from_config(config: Config) -> Result<Self> {
-        if !config.scheme().is_http() {
-            return Err(ConfigError::Unacknowledged { scheme: config.scheme().name() }.into());
-        }
-        let hosts = Hosts::new(&config)?;
+        let servers = match config.scheme().is_http() {
+            true => Servers::Http(Hosts::new(&config)?),
+            false => Servers::Tcp(TcpTransport::new(&config)?),
+        };
         let runtime = Runtime::new()?;
         let pool = Pool::new(config.pool_bytes());
-        Ok(Self(Arc::new(Inner { config, hosts, runtime, pool, spools: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { config, servers, runtime, pool, spools: Mutex::default() })))
     }
 
     /// The configuration. Its `Debug` form hides secrets.
@@ -128,7 +140,7 @@ impl Client {
         self.0.runtime.created_in_pid()
     }
 
-    /// How a frame of this schema would land, checked against the server's table.
+    /// How a frame of this schema would land, checked against the server's table; over TCP without it.
     ///
     /// # Errors
     /// All problems of the schema and the options together; an unreachable server.
@@ -146,15 +158,19 @@ impl Client {
         options: &WriteOptions,
         tick: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Plan> {
+        let hosts = match &self.0.servers {
+            Servers::Http(hosts) => hosts,
+            Servers::Tcp(_) => return self.plan_unasked(schema, options),
+        };
         let tour = Tour::new(&self.0.config, None);
-        self.on_some_host(tour, tick, |host, tick| self.plan_for(host, schema, options, tick))
+        self.on_some_host(hosts, tour, tick, |host, tick| self.plan_for(host, schema, options, tick))
     }
 
     /// The time the server takes to answer `GET /ping`; of several servers the one in use, or the next that answers.
     /// It is asked once.
     ///
     /// # Errors
-    /// If it cannot be reached or does not answer as QuestDB does.
+    /// If it cannot be reached or does not answer as QuestDB does; over TCP always.
     pub fn ping(&self) -> Result<Duration> {
         self.ping_with(&mut || ControlFlow::Continue(()))
     }
@@ -164,7 +180,8 @@ impl Client {
     /// # Errors
     /// As [`ping`](Self::ping), and [`Error::is_interrupted`] when ended.
     pub fn ping_with(&self, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Duration> {
-        self.on_some_host(Tour::once(&self.0.config), tick, |host, tick| {
+        let hosts = self.hosts("there is no ping")?;
+        self.on_some_host(hosts, Tour::once(&self.0.config), tick, |host, tick| {
             self.ask(host, tick, |transport| async move { transport.ping().await })?.map_err(Error::from)
         })
     }
@@ -172,7 +189,7 @@ impl Client {
     /// What the server says of itself; asked once per client and server.
     ///
     /// # Errors
-    /// If it cannot be reached, or its answer is not that of a QuestDB.
+    /// If it cannot be reached, or its answer is not that of a QuestDB; over TCP always.
     pub fn server_info(&self) -> Result<ServerInfo> {
         self.server_info_with(&mut || ControlFlow::Continue(()))
     }
@@ -183,8 +200,17 @@ impl Client {
     /// # Errors
     /// As [`server_info`](Self::server_info), and [`Error::is_interrupted`] when ended.
     pub fn server_info_with(&self, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<ServerInfo> {
+        let hosts = self.hosts("there is no server_info")?;
         let tour = Tour::new(&self.0.config, None);
-        self.on_some_host(tour, tick, |host, tick| self.info_of(host, tick))
+        self.on_some_host(hosts, tour, tick, |host, tick| self.info_of(host, tick))
+    }
+
+    /// The servers, if they answer; else an error that begins with `what`, which there is not.
+    fn hosts(&self, what: &'static str) -> Result<&Hosts> {
+        match &self.0.servers {
+            Servers::Http(hosts) => Ok(hosts),
+            Servers::Tcp(_) => Err(Error::of(Cause::Unanswered { what, scheme: self.0.config.scheme().name() })),
+        }
     }
 
     fn info_of(&self, host: &Host, tick: Tick<'_>) -> Result<ServerInfo> {
@@ -202,11 +228,11 @@ impl Client {
     /// Does something with the server in use, and with the next one, or again, while that may help.
     fn on_some_host<T>(
         &self,
+        hosts: &Hosts,
         mut tour: Tour,
         tick: Tick<'_>,
         mut work: impl FnMut(&Host, Tick<'_>) -> Result<T>,
     ) -> Result<T> {
-        let hosts = &self.0.hosts;
         loop {
             let host = hosts.current();
             let error = match work(host, &mut *tick) {

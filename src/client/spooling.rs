@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::hosts::{Host, Tour};
+use super::hosts::{Host, Hosts, Tour};
 use super::write::is_to_be_kept;
 use super::{Client, Tick, best_version};
 use crate::error::{Cause, Error, Result};
@@ -54,11 +54,12 @@ impl Client {
         folder: Option<&Path>,
         tick: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<DrainReport> {
+        let hosts = self.hosts("rows cannot wait on disk (`spool_dir`)")?;
         let Some(spool) = self.spool(folder)? else {
             return Err(Error::of(Cause::NoSpool));
         };
         let mut report = DrainReport::default();
-        let drained = self.drain(&spool, Tour::new(&self.0.config, None), tick, &mut report);
+        let drained = self.drain(hosts, &spool, Tour::new(&self.0.config, None), tick, &mut report);
         (report.segments_waiting, report.bytes_waiting) = (spool.waiting().len() as u64, spool.bytes());
         drained.map(|()| report)
     }
@@ -77,18 +78,31 @@ impl Client {
     }
 
     /// Sends what waits, once and without patience, before a write of a table; tells whether that has to queue.
-    pub(super) fn must_queue(&self, spool: &Arc<Spool>, table: Option<&str>, tick: Tick<'_>) -> Result<bool> {
+    pub(super) fn must_queue(
+        &self,
+        hosts: &Hosts,
+        spool: &Arc<Spool>,
+        table: Option<&str>,
+        tick: Tick<'_>,
+    ) -> Result<bool> {
         if spool.waiting().is_empty() {
             return Ok(false);
         }
-        match self.drain(spool, Tour::once(&self.0.config), tick, &mut DrainReport::default()) {
+        match self.drain(hosts, spool, Tour::once(&self.0.config), tick, &mut DrainReport::default()) {
             Err(error) if !is_to_be_kept(&error) => Err(error),
             _ => Ok(table.is_some_and(|table| spool.has_waiting(table))),
         }
     }
 
     /// Sends what waits in a spool, from the oldest on.
-    fn drain(&self, spool: &Arc<Spool>, mut tour: Tour, tick: Tick<'_>, report: &mut DrainReport) -> Result<()> {
+    fn drain(
+        &self,
+        hosts: &Hosts,
+        spool: &Arc<Spool>,
+        mut tour: Tour,
+        tick: Tick<'_>,
+        report: &mut DrainReport,
+    ) -> Result<()> {
         let spooled = |error| Error::of(Cause::Spool(error));
         // One at a time, or two of them would send the same segment.
         let _turn = loop {
@@ -97,7 +111,6 @@ impl Client {
                 None => self.pause(super::TICK, &mut *tick)?,
             }
         };
-        let hosts = &self.0.hosts;
         let mut fresh: Option<*const Host> = None;
         for waiting in spool.waiting() {
             let (id, bytes) = (waiting.id, waiting.bytes);
@@ -201,9 +214,13 @@ impl Client {
 
     /// A plan for rows that no server takes now: for the table as it was last seen, else as if it were missing, so that
     /// the statements which make it are kept with the rows.
-    pub(super) fn plan_to_keep(&self, schema: &arrow_schema::Schema, options: &WriteOptions) -> Result<Plan> {
+    pub(super) fn plan_to_keep(
+        &self,
+        host: &Host,
+        schema: &arrow_schema::Schema,
+        options: &WriteOptions,
+    ) -> Result<Plan> {
         let config = &self.0.config;
-        let host = self.0.hosts.current();
         let info = host.server.get();
         let known = info.and_then(best_version);
         let version = options.protocol_version.or(config.protocol_version()).or(known).unwrap_or(ProtocolVersion::V3);

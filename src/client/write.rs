@@ -4,25 +4,29 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::hosts::{Host, Tour};
+use super::hosts::{Host, Hosts, Tour};
 use super::spooling::is_repeatable;
-use super::{Client, Tick};
+use super::{Client, Servers, Tick};
 use crate::error::{Cause, Error, Result};
 use crate::frontend::IntoSource;
 use crate::options::{Create, OnError, WriteOptions};
 use crate::plan::Plan;
 use crate::report::WriteReport;
-use crate::sender::{Account, Before, Halt, Job, Keeping, Progress, Rejections, Resumable, excerpt, keep, write};
+use crate::sender::{
+    Account, Before, Halt, Job, Keeping, Progress, Rejections, Requests, Resumable, Way, excerpt, keep, write,
+};
 use crate::spool::Spool;
 use crate::transport::TransportError;
 
 /// What is called meanwhile with the state of things; it may end the write.
-type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+pub(super) type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// One call of `write`.
 struct Call<'a> {
     options: &'a WriteOptions,
     tour: Tour,
+    /// Whether there are other servers to turn to.
+    has_others: bool,
     rejections: Option<Arc<Rejections>>,
     /// When it must have ended, and how long that is.
     deadline: Option<(Instant, Duration)>,
@@ -45,6 +49,9 @@ impl Client {
     /// have been stored (no connection; 408, 429, 503, 507, 509, 529), or if the table's deduplication keys make a second
     /// copy harmless (all other failures that may pass). With several servers the next one is taken instead, planned for
     /// anew, and given what is not stored yet.
+    ///
+    /// Over TCP, with [`WriteOptions::unacknowledged`], none of this holds but the check of the frame and the memory:
+    /// the lines go in one stream, and nothing tells whether they are stored.
     ///
     /// # Errors
     /// Everything that is wrong with the frame, before sending; what the server or the way to it did. Each error has
@@ -79,8 +86,9 @@ impl Client {
         options: &WriteOptions,
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<WriteReport> {
+        let has_others = matches!(&self.0.servers, Servers::Http(hosts) if hosts.are_several());
         let spools = options.spool_dir.is_some() || self.0.config.spool_dir().is_some();
-        let keeps = self.0.hosts.are_several() || options.on_error == OnError::Quarantine || spools;
+        let keeps = has_others || options.on_error == OnError::Quarantine || spools;
         self.write_rows(&mut Resumable::keeping(data.into_source(), keeps), options, &mut progress)
     }
 
@@ -119,7 +127,6 @@ impl Client {
     ) -> Result<WriteReport> {
         let started = Instant::now();
         let inner = &*self.0;
-        let quarantine = options.on_error == OnError::Quarantine;
         if let Some(table) = options.table.as_deref().or(inner.config.table()) {
             resume_fits(options, table)?;
         }
@@ -127,18 +134,27 @@ impl Client {
         let mut account = Account::new(started, feed.rows(), before);
         // An `Instant` may be too early for a deadline of centuries: then there is none.
         let deadline = options.deadline.and_then(|limit| Some((started.checked_add(limit)?, limit)));
-        let mut call = Call {
-            options,
-            tour: Tour::new(&inner.config, deadline.map(|(deadline, _)| deadline)),
-            rejections: quarantine.then(|| Arc::new(Rejections::new(options.max_rejected))),
-            deadline,
-            plan: None,
+        let done = match &inner.servers {
+            Servers::Http(hosts) => {
+                let quarantine = options.on_error == OnError::Quarantine;
+                let mut call = Call {
+                    options,
+                    tour: Tour::new(&inner.config, deadline.map(|(deadline, _)| deadline)),
+                    has_others: hosts.are_several(),
+                    rejections: quarantine.then(|| Arc::new(Rejections::new(options.max_rejected))),
+                    deadline,
+                    plan: None,
+                };
+                let spool = self.spool(options.spool_dir.as_deref());
+                spool.and_then(|spool| match spool {
+                    None => self.write_somewhere(hosts, &mut call, feed, &mut account, progress),
+                    Some(spool) => self.write_or_keep(hosts, &spool, &mut call, feed, &mut account, progress),
+                })
+            }
+            Servers::Tcp(transport) => {
+                self.stream(transport, options, deadline, feed, &mut account, progress).map_err(Error::unacknowledged)
+            }
         };
-        let spool = self.spool(options.spool_dir.as_deref());
-        let done = spool.and_then(|spool| match spool {
-            None => self.write_somewhere(&mut call, feed, &mut account, progress),
-            Some(spool) => self.write_or_keep(&spool, &mut call, feed, &mut account, progress),
-        });
         let error = match done {
             Ok(report) => return Ok(report),
             Err(error) => error,
@@ -150,18 +166,22 @@ impl Client {
             }
             _ => error,
         };
-        Err(error.with_delivery(account.delivery(feed.seen())))
+        let error = error.with_delivery(account.delivery(feed.seen()));
+        Err(match inner.servers {
+            Servers::Http(_) => error,
+            Servers::Tcp(_) => error.unacknowledged(),
+        })
     }
 
     /// Writes what is left to the server in use, and to the next while that may help.
     fn write_somewhere(
         &self,
+        hosts: &Hosts,
         call: &mut Call<'_>,
         feed: &mut Resumable<'_>,
         account: &mut Account,
         progress: OnProgress<'_>,
     ) -> Result<WriteReport> {
-        let hosts = &self.0.hosts;
         let mut notes = Vec::new();
         let mut created = false;
         let mut last: Option<Error> = None;
@@ -187,7 +207,7 @@ impl Client {
             let Some(pause) = movable.and_then(|error| call.tour.next(hosts, host, error)) else {
                 return Err(halt.error.with_tries(call.tour.tries()));
             };
-            if hosts.are_several() && account.has_sent() {
+            if call.has_others && account.has_sent() {
                 notes.push(format!("{} did not take all rows ({}), and others were tried", host.address, halt.error));
             }
             self.pause(pause, &mut call.tick(account, progress))?;
@@ -198,6 +218,7 @@ impl Client {
     /// Writes what is left, and keeps on disk what no server takes.
     fn write_or_keep(
         &self,
+        hosts: &Hosts,
         spool: &Arc<Spool>,
         call: &mut Call<'_>,
         feed: &mut Resumable<'_>,
@@ -206,11 +227,11 @@ impl Client {
     ) -> Result<WriteReport> {
         let (inner, options) = (&*self.0, call.options);
         let table = options.table.as_deref().or(inner.config.table());
-        let queued = self.must_queue(spool, table, &mut call.tick(account, progress))?;
+        let queued = self.must_queue(hosts, spool, table, &mut call.tick(account, progress))?;
         let why = if queued {
             "rows of this table that were accepted before wait to be sent".to_owned()
         } else {
-            let error = match self.write_somewhere(call, feed, account, progress) {
+            let error = match self.write_somewhere(hosts, call, feed, account, progress) {
                 Err(error) if is_to_be_kept(&error) || is_over(call.deadline) && error.is_interrupted() => error,
                 done => return done,
             };
@@ -222,7 +243,7 @@ impl Client {
         };
         let plan = match call.plan.take() {
             Some(plan) => plan,
-            None => self.plan_to_keep(&feed.schema(), options)?,
+            None => self.plan_to_keep(hosts.current(), &feed.schema(), options)?,
         };
         let keeping = Keeping {
             repeatable: is_repeatable(&plan, options),
@@ -301,20 +322,22 @@ impl Client {
         let job = Job {
             plan,
             runtime: self.runtime().map_err(ends)?,
-            transport: &host.transport,
+            way: Way::Http(Requests {
+                transport: &host.transport,
+                connections: options.connections.unwrap_or(inner.config.connections()),
+                ordered: options.ordered.unwrap_or(true),
+                // Requests that race each other to make a table may fail each other.
+                first_alone: plan.may_be_made_by_server(),
+                retry: call.tour.policy(),
+                retry_in_doubt: options.retry_in_doubt,
+                has_others: call.has_others,
+                rejections: call.rejections.clone(),
+            }),
             pool: &inner.pool,
-            connections: options.connections.unwrap_or(inner.config.connections()),
-            ordered: options.ordered.unwrap_or(true),
             max_rows: inner.config.auto_flush_rows(),
             max_bytes: inner.config.auto_flush_bytes(),
             max_buf_size: inner.config.max_buf_size(),
             atomic: options.atomic,
-            // Requests that race each other to make a table may fail each other.
-            first_alone: plan.may_be_made_by_server(),
-            retry: call.tour.policy(),
-            retry_in_doubt: options.retry_in_doubt,
-            has_others: inner.hosts.are_several(),
-            rejections: call.rejections.clone(),
             deadline: call.deadline,
         };
         let result = write(&job, feed, account, progress);
@@ -440,7 +463,7 @@ fn before(options: &WriteOptions, feed: &Resumable<'_>) -> Result<Before> {
 }
 
 /// Whether the write which is gone on with was one into the same table.
-fn resume_fits(options: &WriteOptions, table: &str) -> Result<()> {
+pub(super) fn resume_fits(options: &WriteOptions, table: &str) -> Result<()> {
     match options.resume.as_ref().and_then(|resume| resume.table.as_deref()) {
         Some(before) if !crate::plan::same_name(before, table) => Err(Error::of(Cause::Resume(format!(
             "the failed write was one into table {before:?}, and this is one into {table:?}"

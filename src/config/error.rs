@@ -126,10 +126,19 @@ pub enum ConfigError {
     /// `bind_interface` on an HTTP transport; the official clients' text.
     #[error("The \"bind_interface\" setting can only be used with the TCP protocol. Remove it.")]
     OnlyTcp,
+    /// Several servers on a TCP transport.
+    #[error(
+        "\"addr\" names several hosts, and the stream of {scheme:?} goes to one; name one, or use \"http\" or \"https\", \
+         where others stand in for a server that fails"
+    )]
+    SeveralTcpHosts {
+        /// The scheme of the string.
+        scheme: &'static str,
+    },
     /// A write over a transport on which the server answers nothing.
     #[error(
         "{scheme:?} acknowledges nothing: rows could be lost without a word; use \"http\" or \"https\" and the \
-         server's HTTP port (usually 9000)"
+         server's HTTP port (usually 9000), or take that into account with unacknowledged=True"
     )]
     Unacknowledged {
         /// The scheme of the string.

@@ -186,6 +186,7 @@ fn tcp_keys() {
     assert!(config.warnings().is_empty());
     assert_eq!(ok("tcps::addr=h;bind_interface=[::1]").bind_interface(), Some("[::1]"));
     err_says("tcp::addr=h;bind_interface=", &["\"bind_interface\" is empty"]);
+    err_says("tcps::addr=h,i;", &["names several hosts", "the stream of \"tcps\" goes to one"]);
 
     assert_eq!(ok("http::addr=h;auth_timeout=7").auth_timeout(), Duration::from_millis(7));
     for scheme in ["http", "https"] {

@@ -16,8 +16,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::quarantine::{Rejections, Sorted, sort_out};
+use super::stream::Stream;
 use crate::encode::AtRange;
-use crate::transport::{Delivered, HttpTransport, Runtime, Terms, deliver};
+use crate::transport::{Delivered, HttpTransport, Runtime, TcpTransport, Terms, deliver};
 
 /// A request without its bytes.
 #[derive(Clone, Debug)]
@@ -83,9 +84,12 @@ impl Route {
     }
 }
 
-enum Order {
+#[derive(Debug)]
+pub(super) enum Order {
     Send(Manifest, Bytes),
     Stop,
+    /// No more requests will come.
+    End,
 }
 
 /// Requests of one write in flight.
@@ -98,7 +102,7 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// `ordered`: keep the order rule. Without it requests leave as soon as a connection is free. `first_alone`: the
+    /// Over HTTP. `ordered`: keep the order rule. Without it requests leave as soon as a connection is free. `first_alone`: the
     /// others wait until the first has been answered.
     pub(super) fn start(
         runtime: &Runtime,
@@ -128,10 +132,24 @@ impl Flight {
         Self { orders, stop, outcomes }
     }
 
+    /// Over TCP: in one connection, in row order.
+    pub(super) fn stream(runtime: &Runtime, transport: TcpTransport) -> Self {
+        let (orders, received) = mpsc::unbounded_channel();
+        let (report, outcomes) = std_mpsc::channel();
+        let (stop, stopped) = watch::channel(false);
+        runtime.spawn(Stream::new(transport, report).run(received, stopped));
+        Self { orders, stop, outcomes }
+    }
+
     /// Queues a request; bounded by the pool that its bytes come from.
     pub(super) fn send(&self, manifest: Manifest, body: Bytes) {
         // The dispatcher outlives its orders; were it gone, `wait` would tell.
         let _ = self.orders.send(Order::Send(manifest, body));
+    }
+
+    /// Tells that no more requests will come.
+    pub(super) fn end(&self) {
+        let _ = self.orders.send(Order::End);
     }
 
     /// Gives up what is in flight and drops what waits; each is still reported.
@@ -180,6 +198,8 @@ impl Dispatcher {
                 order = orders.recv(), if open => match order {
                     Some(Order::Send(manifest, body)) => self.waiting.push_back((manifest, body)),
                     Some(Order::Stop) => self.halted = true,
+                    // Each request is answered on its own.
+                    Some(Order::End) => {}
                     None => open = false,
                 },
                 Some(done) = self.tasks.join_next_with_id(), if !self.flying.is_empty() => self.land(done),

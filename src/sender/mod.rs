@@ -1,6 +1,7 @@
 //! The pipeline: frontend, plan, check, encode, buffer and transport joined. The only room that knows them all.
 //!
-//! The caller's thread reads, checks and encodes; requests fly beside it ([`flight`]), bounded by the pool.
+//! The caller's thread reads, checks and encodes; requests fly beside it ([`flight`]), or over TCP
+//! follow each other ([`stream`]), bounded by the pool.
 
 mod account;
 mod cut;
@@ -9,6 +10,7 @@ mod ilp;
 mod quarantine;
 mod resumable;
 mod spooled;
+mod stream;
 mod write;
 
 pub(crate) use account::{Account, Before};
@@ -17,7 +19,7 @@ pub use ilp::{to_ilp, to_ilp_writer};
 pub(crate) use quarantine::Rejections;
 pub use resumable::Resumable;
 pub(crate) use spooled::{Keeping, keep};
-pub(crate) use write::{Halt, Job, write};
+pub(crate) use write::{Halt, Job, Requests, Way, write};
 
 /// How far a write has come, for progress bars.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

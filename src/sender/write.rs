@@ -13,7 +13,7 @@ use super::resumable::Resumable;
 use crate::buffer::{Buffer, NoMemory, Pool};
 use crate::error::{Cause, Error, Problem};
 use crate::plan::{AtPlan, Plan};
-use crate::transport::{HttpTransport, RetryPolicy, Runtime, Terms, Undelivered};
+use crate::transport::{HttpTransport, RetryPolicy, Runtime, TcpTransport, Terms, Undelivered};
 
 /// How long the caller's thread waits before it looks whether the caller wants to stop.
 const TICK: Duration = Duration::from_millis(50);
@@ -26,15 +26,32 @@ const ALONE_ROWS: u64 = 1_000;
 pub(crate) struct Job<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) runtime: &'a Runtime,
-    pub(crate) transport: &'a HttpTransport,
+    pub(crate) way: Way<'a>,
     pub(crate) pool: &'a Pool,
-    pub(crate) connections: usize,
-    pub(crate) ordered: bool,
     pub(crate) max_rows: Option<u64>,
     pub(crate) max_bytes: Option<u64>,
     pub(crate) max_buf_size: usize,
     /// All rows in one request, or none.
     pub(crate) atomic: bool,
+    /// When the whole call must have ended, and how long that is.
+    pub(crate) deadline: Option<(Instant, Duration)>,
+}
+
+/// How the rows go to the server.
+#[derive(Debug)]
+pub(crate) enum Way<'a> {
+    /// In requests that are answered.
+    Http(Requests<'a>),
+    /// In a stream that is not.
+    Tcp(&'a TcpTransport),
+}
+
+/// How requests are sent over HTTP.
+#[derive(Debug)]
+pub(crate) struct Requests<'a> {
+    pub(crate) transport: &'a HttpTransport,
+    pub(crate) connections: usize,
+    pub(crate) ordered: bool,
     /// The first request, a small one, goes alone: it makes the table.
     pub(crate) first_alone: bool,
     pub(crate) retry: RetryPolicy,
@@ -44,8 +61,35 @@ pub(crate) struct Job<'a> {
     pub(crate) has_others: bool,
     /// Set where refused rows are set aside.
     pub(crate) rejections: Option<Arc<Rejections>>,
-    /// When the whole call must have ended, and how long that is.
-    pub(crate) deadline: Option<(Instant, Duration)>,
+}
+
+impl Way<'_> {
+    fn requests(&self) -> Option<&Requests<'_>> {
+        match self {
+            Self::Http(requests) => Some(requests),
+            Self::Tcp(_) => None,
+        }
+    }
+
+    /// Begins to send; the requests are still to come.
+    fn start(&self, plan: &Plan, runtime: &Runtime) -> Flight {
+        let requests = match self {
+            Self::Http(requests) => requests,
+            Self::Tcp(transport) => return Flight::stream(runtime, (*transport).clone()),
+        };
+        let route = |stop| Route {
+            transport: requests.transport.clone(),
+            terms: Terms {
+                retry: requests.retry,
+                repeatable: plan.is_repeatable() || requests.retry_in_doubt,
+                deduplicated: plan.is_repeatable(),
+                has_others: requests.has_others,
+                stop,
+            },
+            rejections: requests.rejections.clone(),
+        };
+        Flight::start(runtime, route, requests.connections, requests.ordered, requests.first_alone)
+    }
 }
 
 /// Why a server did not take the rest of a write.
@@ -74,30 +118,20 @@ pub(crate) fn write(
 ) -> Result<(), Halt> {
     let plan = job.plan;
     let caps = !job.atomic;
+    let requests = job.way.requests();
     let limits = Limits {
         max_rows: job.max_rows.filter(|_| caps).unwrap_or(u64::MAX),
         max_bytes: job.max_bytes.filter(|_| caps).and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX),
         max_buf_size: job.max_buf_size,
-        connections: job.connections,
-        first_rows: if job.first_alone && caps { ALONE_ROWS } else { u64::MAX },
+        connections: requests.map_or(1, |requests| requests.connections),
+        first_rows: if caps && requests.is_some_and(|requests| requests.first_alone) { ALONE_ROWS } else { u64::MAX },
         atomic: job.atomic,
-    };
-    let route = |stop| Route {
-        transport: job.transport.clone(),
-        terms: Terms {
-            retry: job.retry,
-            repeatable: plan.is_repeatable() || job.retry_in_doubt,
-            deduplicated: plan.is_repeatable(),
-            has_others: job.has_others,
-            stop,
-        },
-        rejections: job.rejections.clone(),
     };
     let leave_out = account.leave_out();
     let mut read = std::mem::take(&mut account.read);
     let mut outlet = FlightOutlet {
         pool: job.pool,
-        flight: Flight::start(job.runtime, route, job.connections, job.ordered, job.first_alone),
+        flight: job.way.start(plan, job.runtime),
         // Constant instants order nothing: any two requests meet.
         at: match plan.at {
             AtPlan::Constant { .. } => Some((0, 0)),
@@ -122,7 +156,7 @@ pub(crate) fn write(
         (Some(Failure { manifest, reason }), None, _) => Err(match reason {
             Reason::TooMany(error) => Halt::ends(error.with_table(plan.table())),
             Reason::Undelivered(failure) => Halt {
-                is_movable: failure.is_movable && job.has_others,
+                is_movable: failure.is_movable && requests.is_some_and(|requests| requests.has_others),
                 error: undelivered(failure, &manifest).with_table(plan.table()),
             },
         }),
@@ -194,11 +228,16 @@ impl FlightOutlet<'_> {
 
     /// Waits until every request is settled.
     fn finish(mut self) -> (Option<Failure>, Option<Cause>) {
+        self.flight.end();
         while self.settled < self.submitted {
             match self.flight.wait(TICK) {
                 Ok(Some(outcome)) => self.settle(outcome),
                 Ok(None) => {}
-                Err(()) => break,
+                Err(()) => {
+                    // A panic, which the background thread has already reported: no success.
+                    self.stopped.get_or_insert(Cause::Interrupted);
+                    break;
+                }
             }
             let _ = self.tick();
         }

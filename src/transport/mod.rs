@@ -21,6 +21,7 @@ pub use self::error::TransportError;
 pub(crate) use self::http::HttpTransport;
 pub(crate) use self::retry::{Backoff, RetryPolicy};
 pub(crate) use self::runtime::Runtime;
+pub(crate) use self::tcp::{TcpConnection, TcpTransport};
 
 /// What is known about the rows of a request that was not acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,12 +9,16 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 from servers import FakeQuestDB
+from tls import context_of
 
 import questframe as qf
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from questframe.local import QuestDB
 
@@ -32,9 +36,11 @@ SMALL = {
 _numbers = itertools.count()
 
 
-def run(config: dict[str, str] | None = None, version: str = qf.local.VERSION) -> Iterator[QuestDB]:
+def run(
+    config: dict[str, str] | None = None, version: str = qf.local.VERSION, folder: Path | None = None
+) -> Iterator[QuestDB]:
     """A real server, started in half the time at the price of throughput."""
-    db = qf.local.QuestDB(config={**SMALL, **(config or {})}, version=version)
+    db = qf.local.QuestDB(config={**SMALL, **(config or {})}, version=version, folder=folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
         db.start()
@@ -54,6 +60,26 @@ def server() -> Iterator[QuestDB]:
 def locked_server() -> Iterator[QuestDB]:
     """A real QuestDB that wants a password."""
     yield from run({"http.user": USER, "http.password": PASSWORD})
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Who signs the certificates of servers with TLS."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def certified(authority: trustme.CA) -> ssl.SSLContext:
+    """What a server called "localhost" speaks TLS with."""
+    return context_of(authority.issue_cert("localhost"))
+
+
+@pytest.fixture
+def pem(authority: trustme.CA, tmp_path: Path) -> Path:
+    """The authority's certificate, in a file."""
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
 
 
 @pytest.fixture

@@ -135,16 +135,21 @@ def expected_moments(case: dict[str, Any], frame: pa.Table, version: int) -> tup
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_golden_frames_read_back_as_they_were(case: dict[str, Any], server: QuestDB) -> None:
+    check_golden(case, server, server.conf, (1, 3))
+
+
+def check_golden(case: dict[str, Any], server: QuestDB, conf: str, versions: tuple[int, ...], **more: Any) -> None:
+    """Write a golden frame in each of these protocol versions and read it back."""
     frame = pa.ipc.open_file(GOLDEN / case["frame"]).read_all()
     options = {key: case[key] for key in ("null_at", "null_bool", "empty_rows", "nan")}
     symbols = {"auto": "auto", "all": True, "none": False}.get(str(case["symbols"]), case["symbols"])
     written = {}
-    for version in (1, 3):
+    for version in versions:
         # The case's own name may be strange, and stays.
         table = f"{case['table']} {case['name']} {version}"
         report = qf.write_questdb(
             frame,
-            server.conf,
+            conf,
             table=table,
             at=at_of(case),
             symbols=symbols,
@@ -153,6 +158,7 @@ def test_golden_frames_read_back_as_they_were(case: dict[str, Any], server: Ques
             check=False,
             create="server",
             **options,
+            **more,
         )
         written[version] = (table, report)
 

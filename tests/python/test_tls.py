@@ -31,22 +31,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def proxy(locked_server: QuestDB, authority: trustme.CA) -> Iterator[TlsProxy]:
-    context = context_of(authority.issue_cert("localhost"))
-    with TlsProxy(int(locked_server.http_url.rsplit(":", 1)[1].strip("/")), context) as proxy:
+def proxy(locked_server: QuestDB, certified: ssl.SSLContext) -> Iterator[TlsProxy]:
+    with TlsProxy(int(locked_server.http_url.rsplit(":", 1)[1].strip("/")), certified) as proxy:
         yield proxy
-
-
-@pytest.fixture
-def pem(authority: trustme.CA, tmp_path: Path) -> Path:
-    path = tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(path)
-    return path
 
 
 def conf_of(proxy: TlsProxy, host: str = "localhost") -> str:

@@ -95,6 +95,13 @@ class WriteOptions(CheckedPlanOptions, total=False):
             ``report.rows_spooled``. The next write that finds a server sends them first, or
             :func:`questframe.spool.drain`; each request at least once. Default: ``spool_dir=`` of the configuration
             string; without it such rows are an error.
+        unacknowledged: over ``tcp`` and ``tcps`` the server acknowledges nothing, so that rows can be lost without a
+            word; True says that you know, and without it such a write is a ConfigError. The table is then not looked
+            up, the protocol version is 1 unless one is given, and each write makes a connection of its own, which takes
+            at least a fifth of a second: the only sign that the server did not like a row is that it closes the
+            connection a moment later, so that is waited for. Rows whose connection had not ended by then count as
+            ``acked`` and in the report, though nobody has said that they are stored; the others are ``doubtful``.
+            Over HTTP it changes nothing. Default False.
         progress: ``True`` for a progress bar (needs ``questframe[progress]``), or a callable that is given the rows
             acknowledged, the rows in all (None where unknown) and the bytes acknowledged.
     """
@@ -110,6 +117,7 @@ class WriteOptions(CheckedPlanOptions, total=False):
     doubtful: bool
     wait_visible: float | dt.timedelta | None
     spool_dir: str | os.PathLike[str] | None
+    unacknowledged: bool
     progress: bool | Callable[[int, int | None, int], object] | None
 
 
@@ -298,6 +306,7 @@ _VALUES: dict[str, Callable[[str, object], object]] = {
     "doubtful": _flag,
     "wait_visible": _seconds,
     "spool_dir": _folder,
+    "unacknowledged": _flag,
     "progress": _progress,
 }
 

@@ -111,6 +111,9 @@ class Rejected:
 class WriteReport:
     """What a write did. All rows have been acknowledged when there is one, but for those in `rejected`.
 
+    Over TCP, where nothing is acknowledged, they were handed over and the connection showed no sign of a failure;
+    `notes` says so, too.
+
     Its repr is one line.
     """
 

@@ -67,7 +67,7 @@ class IngressError(_Delivery, Exception):
         server_message: what the server said.
         error_id: the server's id of the error, which also stands in its log.
         problems: every problem of the frame, one text each.
-        acked: ranges of rows that were stored.
+        acked: ranges of rows that were stored (over TCP: handed over, see `unacknowledged`).
         doubtful: ranges of rows that may have been stored.
         unsent: ranges of rows that were not stored. The three cover the frame, or of a stream the rows that were read;
             they are empty in errors that are not of a write. ``resume=error`` goes on from there.

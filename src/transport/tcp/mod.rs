@@ -3,7 +3,6 @@
 //! There are no requests here and no acknowledgements. Of what it does not like the server tells its log, and closes
 //! the connection: seeing that close is all a client can do, so [`TcpConnection`] looks for it before and after each
 //! write, and at the end waits for the server to have read everything.
-#![cfg_attr(not(test), expect(dead_code, reason = "waits for the sender"))]
 
 mod auth;
 mod connection;
@@ -59,7 +58,7 @@ impl TcpTransport {
     /// Prepares connections. Nothing connects.
     pub(crate) fn new(config: &Config) -> Result<Self, TransportError> {
         let scheme = config.scheme();
-        // One stream of lines goes to one server: of several the first is used.
+        // One stream of lines goes to one server, and the configuration has no more.
         let address = config.addresses().swap_remove(0);
         if scheme.is_http() {
             let reason = format!("{}::addr={address} is not TCP; use \"tcp\" or \"tcps\"", scheme.name());
@@ -76,6 +75,11 @@ impl TcpTransport {
         let interface = config.bind_interface().map(str::to_owned);
         let limit = config.auth_timeout();
         Ok(Self { inner: Arc::new(Inner { address, host, port, interface, tls, signer, limit }) })
+    }
+
+    /// Whether connections begin with a signature, which the server may not accept.
+    pub(crate) fn signs(&self) -> bool {
+        self.inner.signer.is_some()
     }
 
     /// Makes a connection: TCP, then TLS, then the signature, as far as they are asked for. Each step has the time
