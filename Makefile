@@ -13,6 +13,8 @@ export QUESTFRAME_ORACLE_41_PYTHON ?= $(CURDIR)/.venv-oracle41/bin/python
 export QUESTFRAME_ORACLE_60_PYTHON ?= $(CURDIR)/.venv-oracle60/bin/python
 export CARGO_TERM_PROGRESS_WHEN ?= never
 KEEP ?=
+# Two processes, a server each; a file's tests stay together.
+SIDE_BY_SIDE ?= -n 2 --dist loadfile
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
 FUZZ_TARGETS ?= batches hostile config names
@@ -37,7 +39,7 @@ test-rust: $(VENV)/.built ## Rust: unit, golden, property, doc and live tests
 
 .PHONY: test-python
 test-python: $(VENV)/.built $(VENV)/.oracle41 ## Python tests, the oracle's and live ones among them
-	$(BIN)/python -m pytest tests/python
+	$(BIN)/python -m pytest tests/python $(SIDE_BY_SIDE)
 	$(BIN)/python -m pytest --nbmake notebooks
 
 .PHONY: test-polars
@@ -56,9 +58,9 @@ test-pandas22: $(VENV)/.built $(VENV)/.pandas22 ## what pandas' columns become, 
 		tests/python/test_pandas.py tests/python/test_frames.py tests/python/test_type_matrix.py
 
 .PHONY: test-full
-test-full: $(VENV)/.built $(VENV)/.oracle41 ## the same with many more random cases (half an hour)
+test-full: $(VENV)/.built $(VENV)/.oracle41 ## the same with many more random cases (an hour)
 	QUESTFRAME_PROPTEST_CASES=20 cargo test --release --quiet --test properties
-	QUESTFRAME_HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest tests/python -m "not slow or slow"
+	QUESTFRAME_HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest tests/python -m "not slow or slow" $(SIDE_BY_SIDE)
 	$(MAKE) test-pandas22
 	$(MAKE) test
 
