@@ -136,9 +136,7 @@ impl Client {
                 };
                 self.write_somewhere(hosts, &mut call, feed, &mut account, progress)
             }
-            Servers::Tcp(transport) => {
-                self.stream(transport, options, deadline, feed, &mut account, progress).map_err(Error::unacknowledged)
-            }
+            Servers::Tcp(transport) => self.stream(transport, options, deadline, feed, &mut account, progress),
         };
         let error = match done {
             Ok(report) => return Ok(report),
