@@ -255,7 +255,7 @@ mod tests {
     async fn a_late_end_is_waited_for() {
         let server = |mut socket: std::net::TcpStream| {
             socket.read_exact(&mut [0; 10]).expect("ten bytes");
-            thread::sleep(Duration::from_millis(100));
+            thread::sleep(Duration::from_millis(20));
         };
         let (acked, doubtful, failure) = streamed(2, 5, server).await;
         assert_eq!((acked.is_empty(), doubtful), (true, (0..2).into()));
