@@ -151,9 +151,7 @@ impl Client {
                     Some(spool) => self.write_or_keep(hosts, &spool, &mut call, feed, &mut account, progress),
                 })
             }
-            Servers::Tcp(transport) => {
-                self.stream(transport, options, deadline, feed, &mut account, progress).map_err(Error::unacknowledged)
-            }
+            Servers::Tcp(transport) => self.stream(transport, options, deadline, feed, &mut account, progress),
         };
         let error = match done {
             Ok(report) => return Ok(report),
