@@ -105,7 +105,7 @@ def holds(make_plan: Callable[[], Plan], server: QuestDB, table: str, proxy: Fau
             assert time.monotonic() - began < 10
             proxy.plan = no_fault
             assert proxy.wait_for(proxy.is_accepting)
-            # At most three connections of the client: two for rows, one for a question. Each has both ends of the proxy.
+            # At most three connections of the client (two for rows, one for questions), each with the proxy's ends.
             assert sets.come_down_to(sets.sockets, before + 9) <= before + 9
         works_again(client, table, told)
         sets.check(server, table, proxy, told, twice="retry_in_doubt" in options)
