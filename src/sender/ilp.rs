@@ -19,6 +19,14 @@ use crate::rows::RowSet;
 static POOL: OnceLock<Pool> = OnceLock::new();
 const POOL_BYTES: usize = 64 << 20;
 const MAX_BUF_SIZE: usize = 100 << 20;
+const LIMITS: Limits = Limits {
+    max_rows: u64::MAX,
+    max_bytes: usize::MAX,
+    max_buf_size: MAX_BUF_SIZE,
+    connections: 1,
+    first_rows: u64::MAX,
+    atomic: false,
+};
 
 /// The lines of a frame, exactly as they would be posted: one `Vec` with all of them.
 ///
@@ -68,16 +76,8 @@ pub fn to_ilp_writer<'a, Via>(
 ) -> Result<u64> {
     let mut feed = Resumable::keeping(data.into_source(), false);
     let plan = Plan::offline(&feed.schema(), options, Target::Unknown)?;
-    let limits = Limits {
-        max_rows: u64::MAX,
-        max_bytes: usize::MAX,
-        max_buf_size: MAX_BUF_SIZE,
-        connections: 1,
-        first_rows: u64::MAX,
-        atomic: false,
-    };
     let mut outlet = WriterOutlet { pool: POOL.get_or_init(|| Pool::new(POOL_BYTES)), out, written: 0 };
-    cut(&plan, &mut feed, &RowSet::default(), limits, &mut outlet, &mut Read::default())?;
+    cut(&plan, &mut feed, &RowSet::default(), LIMITS, &mut outlet, &mut Read::default())?;
     let written = outlet.written;
     Ok(written)
 }
@@ -87,17 +87,9 @@ pub(crate) fn excerpt(plan: &Plan, rows: &Resumable<'_>, row: u64, column: &str)
     let name = plan.columns.iter().find(|planned| same_name(planned.name.text(), column))?;
     let batch = rows.pick(&[row]).ok().filter(|batch| batch.num_rows() == 1)?;
     let mut line = Vec::new();
-    let limits = Limits {
-        max_rows: u64::MAX,
-        max_bytes: usize::MAX,
-        max_buf_size: MAX_BUF_SIZE,
-        connections: 1,
-        first_rows: u64::MAX,
-        atomic: false,
-    };
     let mut outlet = WriterOutlet { pool: POOL.get_or_init(|| Pool::new(POOL_BYTES)), out: &mut line, written: 0 };
     let mut source = Resumable::keeping((&batch).into_source(), false);
-    cut(plan, &mut source, &RowSet::default(), limits, &mut outlet, &mut Read::default()).ok()?;
+    cut(plan, &mut source, &RowSet::default(), LIMITS, &mut outlet, &mut Read::default()).ok()?;
     value_in(&line, name.name.escaped()).map(value_text)
 }
 

@@ -1,0 +1,107 @@
+"""A failed write is gone on with, from its error: frames, and streams that can be read once."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from numbered import failure, frame, lines, stream
+from servers import SETTINGS, FakeQuestDB, answer, answer_json, refused, reset, stored
+
+import questframe as qf
+from questframe import IngressErrorCode as Code
+
+if TYPE_CHECKING:
+    from servers import Exchange
+
+
+def gap(fake: FakeQuestDB) -> qf.IngressError:
+    """The second of three requests is refused while the third is acknowledged."""
+    seen = threading.Event()
+
+    def by_row(exchange: Exchange) -> None:
+        if b"n=10i" in exchange.request.body:
+            assert seen.wait(10)
+            answer(403, b"no grant")(exchange)
+            return
+        stored(exchange)
+        if b"n=20i" in exchange.request.body:
+            seen.set()
+
+    fake.script = [by_row] * 3
+    with qf.connect(f"{fake.conf}auto_flush_rows=10;connections=2;") as client:
+        error = failure(client.write, frame(), table="t")
+    assert (error.acked, error.doubtful, error.unsent) == ((range(10), range(20, 30)), (), (range(10, 20),))
+    return error
+
+
+def test_a_failed_write_is_gone_on_with(fake: FakeQuestDB) -> None:
+    error = gap(fake)
+    report = qf.write_questdb(frame(), fake.conf, table="t", resume=error)
+    assert (report.rows, report.requests) == (10, 1)
+    assert lines(fake, 3) == list(range(10, 20))
+
+
+def test_it_may_fail_again_and_the_rows_keep_their_numbers(fake: FakeQuestDB) -> None:
+    error = gap(fake)
+    fake.script = [reset]
+    again = failure(qf.write_questdb, frame(), fake.conf, table="t", resume=error)
+    assert (again.acked, again.doubtful, again.unsent) == ((range(10), range(20, 30)), (range(10, 20),), ())
+    # Rows in doubt are sent again unless they are to be left.
+    assert qf.write_questdb(frame(), fake.conf, table="t", resume=again, doubtful=False).rows == 0
+    assert qf.write_questdb(frame(), fake.conf, table="t", resume=again).rows == 10
+    fake.script = [refused(4, "table: t, column: n; bad")]
+    third = failure(qf.write_questdb, frame(), fake.conf, table="t", resume=again)
+    assert (third.row, third.column, third.value) == (13, "n", "13i")
+    assert 'column "n", row 13 (value 13i)' in str(third)
+    fake.script = [answer(403)]
+    left = failure(qf.write_questdb, frame(40), fake.conf, table="t", resume=again, doubtful=False)
+    assert (left.doubtful, left.unsent) == ((range(10, 20),), (range(30, 40),))
+
+
+def test_resume_must_fit(fake: FakeQuestDB) -> None:
+    error = gap(fake)
+    for data, options, words in (
+        (frame(20), {"table": "t"}, "saw 30 rows and this frame has 20"),
+        (frame(), {"table": "u"}, 'into table "t", and this is one into "u"'),
+    ):
+        found = failure(qf.write_questdb, data, fake.conf, resume=error, **options)
+        assert found.code is Code.InvalidApiCall
+        assert words in str(found)
+    assert qf.write_questdb(frame(), fake.conf, table="T", resume=error).rows == 10
+    with pytest.raises(TypeError, match="resume must be the exception of a failed write, not str"):
+        qf.write_questdb(frame(), fake.conf, table="t", resume="error")  # type: ignore[arg-type]
+
+
+def test_an_error_before_the_first_row_resumes_with_all(fake: FakeQuestDB) -> None:
+    fake.settings = answer(404, b"x")
+    fake.ping = answer(404)
+    error = failure(qf.write_questdb, frame(), f"{fake.conf}retry_timeout=0;", table="t")
+    assert error.unsent == (range(30),)
+    fake.settings = answer_json(200, SETTINGS)
+    assert qf.write_questdb(frame(), fake.conf, table="t", resume=error).rows == 30
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the_same_object", "opened_again"])
+def test_a_stream_is_gone_on_with(same: bool, fake: FakeQuestDB) -> None:
+    fake.script = [stored, answer(403, b"no grant")]
+    conf = f"{fake.conf}auto_flush_rows=10;connections=1;"
+    reader = stream(frame(50), 7)
+    error = failure(qf.write_questdb, reader, conf, table="t")
+    assert error.acked == (range(10),)
+    assert error.unsent[0].start == 10
+    report = qf.write_questdb(reader if same else stream(frame(50), 7), conf, table="t", resume=error)
+    assert report.rows == 40
+    assert lines(fake, 2) == list(range(10, 50))
+
+
+def test_a_stream_that_was_read_in_part_is_not_mistaken_for_a_new_one(fake: FakeQuestDB) -> None:
+    fake.script = [answer(403, b"no grant")]
+    reader = stream(frame(50), 7)
+    error = failure(qf.write_questdb, reader, fake.conf, table="t")
+    assert error.unsent[-1].stop <= 50
+    fake.script = [answer(403, b"no grant")]
+    again = failure(qf.write_questdb, reader, fake.conf, table="t", resume=error)
+    assert qf.write_questdb(reader, fake.conf, table="t", resume=again).rows == 50
+    assert lines(fake, 2) == list(range(50))
