@@ -397,14 +397,12 @@ impl TransportError {
     ///
     /// Source: `spec/ilp-wire.md` 12.2, the data for which QuestDB 9.3.4 answers 500.
     fn is_of_the_data(&self) -> bool {
-        const WORDS: [&str; 7] = [
+        const WORDS: [&str; 5] = [
             "invalid UTF8",
             "designated timestamp beyond",
             "UnsupportedOperationException",
+            "ImplicitCastException",
             "decimal columns cannot be created",
-            "File name too long",
-            "invalid column type",
-            "NumericException",
         ];
         self.server_message().is_some_and(|message| WORDS.iter().any(|word| message.contains(word)))
     }
@@ -419,7 +417,7 @@ impl TransportError {
         match self {
             Self::Timeout { request, .. } | Self::Broken { request, .. } => of_request(*request, Certainty::Ambiguous),
             Self::Stopped { .. } => Certainty::Ambiguous,
-            // Nothing of a request is stored that ends at a line.
+            // Nothing of a request is stored that ends at a line, whatever the status (all of these words tried on 9.3.4).
             Self::Refused(_) if self.is_of_the_data() && self.line().is_some() => Certainty::Refused,
             Self::Refused(refusal) => of_request(refusal.request, of_answer(refusal.status, refusal.complete)),
             Self::NotQuestDb { request, status, complete, .. } => of_request(*request, of_answer(*status, *complete)),
