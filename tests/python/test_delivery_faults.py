@@ -272,7 +272,9 @@ def test_a_fault_a_thousand_times(name: str, server: QuestDB, table: str, proxy:
         proxy.plan = no_fault
         assert proxy.wait_for(proxy.is_accepting)
     first, *later = measured
-    for each in later:
-        assert each[:2] <= first[:2], measured
-        assert each[2] - first[2] < 32 * MIB, measured
+    for threads, sockets, resident in later:
+        # One connection more may be kept at that moment: the proxy's thread, and both ends. A leak would be hundreds.
+        assert threads <= first[0] + 1, measured
+        assert sockets <= first[1] + 2, measured
+        assert resident - first[2] < 32 * MIB, measured
     sets.check(server, table, proxy, told)
