@@ -388,7 +388,10 @@ impl Client {
                     }
                 }
                 // Somebody else has just made the same column, maybe of another type.
-                Err((error, _)) if error.is_made_by_others() && attempt + 1 < ATTEMPTS => {}
+                // The server shows a new column a moment after it has made it.
+                Err((error, _)) if error.is_made_by_others() && attempt + 1 < ATTEMPTS => {
+                    self.pause(Duration::from_millis(10 << attempt), &mut *tick)?;
+                }
                 Err((error, _)) if error.is_closed() => {
                     notes.push(format!(
                         "the server runs no statements for this client ({error}), so it made the table itself if it was \
@@ -471,7 +474,7 @@ pub(super) fn resume_fits(options: &WriteOptions, table: &str) -> Result<()> {
 }
 
 /// How often statements are tried when others change the table at the same time.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: u32 = 7;
 
 /// What the note on a table that the server made says of a specification.
 fn not_applied(options: &WriteOptions) -> &'static str {

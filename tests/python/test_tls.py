@@ -184,7 +184,8 @@ def test_versions_of_tls(version: ssl.TLSVersion, authority: trustme.CA, pem: Pa
 def test_https_to_a_plain_port_of_a_real_server(locked_server: QuestDB) -> None:
     error = failure(locked_server.conf.replace("http:", "https:", 1), within=2.0)
     assert error.code is Code.TlsError
-    assert 'it answers over plain HTTP); use "http"' in str(error)
+    # Most often it says nothing to a handshake, and is asked over plain HTTP; at times it answers 400 to it.
+    assert 'use "http"' in str(error)
 
 
 @pytest.mark.parametrize(
