@@ -396,7 +396,7 @@ def test_nothing_is_left_of_cancelled_writes(fake: FakeQuestDB) -> None:
     with qf.connect(f"{fake.conf}pool_bytes=1048576;connections=2;auto_flush_rows=5;") as client:
         client.write(frame(), table="t")
 
-        # One connection more may be kept idle, with both ends here and the server's thread: ten would be a leak.
+        # Once two sockets more were there, with no thread more; why is not known. A leak would be twenty.
         idle = lambda: held().sockets <= before.sockets + 2
         stuck = lambda: len(fake.writes) > already
         before = held()
@@ -408,7 +408,7 @@ def test_nothing_is_left_of_cancelled_writes(fake: FakeQuestDB) -> None:
             fake.script = []
             assert client.write(frame(10), table="t").rows == 10, turn
         assert eventually(idle), (before, held())
-        assert held().threads <= before.threads + 1
+        assert held().threads == before.threads
         assert client.write(frame(100_000), table="t").rows == 100_000
 
 

@@ -148,7 +148,13 @@ if hasattr(os, "register_at_fork"):
 def _write(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
     normalized = normalize(options, WriteOptions, function)
     progress = normalized.pop("progress", None)
-    prepared, table = prepare(data, normalized.get("at"))
+    try:
+        prepared, table = prepare(data, normalized.get("at"))
+    except IngressError as error:
+        # Of a frame that has no Arrow form nothing is stored.
+        if not isinstance(error, TypeError) and isinstance(data, Sized) and len(data):
+            error.unsent = (range(len(data)),)
+        raise
     if prepared is data and not table:
         # What may be readable once. The object that a failed write had is gone on with, any other begins at row 0.
         before: IngressError | WriteInterrupted | None = options.get("resume")
