@@ -174,6 +174,12 @@ class HttpServer(ABC):
         """The bodies posted so far."""
         return [request.body for request in self.of("/write")]
 
+    @property
+    def open(self) -> int:
+        """The connections that are open."""
+        with self.changed:
+            return len(self._sockets)
+
     def wait_for(self, condition: Callable[[], bool], seconds: float = 10.0) -> bool:
         """Whether the condition came true in time; it is looked at whenever something happens."""
         with self.changed:
@@ -234,7 +240,9 @@ class HttpServer(ABC):
             # The client went away, or a test is over.
             pass
         finally:
-            self._sockets.discard(sock)
+            with self.changed:
+                self._sockets.discard(sock)
+                self.changed.notify_all()
 
 
 def read_request(reader: object, connection: int) -> Request | None:
