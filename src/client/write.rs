@@ -16,7 +16,7 @@ use crate::sender::{
     Account, Before, Halt, Job, Keeping, Progress, Rejections, Requests, Resumable, Way, excerpt, keep, write,
 };
 use crate::spool::Spool;
-use crate::transport::TransportError;
+use crate::transport::{ServerInfo, TransportError};
 
 /// What is called meanwhile with the state of things; it may end the write.
 pub(super) type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
@@ -327,6 +327,7 @@ impl Client {
                 // Requests that race each other to make a table may fail each other.
                 first_alone: plan.may_be_made_by_server(),
                 retry: call.tour.policy(),
+                takes_gzip: host.server.get().is_some_and(ServerInfo::takes_gzip),
                 retry_in_doubt: options.retry_in_doubt,
                 has_others: call.has_others,
                 rejections: call.rejections.clone(),

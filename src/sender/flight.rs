@@ -18,7 +18,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use super::quarantine::{Rejections, Sorted, sort_out};
 use super::stream::Stream;
 use crate::encode::AtRange;
-use crate::transport::{Delivered, HttpTransport, Runtime, TcpTransport, Terms, deliver};
+use crate::transport::{Body, Delivered, HttpTransport, Runtime, TcpTransport, Terms, deliver};
 
 /// A request without its bytes.
 #[derive(Clone, Debug)]
@@ -61,15 +61,21 @@ pub(super) struct Outcome {
 pub(super) struct Route {
     pub(super) transport: HttpTransport,
     pub(super) terms: Terms,
+    /// Whether the server takes compressed lines.
+    pub(super) takes_gzip: bool,
     /// Set where refused rows are set aside.
     pub(super) rejections: Option<Arc<Rejections>>,
 }
 
 impl Route {
     async fn send(self, body: Bytes, manifest: Manifest, is_first: bool) -> Sorted {
-        let Self { transport, terms, rejections } = &self;
+        let Self { transport, terms, takes_gzip, rejections } = &self;
         if let Some(rejections) = rejections {
-            return sort_out(&body, &manifest, rejections, is_first, |body| deliver(transport, body, terms)).await;
+            let send = |lines, has_gone: bool| async move {
+                let body = if has_gone && *takes_gzip { Body::compressed(lines).await } else { lines.into() };
+                deliver(transport, body, terms).await
+            };
+            return sort_out(&body, &manifest, rejections, is_first, send).await;
         }
         let Delivered { result, tries } = deliver(transport, body, terms).await;
         let mut sorted = Sorted { requests: 1, tries, ..Sorted::default() };

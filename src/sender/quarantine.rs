@@ -7,8 +7,9 @@
 //! hold the rest. Rows before a bad one are known to be good: they go at once if they are many, else with the next
 //! piece. For `b` bad rows this takes at most `2b + 2` requests, always. The factors were searched by simulation (bad
 //! rows scattered, in clusters, at the ends, in geometric series; 1 to 100 of them in 1,000 to 20,000 rows): three times
-//! the bytes of the request, but for a few of some ten thousand patterns that took up to 3.1 times. The tests here walk
-//! patterns of the same kinds.
+//! the bytes of the request, but for a few of some ten thousand patterns that took up to 3.1 times (of 40 rows: 3.5). So
+//! what goes again is compressed where the server takes that: at most 2.2 times were seen over 20,000 patterns. The tests
+//! here walk patterns of the same kinds.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -158,13 +159,14 @@ impl Lines<'_> {
 
 /// Sends a request piece by piece, by `send`, and sets aside what is refused.
 ///
+/// `send` is told whether lines of this request have been sent in vain before: then these should be made small.
 /// `is_suspect`: whether bad rows are to be expected, so that the first piece is not the whole.
 pub(crate) async fn sort_out<Sent: Future<Output = Delivered>>(
     body: &Bytes,
     manifest: &Manifest,
     rejections: &Rejections,
     is_suspect: bool,
-    send: impl Fn(Bytes) -> Sent,
+    send: impl Fn(Bytes, bool) -> Sent,
 ) -> Sorted {
     let mut sorted = Sorted::default();
     let is_suspect = is_suspect || !rejections.is_empty();
@@ -174,7 +176,7 @@ pub(crate) async fn sort_out<Sent: Future<Output = Delivered>>(
     }
     // Lines that cannot be told apart go together, and fail together.
     if !is_suspect || lines.ends.len() as u64 != manifest.lines() {
-        let Delivered { result, tries } = send(body.clone()).await;
+        let Delivered { result, tries } = send(body.clone(), false).await;
         sorted.count(tries);
         match result {
             Ok(()) => {
@@ -204,6 +206,7 @@ pub(crate) async fn sort_out<Sent: Future<Output = Delivered>>(
     let (mut failures, mut successes) = (0_u32, 0_u32);
     // Lines sent in vain.
     let mut vain = 0_usize;
+    let mut has_failed = sorted.requests > 0;
     while sent < count {
         let end = count.min(known.saturating_add(piece));
         let new = end - known;
@@ -212,7 +215,7 @@ pub(crate) async fn sort_out<Sent: Future<Output = Delivered>>(
         let result = if bytes.is_empty() {
             Ok(())
         } else {
-            let Delivered { result, tries } = send(bytes).await;
+            let Delivered { result, tries } = send(bytes, has_failed).await;
             sorted.count(tries);
             successes += u32::from(result.is_ok());
             result
@@ -233,6 +236,7 @@ pub(crate) async fn sort_out<Sent: Future<Output = Delivered>>(
                     break;
                 };
                 failures += 1;
+                has_failed = true;
                 vain += end - sent - lines.bad.iter().filter(|bad| (sent..end).contains(*bad)).count();
                 let row = lines.rows(line..line + 1).start;
                 sorted.rejected.push(Rejected { row, error: failure.error });
@@ -260,7 +264,7 @@ pub(crate) async fn sort_out<Sent: Future<Output = Delivered>>(
         if !alone.is_empty() {
             let bytes = lines.bytes(alone.clone());
             let length = bytes.len() as u64;
-            let Delivered { result, tries } = send(bytes).await;
+            let Delivered { result, tries } = send(bytes, true).await;
             sorted.count(tries);
             successes += 1;
             match result {
@@ -312,6 +316,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
+    use crate::transport::Body;
 
     /// A server that refuses some rows, and what it was sent.
     struct Server {
@@ -321,9 +326,9 @@ mod tests {
     }
 
     impl Server {
-        fn answer(&self, body: &[u8]) -> Result<(), Undelivered> {
+        fn answer(&self, body: &[u8], sent: usize) -> Result<(), Undelivered> {
             let mut requests = self.requests.borrow_mut();
-            *requests = (requests.0 + 1, requests.1 + body.len());
+            *requests = (requests.0 + 1, requests.1 + sent);
             let text = std::str::from_utf8(body).expect("text");
             let rows: Vec<u64> = text
                 .lines()
@@ -361,8 +366,9 @@ mod tests {
         let server = Server { bad, requests: RefCell::default(), stored: RefCell::default() };
         let rejections = Rejections::new(Some(limit));
         let sorted = {
-            let send = |body: Bytes| {
-                let result = server.answer(&body);
+            let send = |body: Bytes, has_failed: bool| {
+                let sent = if has_failed { Body::compress(body.clone()).len() } else { body.len() };
+                let result = server.answer(&body, sent);
                 async move { Delivered { result, tries: Tries::default() } }
             };
             let mut future = pin!(sort_out(&body, &manifest, &rejections, is_suspect, send));
@@ -423,13 +429,7 @@ mod tests {
                     "{} requests for {found} of {rows}: {bad:?}",
                     run.requests
                 );
-                // Small requests have coarser pieces; and see the module's words on many bad rows.
-                let most = match rows {
-                    40 => 35,
-                    rows if found as u64 * 100 > rows => 31,
-                    _ => 30,
-                };
-                assert!(run.bytes * 10 <= length * most, "{} bytes of {length} for {found}: {bad:?}", run.bytes);
+                assert!(run.bytes <= 3 * length, "{} bytes of {length} for {found}: {bad:?}", run.bytes);
             }
         }
     }

@@ -55,6 +55,8 @@ pub(crate) struct Requests<'a> {
     /// The first request, a small one, goes alone: it makes the table.
     pub(crate) first_alone: bool,
     pub(crate) retry: RetryPolicy,
+    /// Whether the server takes compressed lines.
+    pub(crate) takes_gzip: bool,
     /// Whether requests that may have been stored are sent again whatever the table.
     pub(crate) retry_in_doubt: bool,
     /// Whether there are other servers to turn to.
@@ -86,6 +88,7 @@ impl Way<'_> {
                 has_others: requests.has_others,
                 stop,
             },
+            takes_gzip: requests.takes_gzip,
             rejections: requests.rejections.clone(),
         };
         Flight::start(runtime, route, requests.connections, requests.ordered, requests.first_alone)

@@ -24,6 +24,15 @@ pub struct ServerInfo {
 impl ServerInfo {
     /// Whether the server has the type `TIMESTAMP_NS`: since 9.1.
     pub(crate) fn has_nanos(&self) -> bool {
+        self.is_9_1()
+    }
+
+    /// Whether the server takes lines that are compressed with gzip: since 9.1.
+    pub(crate) fn takes_gzip(&self) -> bool {
+        self.is_9_1()
+    }
+
+    fn is_9_1(&self) -> bool {
         let Some(release) = &self.release else { return self.protocol_versions.iter().any(|version| *version > 1) };
         let mut numbers = release.split('.').map_while(|part| part.parse::<u32>().ok());
         match (numbers.next(), numbers.next()) {

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::{Backoff, Certainty, HttpTransport, RetryPolicy, TransportError};
+use super::{Backoff, Body, Certainty, HttpTransport, RetryPolicy, TransportError};
 
 /// How often a server may answer the same about the same line before it is believed.
 const SAME_VERDICTS: u32 = 3;
@@ -71,7 +70,8 @@ pub(crate) struct Undelivered {
 }
 
 /// Sends a request, and sends the same bytes again where that may help and does no harm.
-pub(crate) async fn deliver(transport: &HttpTransport, body: Bytes, terms: &Terms) -> Delivered {
+pub(crate) async fn deliver(transport: &HttpTransport, body: impl Into<Body>, terms: &Terms) -> Delivered {
+    let body = body.into();
     let started = Instant::now();
     let mut backoff = Backoff::new(terms.retry);
     let mut tries = Tries::default();

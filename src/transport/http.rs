@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 
 use super::TransportError;
 use super::answer::{ErrorAnswer, Media, QueryAnswer, ServerInfo};
+use super::body::Body;
 use super::error::{Refusal, Request, root_cause};
 use super::tls;
 use crate::config::{Auth, Config};
@@ -127,15 +127,17 @@ impl HttpTransport {
     }
 
     /// Posts lines of the line protocol, within what is left of the call's time. Only a 204 means that they are stored.
-    pub(crate) async fn write(&self, body: Bytes, deadline: Option<Instant>) -> Result<(), TransportError> {
+    pub(crate) async fn write(&self, body: Body, deadline: Option<Instant>) -> Result<(), TransportError> {
         let mut url = self.url("write");
         url.set_query(Some("precision=n"));
-        let size = body.len();
-        let builder = self
-            .authorized(self.request(Method::POST, url))
-            .header(CONTENT_TYPE, "text/plain; charset=utf-8")
-            .body(body);
-        let mut limit = self.time_limit(Some(size));
+        let Body { bytes, is_gzip, lines } = body;
+        let mut builder =
+            self.authorized(self.request(Method::POST, url)).header(CONTENT_TYPE, "text/plain; charset=utf-8");
+        if is_gzip {
+            builder = builder.header(CONTENT_ENCODING, "gzip");
+        }
+        let builder = builder.body(bytes);
+        let mut limit = self.time_limit(Some(lines));
         if let Some(deadline) = deadline {
             limit = limit.min(deadline.saturating_duration_since(Instant::now()));
         }

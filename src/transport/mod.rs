@@ -4,6 +4,7 @@
 //! tells whether trying again is safe, [`Backoff`] when, and [`deliver()`] does it for the rows of a write.
 
 mod answer;
+mod body;
 mod deliver;
 mod error;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tls;
 
 pub(crate) use self::answer::QueryAnswer;
 pub use self::answer::ServerInfo;
+pub(crate) use self::body::Body;
 pub(crate) use self::deliver::{Delivered, Terms, Tries, Undelivered, deliver};
 pub use self::error::TransportError;
 pub(crate) use self::http::HttpTransport;

@@ -5,6 +5,7 @@ Plain sockets and threads: a test has to see on which connection a request came,
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
@@ -27,7 +28,10 @@ SETTINGS = {
 
 
 class Request(NamedTuple):
-    """A request as it came; `connection` counts the connections of the server from 0."""
+    """A request as it came; `connection` counts the connections of the server from 0.
+
+    A compressed body is shown as it was before; `size` is that of the bytes that came.
+    """
 
     connection: int
     method: str
@@ -35,6 +39,7 @@ class Request(NamedTuple):
     query: str
     headers: dict[str, str]
     body: bytes
+    size: int
 
 
 class Exchange:
@@ -257,7 +262,11 @@ def read_request(reader: object, connection: int) -> Request | None:
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
     path, _, query = target.partition("?")
-    return Request(connection, method, path, query, headers, read(int(headers.get("content-length", 0))))
+    body = read(int(headers.get("content-length", 0)))
+    size = len(body)
+    if headers.get("content-encoding") == "gzip":
+        body = gzip.decompress(body)
+    return Request(connection, method, path, query, headers, body, size)
 
 
 #: A table that is there: the answer to every question about it.

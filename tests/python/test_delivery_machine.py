@@ -219,7 +219,7 @@ def fill(path: Path, left: int) -> None:
 
 def answered_well(proxy: FaultProxy, table: str) -> dict[int, int]:
     """The rows of this table in requests that the server answered with success."""
-    bodies = [fate.body for fate in proxy.writes() if fate.stored]
+    bodies = [sets.lines_of(fate.body) for fate in proxy.writes() if fate.stored]
     return {number: 1 for body in bodies if body.startswith(f"{table},".encode()) for number in sets.numbers_in(body)}
 
 

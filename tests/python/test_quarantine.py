@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from numbered import failure, frame, rows, stream
-from servers import FakeQuestDB, after, answer_json, refused, reset, stored
+from servers import SETTINGS, FakeQuestDB, after, answer_json, refused, reset, stored
 
 import questframe as qf
 
@@ -45,7 +45,12 @@ def test_refused_rows_are_set_aside(bad: set[int], one_shot: bool, fake: FakeQue
     )
     assert report.rows == 1_000 - len(bad)
     assert report.requests <= 2 * len(bad) + 2
-    assert sum(map(len, fake.writes)) <= 3 * len(qf.to_ilp(data, table="t"))
+    requests = fake.of("/write")
+    assert sum(request.size for request in requests) <= 3 * len(qf.to_ilp(data, table="t"))
+    # What has not been sent in vain goes as it is.
+    compressed = [request for request in requests if "content-encoding" in request.headers]
+    assert requests[0] not in compressed
+    assert bool(compressed) == bool(bad)
     if not bad:
         assert report.rejected is None
         return
@@ -58,6 +63,15 @@ def test_refused_rows_are_set_aside(bad: set[int], one_shot: bool, fake: FakeQue
     assert back.columns == ["n", "ts", "rejected_row", "rejected_reason"]
     assert back["n"].to_list() == sorted(bad)
     assert pa.table(rejected).num_rows == len(bad)
+
+
+def test_older_servers_are_sent_nothing_compressed(fake: FakeQuestDB) -> None:
+    config = {**SETTINGS["config"], "release.version": "9.0.3"}
+    fake.settings = answer_json(200, {"config": config})
+    fake.script = [picky({3, 500})] * 1_000
+    report = qf.write_questdb(frame(1_000), fake.conf, table="t", on_error="quarantine")
+    assert (report.rows, len(report.rejected or ())) == (998, 2)
+    assert not any("content-encoding" in request.headers for request in fake.of("/write"))
 
 
 def test_a_mistake_in_a_whole_column_ends_soon(fake: FakeQuestDB) -> None:

@@ -8,6 +8,7 @@ exactly once, and no row is there that was not stored. Rows in doubt may be ther
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import re
 import time
@@ -65,9 +66,14 @@ def counts(server: QuestDB, table: str) -> dict[int, int]:
     return dict(server.sql(f"select n, count() c from {table}").rows)  # type: ignore[arg-type]
 
 
+def lines_of(body: bytes) -> bytes:
+    """The lines in a request's body, which may be compressed."""
+    return gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
+
+
 def numbers_in(body: bytes) -> list[int]:
     """The numbers of the rows in a request's body."""
-    return [int(number) for number in _NUMBER.findall(body)]
+    return [int(number) for number in _NUMBER.findall(lines_of(body))]
 
 
 def stored_by(fates: Iterable[Fate]) -> tuple[dict[int, int], set[int]]:

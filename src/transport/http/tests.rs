@@ -1,6 +1,8 @@
 use std::io;
 use std::net::TcpListener;
 
+use bytes::Bytes;
+
 use super::super::fake::{Answer, FakeServer, TempFile, tls};
 use super::super::{Certainty, Runtime};
 use super::*;
@@ -23,7 +25,7 @@ impl Caller {
 
     fn write(&self, body: &'static [u8]) -> Result<(), TransportError> {
         let transport = self.transport.clone();
-        self.runtime.block_on(async move { transport.write(Bytes::from_static(body), None).await })
+        self.runtime.block_on(async move { transport.write(Bytes::from_static(body).into(), None).await })
     }
 
     fn settings(&self) -> Result<ServerInfo, TransportError> {
@@ -372,7 +374,7 @@ fn two_requests_run_at_once() {
     let server = FakeServer::start([Answer::Silence, Answer::status(204)]);
     let caller = Caller::new(&server.conf());
     let silent = caller.transport.clone();
-    let waiting = caller.runtime.spawn(async move { silent.write(Bytes::from_static(b"silent"), None).await });
+    let waiting = caller.runtime.spawn(async move { silent.write(Bytes::from_static(b"silent").into(), None).await });
     while server.requests().is_empty() {
         std::thread::yield_now();
     }
