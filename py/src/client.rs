@@ -182,6 +182,11 @@ impl Client {
         interruptible(py, |tick| client.drain_spool_with(folder.as_deref(), tick)).map(DrainReport)
     }
 
+    fn replay_spool(&self, py: Python<'_>) -> PyResult<()> {
+        let client = self.open(py)?;
+        interruptible(py, |tick| client.replay_spool_with(tick))
+    }
+
     fn ping(&self, py: Python<'_>) -> PyResult<f64> {
         let client = self.open(py)?;
         let took = interruptible(py, |tick| client.ping_with(tick))?;

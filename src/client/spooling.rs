@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::hosts::{Host, Hosts, Tour};
 use super::write::is_to_be_kept;
-use super::{Client, Tick, best_version};
+use super::{Client, Servers, Tick, best_version};
 use crate::error::{Cause, Error, Result};
 use crate::options::{Create, ProtocolVersion, WriteOptions};
 use crate::plan::{AtPlan, Context, Plan, Target};
@@ -62,6 +62,20 @@ impl Client {
         let drained = self.drain(hosts, &spool, Tour::new(&self.0.config, None), tick, &mut report);
         (report.segments_waiting, report.bytes_waiting) = (spool.waiting().len() as u64, spool.bytes());
         drained.map(|()| report)
+    }
+
+    /// Sends what waits in the folder of the configuration string, at the start of a program: once and without patience.
+    /// What no server takes waits on, for the next write or [`drain_spool`](Self::drain_spool). Without `spool_dir=`, or
+    /// if nothing waits, no server is asked. `tick` as in [`drain_spool_with`](Self::drain_spool_with). Worst case: the
+    /// time limit of one request, for each server.
+    ///
+    /// # Errors
+    /// If another process has the folder, or it cannot be read; [`Error::is_interrupted`] when ended.
+    pub fn replay_spool_with(&self, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
+        match (&self.0.servers, self.spool(None)?) {
+            (Servers::Http(hosts), Some(spool)) => self.must_queue(hosts, &spool, None, tick).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// The spool that a write or the configuration names, held as long as the client lives.

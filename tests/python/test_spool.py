@@ -198,6 +198,21 @@ def test_a_server_without_the_protocol_version_refuses_the_segment(
     assert (drained.rows, len(drained.rejected)) == (10, 1)
 
 
+def test_what_waits_is_sent_by_the_next_connect(nobody: str, fake: FakeQuestDB, folder: Path) -> None:
+    with qf.connect(f"{nobody}spool_dir={folder};") as client:
+        client.write(frame(10), table="t")
+    # No server is there, or it is busy: then it waits on.
+    qf.connect(f"{nobody}spool_dir={folder};").close()
+    fake.script = [BUSY]
+    qf.connect(f"{fake.conf}spool_dir={folder};").close()
+    assert len(segments(folder)) == 1
+    qf.connect(f"{fake.conf}spool_dir={folder};").close()
+    assert len(fake.writes) == 2
+    assert segments(folder) == []
+    qf.connect(f"{fake.conf}spool_dir={folder};").close()
+    assert len(fake.writes) == 2
+
+
 def test_a_deadline_keeps_the_rest_too(fake: FakeQuestDB, folder: Path) -> None:
     fake.script = [stored, *[BUSY] * 1_000]
     conf = f"{fake.conf}auto_flush_rows=10;connections=1;"
@@ -228,14 +243,16 @@ def test_two_processes_on_one_folder_are_refused(nobody: str, folder: Path) -> N
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "10\n"
-        with qf.connect(conf) as client:
+        with pytest.raises(qf.IngressError, match=rf"is in use by process {other.pid}"):
+            qf.connect(conf)
+        with qf.connect(nobody) as client:
             with pytest.raises(qf.IngressError, match=rf"is in use by process {other.pid}") as caught:
-                client.write(frame(), table="t")
+                client.write(frame(), table="t", spool_dir=folder)
             assert caught.value.code is Code.ConfigError
             assert caught.value.unsent == (range(30),)
             other.kill()
             other.wait(10)
-            assert client.write(frame(), table="t").rows_spooled == 30
+            assert client.write(frame(), table="t", spool_dir=folder).rows_spooled == 30
 
 
 def test_several_threads_and_clients_of_one_process_share_a_folder(fake: FakeQuestDB, folder: Path) -> None:

@@ -98,10 +98,11 @@ def connect(conf: str | None = None) -> Client:
         conf: such as ``"http::addr=localhost:9000;"``.
 
     Returns:
-        The client. Nothing is connected before its first call.
+        The client. Nothing is connected before its first call; but if rows wait in the folder `spool_dir=` they are
+        sent now, if a server is there.
 
     Raises:
-        IngressError: ConfigError, naming the key or the position that is wrong.
+        IngressError: ConfigError, naming the key or the position that is wrong, or if another process has the spool.
 
     Example:
         >>> import questframe as qf
@@ -109,7 +110,13 @@ def connect(conf: str | None = None) -> Client:
         ...     "quest;" in repr(client)
         False
     """
-    return Client(conf)
+    client = Client(conf)
+    try:
+        client._client.replay_spool()  # noqa: SLF001
+    except BaseException:
+        client.close()
+        raise
+    return client
 
 
 _shared: dict[str, Client] = {}

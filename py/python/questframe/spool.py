@@ -3,8 +3,8 @@
 A write with `spool_dir` (an option, or a key of the configuration string) does not fail when no server can be reached:
 what it could not deliver is written to that folder, synced, and reported as ``report.rows_spooled``. From then on
 nothing of it is lost, whatever happens to the process. The next write into the folder sends what waits before its own
-rows; `drain` sends it without a write. Each request is sent at least once; with deduplication keys its rows are there
-once.
+rows; so does `questframe.connect` if the configuration string names the folder, and `drain`. Each request is sent at
+least once; with deduplication keys its rows are there once.
 """
 
 from __future__ import annotations
