@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::check::ValueError;
 use crate::config::ConfigError;
+use crate::encode::RowError;
 use crate::plan::PlanError;
 use crate::spool::SpoolError;
 use crate::transport::TransportError;
@@ -77,6 +78,8 @@ pub(crate) enum Cause {
     #[error(transparent)]
     Value(#[from] ValueError),
     #[error(transparent)]
+    Row(#[from] RowError),
+    #[error(transparent)]
     Transport(#[from] TransportError),
     /// The caller's own stream or callback failed; the text is theirs.
     #[error("reading the frame failed: {0}")]
@@ -84,6 +87,9 @@ pub(crate) enum Cause {
     /// A statement that makes a table or a column failed.
     #[error("making the table ready failed: {1}; the statement was: {0}")]
     Statement(String, #[source] Box<TransportError>),
+    /// A connection over TCP has failed before.
+    #[error("not connected to database: the connection has failed before; make another sender")]
+    NotConnected,
     /// The client was made before a fork.
     #[error(
         "the client was made in another process, and its connections do not survive a fork; make a client in this process"
@@ -162,13 +168,14 @@ impl Problem {
             Cause::Config(_) | Cause::NoMemory(_) => ErrorKind::ConfigError,
             Cause::Plan(error) => error.kind(),
             Cause::Value(error) => error.kind(),
+            Cause::Row(error) => error.kind(),
             Cause::Transport(error) => error.kind(),
             Cause::Statement(_, error) => error.kind(),
             Cause::Source(_) => ErrorKind::BadDataFrame,
             Cause::Forked | Cause::Interrupted | Cause::Resume(_) | Cause::Unanswered { .. } => {
                 ErrorKind::InvalidApiCall
             }
-            Cause::Deadline(_) => ErrorKind::SocketError,
+            Cause::Deadline(_) | Cause::NotConnected => ErrorKind::SocketError,
             Cause::Spool(SpoolError::Locked { .. }) | Cause::NoSpool => ErrorKind::ConfigError,
             Cause::Spool(_) | Cause::NotKept(..) => ErrorKind::SocketError,
             Cause::TooManyRejected { .. } | Cause::NotVisible(_) => ErrorKind::ServerFlushError,
@@ -262,8 +269,14 @@ impl Error {
         Self::new(Problem::new(Cause::Forked))
     }
 
-    pub(crate) fn interrupted() -> Self {
+    /// The error of a call that its caller ended.
+    pub fn interrupted() -> Self {
         Self::of(Cause::Interrupted)
+    }
+
+    /// The error of a connection over TCP that has failed before.
+    pub(crate) fn not_connected() -> Self {
+        Self::of(Cause::NotConnected)
     }
 
     /// An error of no other room's.
@@ -337,6 +350,15 @@ impl Error {
     /// A short text of the value of the first problem.
     pub fn value(&self) -> Option<&str> {
         self.first()?.0.value.as_deref()
+    }
+
+    /// The HTTP status of the answer, if an answer was the error.
+    pub fn status(&self) -> Option<u16> {
+        match &self.first()?.0.cause {
+            Cause::Transport(error) => error.status(),
+            Cause::Statement(_, error) => error.status(),
+            _ => None,
+        }
     }
 
     /// What the server said, if it said something.

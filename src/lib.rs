@@ -44,19 +44,22 @@ mod table_spec;
 mod transport;
 
 pub use check::ValueError;
-pub use client::{Client, plan};
+pub use client::{Client, LineSender, plan};
 pub use config::{Config, ConfigError};
+pub use encode::{Row, RowAt, RowBuffer, RowError, push_decimal};
 pub use error::{Delivery, Error, ErrorKind, Problem, Result};
 pub use frontend::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSource};
 pub use options::{At, Create, EmptyRows, Nan, NullAt, NullBool, OnError, ProtocolVersion, Symbols, WriteOptions};
 pub use plan::{Plan, PlanError, PlannedColumn};
 pub use report::{ColumnReport, DrainReport, WriteReport};
-pub use sender::{Progress, Resumable, to_ilp, to_ilp_writer};
+pub use sender::{Flush, FlushAt, FrameTables, Progress, Resumable, to_ilp, to_ilp_writer};
 pub use table_spec::TableSpec;
 pub use transport::{ServerInfo, TransportError};
 
 #[cfg(feature = "polars")]
 pub use frontend::polars;
+
+pub use bytes::Bytes;
 
 /// The parts of arrow-rs this crate takes, under the paths of the `arrow` crate of the same major version.
 pub mod arrow {

@@ -16,12 +16,12 @@ use crate::input::Input;
 use crate::options;
 use crate::report::{DrainReport, Plan, ServerInfo, WriteReport};
 
-fn take(data: &Bound<'_, PyAny>, table: bool) -> PyResult<Input> {
+pub(crate) fn take(data: &Bound<'_, PyAny>, table: bool) -> PyResult<Input> {
     if table { Input::take_table(data) } else { Input::take(data) }
 }
 
 /// Runs a call that waits for the server without the GIL, and lets signals such as Ctrl-C end it.
-fn interruptible<T: Send>(
+pub(crate) fn interruptible<T: Send>(
     py: Python<'_>,
     call: impl FnOnce(&mut dyn FnMut() -> ControlFlow<()>) -> questframe::Result<T> + Send,
 ) -> PyResult<T> {

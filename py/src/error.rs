@@ -77,6 +77,16 @@ pub(crate) fn bad_arrow(py: Python<'_>, reason: &arrow_schema::ArrowError) -> Py
     exception(py, code(ErrorKind::BadDataFrame), &message, &PyDict::new(py)).unwrap_or_else(|failed| failed)
 }
 
+/// The member of `IngressErrorCode`.
+pub(crate) fn code_of(py: Python<'_>, kind: ErrorKind) -> PyResult<Bound<'_, PyAny>> {
+    py.import("questframe.exceptions")?.getattr("IngressErrorCode")?.getattr(code(kind))
+}
+
+/// An exception without details.
+pub(crate) fn bare(py: Python<'_>, kind: ErrorKind, message: &str) -> PyErr {
+    exception(py, code(kind), message, &PyDict::new(py)).unwrap_or_else(|failed| failed)
+}
+
 /// The exception for a client that was closed.
 pub(crate) fn closed(py: Python<'_>) -> PyErr {
     let message = "the client is closed; make another with questframe.connect()";

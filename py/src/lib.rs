@@ -6,6 +6,7 @@
 mod client;
 mod columns;
 mod error;
+mod ingress;
 mod input;
 mod options;
 mod report;
@@ -25,6 +26,7 @@ fn _questframe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<report::Plan>()?;
     module.add_class::<report::PlannedColumn>()?;
     module.add_class::<report::ServerInfo>()?;
+    ingress::register(module)?;
     module.add_function(wrap_pyfunction!(client::to_ilp, module)?)?;
     module.add_function(wrap_pyfunction!(client::plan, module)?)?;
     Ok(())

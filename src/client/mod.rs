@@ -1,6 +1,7 @@
 //! The client: its servers, connections and buffers, and what is known of the tables.
 
 mod hosts;
+mod lines;
 mod spooling;
 mod stream;
 mod tables;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use arrow_schema::Schema;
 
+pub use self::lines::LineSender;
 use crate::buffer::Pool;
 use crate::config::{Auth, Config};
 use crate::error::{Cause, Error, Result};
@@ -296,7 +298,8 @@ impl Client {
         let checked = table.filter(|table| options.check.unwrap_or(true) && !table.is_empty());
         let nanos = host.server.get().is_none_or(ServerInfo::has_nanos);
         let planned = |target| {
-            let context = Context { table, default_at: config.at(), version, max_name_len, nanos, target };
+            let context =
+                Context { table, default_at: config.at(), version, max_name_len, nanos, target, is_official: false };
             Plan::try_new(schema, options, &context)
         };
         let Some(checked) = checked else { return planned(Target::Unknown) };

@@ -20,7 +20,7 @@ use crate::options::{Create, ProtocolVersion, WriteOptions};
 use crate::plan::{AtPlan, Context, Plan, Target};
 use crate::report::DrainReport;
 use crate::spool::{Header, SegmentId, Spool, SpoolError};
-use crate::transport::{Certainty, Delivered, RetryPolicy, Terms, TransportError, Undelivered, deliver};
+use crate::transport::{Certainty, Delivered, Repeat, RetryPolicy, Terms, TransportError, Undelivered, deliver};
 
 /// What came of a segment.
 enum Sent {
@@ -210,7 +210,7 @@ impl Client {
         let (transport, body) = (host.transport.clone(), body.clone());
         let (_stop, stop) = watch::channel(false);
         let retry = RetryPolicy { budget: std::time::Duration::ZERO, ..Tour::new(&self.0.config, None).policy() };
-        let terms = Terms { retry, repeatable: true, deduplicated: true, has_others: true, stop };
+        let terms = Terms { retry, repeat: Repeat::InDoubt, deduplicated: true, has_others: true, stop };
         let delivered = self.wait(async move { deliver(&transport, body, &terms).await }, tick)?;
         Ok(match delivered {
             Delivered { result: Ok(()), .. } => Sent::Delivered,
@@ -248,7 +248,8 @@ impl Client {
         };
         let max_name_len = info.and_then(|info| info.max_name_len).unwrap_or(config.max_name_len());
         let nanos = info.is_none_or(crate::transport::ServerInfo::has_nanos);
-        let context = Context { table, default_at: config.at(), version, max_name_len, nanos, target };
+        let context =
+            Context { table, default_at: config.at(), version, max_name_len, nanos, target, is_official: false };
         Plan::try_new(schema, options, &context)
     }
 }

@@ -26,6 +26,7 @@ impl Client {
             max_name_len: config.max_name_len(),
             nanos: true,
             target: Target::Unknown,
+            is_official: false,
         };
         Plan::try_new(schema, options, &context)
     }

@@ -30,6 +30,11 @@ impl<'a> Text<'a> {
                 let array = array.as_string::<i64>();
                 Some(Self::LargeUtf8 { offsets: array.value_offsets(), data: array.value_data() })
             }
+            // Values in wire form, see `Kind::DecimalCells`.
+            DataType::LargeBinary => {
+                let array = array.as_binary::<i64>();
+                Some(Self::LargeUtf8 { offsets: array.value_offsets(), data: array.value_data() })
+            }
             DataType::Utf8View => Some(Self::View(array.as_string_view())),
             _ => None,
         }

@@ -8,10 +8,14 @@ mod assemble;
 mod cells;
 mod lines;
 mod program;
+mod row;
 mod segment;
 mod store;
 
 pub(crate) use lines::{line_ends, value_in, value_text};
+pub use row::push_decimal;
+pub(crate) use row::{Mark, TableName};
+pub use row::{Row, RowAt, RowBuffer, RowError};
 
 use std::ops::Range;
 
@@ -399,7 +403,8 @@ fn prepare_column(plan: &Plan, role: Role, column: &Column<'_>, rows: Range<usiz
         }
         Values::Text(text) => {
             let escape = if role == Role::Symbol { Escape::Unquoted } else { Escape::Quoted };
-            scratch.escape = text.may_need(escape, rows).then_some(escape);
+            let is_plain = role == Role::Field(Wire::Cells) || !text.may_need(escape, rows);
+            scratch.escape = (!is_plain).then_some(escape);
             Form::Text
         }
         Values::Decimals(decimals) => {

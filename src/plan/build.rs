@@ -27,6 +27,24 @@ impl Plan {
             max_name_len: DEFAULT_MAX_NAME_LEN,
             nanos: true,
             target,
+            is_official: false,
+        };
+        Self::try_new(schema, options, &context)
+    }
+
+    /// Plans a frame whose lines go among others, by the rules of the official client.
+    ///
+    /// # Errors
+    /// As [`try_new`](Self::try_new).
+    pub(crate) fn official(schema: &Schema, options: &WriteOptions, max_name_len: usize) -> Result<Self, Error> {
+        let context = Context {
+            table: options.table.as_deref(),
+            default_at: None,
+            version: options.protocol_version.unwrap_or(ProtocolVersion::V3),
+            max_name_len,
+            nanos: true,
+            target: Target::Unknown,
+            is_official: true,
         };
         Self::try_new(schema, options, &context)
     }
@@ -40,6 +58,7 @@ impl Plan {
 
         let table = match context.table {
             None => Err(PlanError::NoTable),
+            Some(name) if context.is_official => Name::table_for_wire(name, context.max_name_len),
             Some(name) => Name::table(name, context.max_name_len),
         };
         let table = table.map_err(|error| problems.push(Problem::new(error))).ok();
@@ -69,7 +88,9 @@ impl Plan {
                 problems.push(Problem::new(PlanError::SymbolIsAt).column(schema.field(index).name()));
             }
         }
-        problems.extend(same_names(schema));
+        if !context.is_official {
+            problems.extend(same_names(schema));
+        }
 
         let builder = Builder { options, context, table: table_name.as_deref(), at: at.clone() };
         let spec = builder.spec(schema, at_index, &mut problems);
@@ -320,7 +341,9 @@ impl Builder<'_> {
         let landing = land(kind, field.data_type(), &column_type, context.version, certain)
             .map_err(|error| self.with_cure(error, field.name(), kind, wants_symbol, existing))?;
         self.check_created(field.name(), existing, origin, &column_type, kind)?;
-        if let Some(error) = shadows_designated(field.name(), landing.wire, &self.at, context, self.is_ours()) {
+        if !context.is_official
+            && let Some(error) = shadows_designated(field.name(), landing.wire, &self.at, context, self.is_ours())
+        {
             return Err(error);
         }
         let Landing { wire, symbol, cast, mut limits, note } = landing;

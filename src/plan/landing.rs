@@ -112,6 +112,7 @@ pub(crate) fn natural_type(kind: Kind, symbol: bool, nanos: bool) -> ColumnType 
             let scale = u8::try_from(scale).unwrap_or(0).min(MAX_DECIMAL);
             ColumnType::Decimal { precision: digits.max(scale).clamp(1, MAX_DECIMAL), scale }
         }
+        Kind::DecimalCells => ColumnType::Decimal { precision: MAX_DECIMAL, scale: MAX_DECIMAL },
         Kind::Array { dims } => ColumnType::Array(dims),
         Kind::Uuid => ColumnType::Uuid,
     }
@@ -205,7 +206,8 @@ pub(crate) fn land(
                 landing.within(Limit::Decimal { precision: *precision, scale: *to_scale })
             })
         }
-        (Kind::Decimal { .. }, T::Decimal { .. }) => {
+        (Kind::DecimalCells, T::Decimal { .. }) if version >= ProtocolVersion::V3 => to(Wire::Cells, Cast::Keep),
+        (Kind::Decimal { .. } | Kind::DecimalCells, T::Decimal { .. }) => {
             return Err(PlanError::NeedsVersion {
                 what: "decimals",
                 version: 3,

@@ -92,6 +92,9 @@ pub(crate) struct Context<'a> {
     /// Whether the server has `TIMESTAMP_NS`.
     pub(crate) nanos: bool,
     pub(crate) target: Target,
+    /// Whether the drop-in asks, which sends what the official client sends: names that the server will refuse, two
+    /// columns of one name.
+    pub(crate) is_official: bool,
 }
 
 /// Unit of a timestamp on the wire.

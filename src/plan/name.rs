@@ -20,13 +20,19 @@ pub(crate) struct Name {
 impl Name {
     /// Checks a table's name.
     pub(crate) fn table(name: &str, max_len: usize) -> Result<Self, PlanError> {
-        check(name, "table", max_len)?;
-        if let Some(at) = misplaced_dot(name) {
-            return Err(PlanError::NameDot { name: name.to_owned(), position: at });
-        }
+        let table = Self::table_for_wire(name, max_len)?;
         // Clients let these pass; the server does not.
         if name.starts_with(' ') || name.ends_with(' ') {
             return Err(PlanError::NameSpace { name: name.to_owned() });
+        }
+        Ok(table)
+    }
+
+    /// Checks a table's name by the rules of the official clients alone.
+    pub(crate) fn table_for_wire(name: &str, max_len: usize) -> Result<Self, PlanError> {
+        check(name, "table", max_len)?;
+        if let Some(at) = misplaced_dot(name) {
+            return Err(PlanError::NameDot { name: name.to_owned(), position: at });
         }
         Ok(Self::escape(name))
     }

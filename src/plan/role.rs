@@ -40,6 +40,8 @@ pub(crate) enum Wire {
         /// Digits behind the point.
         scale: u8,
     },
+    /// Values that are in their wire form already.
+    Cells,
     /// Floats in so many dimensions; protocol version 2.
     Array {
         /// The dimensions.

@@ -16,10 +16,10 @@ use crate::rows::RowSet;
 
 /// The buffers that [`to_ilp`] and [`to_ilp_writer`] fill, kept from call to call: the first touch of a buffer costs
 /// as much as encoding into it. One call at a time uses one of them, 16 MiB.
-static POOL: OnceLock<Pool> = OnceLock::new();
-const POOL_BYTES: usize = 64 << 20;
+pub(super) static POOL: OnceLock<Pool> = OnceLock::new();
+pub(super) const POOL_BYTES: usize = 64 << 20;
 const MAX_BUF_SIZE: usize = 100 << 20;
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     max_rows: u64::MAX,
     max_bytes: usize::MAX,
     max_buf_size: MAX_BUF_SIZE,

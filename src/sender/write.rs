@@ -13,7 +13,7 @@ use super::resumable::Resumable;
 use crate::buffer::{Buffer, NoMemory, Pool};
 use crate::error::{Cause, Error, Problem};
 use crate::plan::{AtPlan, Plan};
-use crate::transport::{HttpTransport, RetryPolicy, Runtime, TcpTransport, Terms, Undelivered};
+use crate::transport::{HttpTransport, Repeat, RetryPolicy, Runtime, TcpTransport, Terms, Undelivered};
 
 /// How long the caller's thread waits before it looks whether the caller wants to stop.
 const TICK: Duration = Duration::from_millis(50);
@@ -83,7 +83,7 @@ impl Way<'_> {
             transport: requests.transport.clone(),
             terms: Terms {
                 retry: requests.retry,
-                repeatable: plan.is_repeatable() || requests.retry_in_doubt,
+                repeat: if plan.is_repeatable() || requests.retry_in_doubt { Repeat::InDoubt } else { Repeat::Clean },
                 deduplicated: plan.is_repeatable(),
                 has_others: requests.has_others,
                 stop,

@@ -9,12 +9,22 @@ use super::{Backoff, Body, Certainty, HttpTransport, RetryPolicy, TransportError
 /// How often a server may answer the same about the same line before it is believed.
 const SAME_VERDICTS: u32 = 3;
 
+/// Which failed requests are sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Those that were not stored for certain.
+    Clean,
+    /// Those that may have been stored, too.
+    InDoubt,
+    /// Those that the official clients send again: after nine statuses, and when no answer came in time.
+    Official,
+}
+
 /// What a request may be put through.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     pub(crate) retry: RetryPolicy,
-    /// Whether it may be sent again although it may have been stored.
-    pub(crate) repeatable: bool,
+    pub(crate) repeat: Repeat,
     /// Whether the server would find the second copy and drop it, so that it may also go to another server.
     pub(crate) deduplicated: bool,
     /// Whether another server is there to turn to, so that this one is not waited for.
@@ -92,10 +102,11 @@ pub(crate) async fn deliver(transport: &HttpTransport, body: impl Into<Body>, te
         };
         let certainty = error.certainty();
         in_doubt |= certainty == Certainty::Ambiguous;
-        let is_allowed = match certainty {
-            Certainty::Refused => false,
-            Certainty::Clean => true,
-            Certainty::Ambiguous => terms.repeatable,
+        let is_allowed = match (terms.repeat, certainty) {
+            (Repeat::Official, _) => error.is_repeated_by_official_clients(),
+            (_, Certainty::Refused) => false,
+            (_, Certainty::Clean) => error.is_passing(),
+            (repeat, Certainty::Ambiguous) => repeat == Repeat::InDoubt && error.is_passing(),
         };
         let verdict = error.verdict();
         verdicts = match verdict {
@@ -103,7 +114,7 @@ pub(crate) async fn deliver(transport: &HttpTransport, body: impl Into<Body>, te
             verdict => (verdict, 1),
         };
         let is_hopeless = verdicts.0.is_some() && verdicts.1 >= SAME_VERDICTS;
-        let pause = match is_allowed && error.is_passing() && !is_hopeless && !terms.has_others {
+        let pause = match is_allowed && !is_hopeless && !terms.has_others {
             true => backoff.next(),
             false => None,
         };

@@ -263,6 +263,26 @@ impl TransportError {
         Self::Refused(Box::new(Refusal { address, request, status: 400, complete: true, answer }))
     }
 
+    /// Whether the official clients send the request again (`spec/configuration.md` 5.1).
+    pub(crate) fn is_repeated_by_official_clients(&self) -> bool {
+        const STATUSES: [u16; 9] = [500, 503, 504, 507, 509, 523, 524, 529, 599];
+        match self {
+            Self::Timeout { .. } => true,
+            Self::Refused(refusal) => STATUSES.contains(&refusal.status),
+            Self::NotQuestDb { status, .. } => STATUSES.contains(status),
+            _ => false,
+        }
+    }
+
+    /// The status of an answer that was an error.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.status),
+            Self::NotQuestDb { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
     /// Whether the server knows neither user nor token, so that no other request will be let in either.
     pub(crate) fn is_unauthorized(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.status == 401)

@@ -18,7 +18,7 @@ mod tls;
 pub(crate) use self::answer::QueryAnswer;
 pub use self::answer::ServerInfo;
 pub(crate) use self::body::Body;
-pub(crate) use self::deliver::{Delivered, Terms, Tries, Undelivered, deliver};
+pub(crate) use self::deliver::{Delivered, Repeat, Terms, Tries, Undelivered, deliver};
 pub use self::error::TransportError;
 pub(crate) use self::http::HttpTransport;
 pub(crate) use self::retry::{Backoff, RetryPolicy};

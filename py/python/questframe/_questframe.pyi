@@ -1,9 +1,14 @@
 """The compiled part. Users take what they need from `questframe`."""
 
+import datetime
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, final
+from typing import Any, BinaryIO, SupportsIndex, SupportsInt, final
+
+from typing_extensions import Self
+
+from questframe._timestamps import ServerTimestampType
 
 __version__: str
 
@@ -46,6 +51,7 @@ class Columns:
     def categories(self, name: str, typestr: str, codes: _Memory, categories: list[str]) -> None: ...
     def arrow(self, name: str, column: Any) -> None: ...
     def objects(self, name: str, cells: list[Any]) -> None: ...
+    def decimals(self, name: str, cells: list[Any]) -> None: ...
     def mark_index(self) -> None: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
@@ -245,3 +251,139 @@ def plan(data: Any, table: bool, options: dict[str, Any]) -> Plan: ...
 def to_ilp(
     data: Any, table: bool, options: dict[str, Any], out: str | os.PathLike[str] | BinaryIO | None
 ) -> bytes | int: ...
+
+class TimestampNanos:
+    """An instant in nanoseconds since 1970-01-01 UTC.
+
+    Raises:
+        ValueError: if negative.
+        OverflowError: if it does not fit 64 bits.
+        TypeError: if it is no number; fractions are cut off.
+
+    Example:
+        >>> TimestampNanos(5)
+        TimestampNanos(5)
+    """
+
+    def __new__(cls, value: SupportsInt | SupportsIndex) -> Self: ...
+    @property
+    def value(self) -> int:
+        """Nanoseconds since 1970-01-01 UTC."""
+    @staticmethod
+    def now() -> TimestampNanos:
+        """The present instant of this machine's clock."""
+    @staticmethod
+    def from_datetime(dt: datetime.datetime) -> TimestampNanos:
+        """An aware datetime; a naive one is taken for local time, as the official client does."""
+
+class TimestampMicros:
+    """An instant in microseconds since 1970-01-01 UTC.
+
+    Raises:
+        ValueError: if negative.
+        OverflowError: if it does not fit 64 bits.
+        TypeError: if it is no number; fractions are cut off.
+
+    Example:
+        >>> TimestampMicros(5).value
+        5
+    """
+
+    def __new__(cls, value: SupportsInt | SupportsIndex) -> Self: ...
+    @property
+    def value(self) -> int:
+        """Microseconds since 1970-01-01 UTC."""
+    @staticmethod
+    def now() -> TimestampMicros:
+        """The present instant of this machine's clock."""
+    @staticmethod
+    def from_datetime(dt: datetime.datetime) -> TimestampMicros:
+        """An aware datetime; a naive one is taken for local time, as the official client does."""
+
+_At = ServerTimestampType | TimestampNanos | TimestampMicros | datetime.datetime
+_Tables = tuple[Sequence[int], Sequence[str]]
+
+class RowBuffer:
+    """Rows and frames as lines; the base of `questframe.ingress.Buffer`."""
+
+    def __new__(cls, protocol_version: int, init_buf_size: int = ..., max_name_len: int = ...) -> Self: ...
+    @property
+    def init_buf_size(self) -> int:
+        """Bytes of room that it began with."""
+    @property
+    def max_name_len(self) -> int:
+        """Bytes that names of tables and columns may have."""
+    def reserve(self, additional: int) -> None:
+        """Make room for so many more bytes.
+
+        Raises:
+            ValueError: if negative.
+            MemoryError: if there is no memory.
+        """
+    def capacity(self) -> int:
+        """Bytes that it holds before it grows."""
+    def clear(self) -> None:
+        """Forget all rows."""
+    def __len__(self) -> int: ...
+    def __bytes__(self) -> bytes: ...
+    def row(
+        self,
+        table_name: str,
+        *,
+        symbols: dict[str, str | None] | None = None,
+        columns: dict[str, Any] | None = None,
+        at: _At,
+    ) -> Self:
+        """Append a row; one that holds nothing is left out.
+
+        Args:
+            table_name: the table.
+            symbols: strings by column; None is left out.
+            columns: bool, int, float, str, datetime, `TimestampMicros`, `TimestampNanos`, NumPy arrays of float64,
+                Decimal by column; None is left out.
+            at: the designated timestamp: an instant, a datetime (a naive one is local time), or `ServerTimestamp`.
+
+        Returns:
+            The buffer itself.
+
+        Raises:
+            IngressError: InvalidName, InvalidTimestamp, InvalidUtf8, ArrayError, ProtocolVersionError, BadDataFrame;
+                the buffer is as it was before.
+            TypeError: a value of another type.
+            OverflowError: an integer that does not fit 64 bits.
+        """
+    def _frame(self, data: Any, options: dict[str, Any], tables: _Tables | None) -> None: ...
+
+class RowSender:
+    """Rows, frames and flushes; the base of `questframe.ingress.Sender`."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def __len__(self) -> int: ...
+    def __bytes__(self) -> bytes: ...
+    def row(
+        self,
+        table_name: str,
+        *,
+        symbols: dict[str, str | None] | None = None,
+        columns: dict[str, Any] | None = None,
+        at: _At,
+    ) -> Self:
+        """Write a row, and flush if a limit is reached.
+
+        Arguments and errors as of `Buffer.row`, and those of `Sender.flush`.
+        """
+    def _configure(self, auto: tuple[int | None, int | None, int | None] | None, init_buf_size: int) -> None: ...
+    def _establish(self, conf: str, protocol_version: int | None, max_name_len: int, max_buf_size: int) -> None: ...
+    def _is_open(self) -> bool: ...
+    def _is_closed(self) -> bool: ...
+    def _is_usable(self) -> bool: ...
+    def _in_transaction(self) -> bool: ...
+    def _set_in_transaction(self, value: bool) -> None: ...
+    def _negotiated(self) -> tuple[int, int] | None: ...
+    def _row(
+        self, table_name: str, symbols: dict[str, str | None] | None, columns: dict[str, Any] | None, at: _At
+    ) -> None: ...
+    def _frame(self, data: Any, options: dict[str, Any], tables: _Tables | None, in_transaction: bool) -> None: ...
+    def _flush(self, buffer: RowBuffer | None, clear: bool, transactional: bool, in_transaction: bool) -> None: ...
+    def _clear(self) -> None: ...
+    def _close(self) -> None: ...

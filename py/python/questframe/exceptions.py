@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from questframe._questframe import RowBuffer
 
 __all__ = ["IngressError", "IngressErrorCode", "IngressTypeError", "WriteInterrupted"]
 
@@ -71,6 +75,7 @@ class IngressError(_Delivery, Exception):
         doubtful: ranges of rows that may have been stored.
         unsent: ranges of rows that were not stored. The three cover the frame, or of a stream the rows that were read;
             they are empty in errors that are not of a write. ``resume=error`` goes on from there.
+        pending: of :mod:`questframe.ingress`: after a failed flush of the sender's own rows, a ``Buffer`` of them.
 
     Example:
         >>> IngressError(IngressErrorCode.ConfigError, "bad port").code
@@ -106,6 +111,7 @@ class IngressError(_Delivery, Exception):
         self.acked = acked
         self.doubtful = doubtful
         self.unsent = unsent
+        self.pending: RowBuffer | None = None
 
     @property
     def code(self) -> IngressErrorCode:

@@ -202,6 +202,14 @@ impl Columns {
     }
 
     /// Marks the last column as the frame's index: never written, but a candidate for `at`.
+    /// Decimals, each with its own scale, as the official client sends them. Other objects are refused, but for those that
+    /// stand for nothing.
+    fn decimals(&mut self, name: &str, cells: &Bound<'_, PyList>) -> PyResult<()> {
+        let cells = decimals::wire_column(cells.py(), name, cells)?;
+        let metadata = HashMap::from([("questframe.cells".to_owned(), "decimals".to_owned())]);
+        self.push_with(name, vec![cells], metadata)
+    }
+
     fn mark_index(&mut self) {
         if let Some(field) = self.fields.pop() {
             let mut metadata = field.metadata().clone();

@@ -1,0 +1,140 @@
+//! `RowBuffer`, the base of `questframe.ingress.Buffer`.
+
+use pyo3::exceptions::PyMemoryError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+use questframe::{ErrorKind, FrameTables, ProtocolVersion, RowBuffer};
+
+use super::guarded::{Guard, Guarded};
+use super::values::{self, Values, additional, size};
+use crate::client::take;
+use crate::error::{bare, map};
+use crate::options;
+
+/// Rows and frames as lines.
+#[derive(Debug)]
+#[pyclass(frozen, subclass, name = "RowBuffer", module = "questframe._questframe")]
+pub(crate) struct Buffer {
+    pub(super) lines: Guarded<RowBuffer>,
+    init_buf_size: usize,
+}
+
+impl Buffer {
+    fn lock(&self, py: Python<'_>) -> PyResult<Guard<'_, RowBuffer>> {
+        self.lines.lock(py)
+    }
+}
+
+/// A frame's tables in the form in which Python hands them over.
+pub(super) type PyTables = (Vec<u32>, Vec<String>);
+
+pub(super) fn tables(given: Option<PyTables>) -> Option<FrameTables> {
+    given.map(|(codes, names)| FrameTables { codes, names })
+}
+
+#[pymethods]
+impl Buffer {
+    #[new]
+    #[pyo3(signature = (protocol_version, init_buf_size=None, max_name_len=None))]
+    fn new(
+        py: Python<'_>,
+        protocol_version: &Bound<'_, PyAny>,
+        init_buf_size: Option<&Bound<'_, PyAny>>,
+        max_name_len: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let number = size("protocol_version", protocol_version).or_else(|error| match protocol_version.lt(0) {
+            Ok(true) => Ok(usize::MAX),
+            _ => Err(error),
+        })?;
+        let version = ProtocolVersion::from_number(number as u64).ok_or_else(|| {
+            bare(py, ErrorKind::ProtocolVersionError, "Invalid protocol version. Supported versions are 1-3.")
+        })?;
+        let init_buf_size = init_buf_size.map_or(Ok(64 << 10), |value| size("init_buf_size", value))?;
+        let max_name_len = max_name_len.map_or(Ok(127), |value| size("max_name_len", value))?;
+        Ok(Self { lines: Guarded::new(RowBuffer::new(version, max_name_len, init_buf_size)), init_buf_size })
+    }
+
+    /// Bytes of room that it began with.
+    #[getter]
+    fn init_buf_size(&self) -> usize {
+        self.init_buf_size
+    }
+
+    /// Bytes that names of tables and columns may have.
+    #[getter]
+    fn max_name_len(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.lock(py)?.max_name_len())
+    }
+
+    /// Make room for so many more bytes.
+    fn reserve(&self, additional: &Bound<'_, PyAny>) -> PyResult<()> {
+        let bytes = self::additional(additional)?;
+        let reserved = self.lock(additional.py())?.reserve(bytes);
+        reserved.map_err(|_| PyMemoryError::new_err(format!("there is no memory for {bytes} bytes more")))
+    }
+
+    /// Bytes that it holds before it grows.
+    fn capacity(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.lock(py)?.capacity())
+    }
+
+    /// Forget all rows.
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        self.lock(py)?.clear();
+        Ok(())
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.lock(py)?.as_bytes().len())
+    }
+
+    fn __bytes__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, self.lock(py)?.as_bytes()))
+    }
+
+    /// Append a row; one that holds nothing is left out.
+    ///
+    /// Args:
+    ///     table_name: the table.
+    ///     symbols: strings by column; None is left out.
+    ///     columns: bool, int, float, str, datetime, TimestampMicros, TimestampNanos, NumPy arrays of float64, Decimal by
+    ///         column; None is left out.
+    ///     at: the designated timestamp: an instant, a datetime (a naive one is local time), or ServerTimestamp.
+    ///
+    /// Returns:
+    ///     The buffer itself.
+    ///
+    /// Raises:
+    ///     IngressError: the row is not written, and the buffer is as it was before.
+    ///     TypeError: a value of another type.
+    ///     OverflowError: an integer that does not fit 64 bits.
+    #[pyo3(signature = (table_name, *, symbols=None, columns=None, at))]
+    fn row<'py>(
+        slf: Bound<'py, Self>,
+        table_name: &Bound<'py, PyAny>,
+        symbols: Option<&Bound<'py, PyDict>>,
+        columns: Option<&Bound<'py, PyDict>>,
+        at: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let table = values::table_name(table_name)?;
+        values::write(&mut *slf.get().lock(slf.py())?, table, &Values { symbols, columns, at })?;
+        Ok(slf)
+    }
+
+    /// Appends a prepared frame.
+    fn _frame(&self, data: &Bound<'_, PyAny>, options: &Bound<'_, PyDict>, tables: Option<PyTables>) -> PyResult<()> {
+        let py = data.py();
+        let options = options::parse(options)?;
+        let source = take(data, false)?.into_source();
+        let tables = self::tables(tables);
+        let mut lines = self.lock(py)?;
+        let lines: &mut RowBuffer = &mut lines;
+        py.detach(|| lines.frame(source, &options, tables.as_ref(), None)).map_err(|error| map(py, &error))
+    }
+
+    /// What `pickle` would need: there is none, as of the official class.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let _ = py;
+        Err(pyo3::exceptions::PyTypeError::new_err("a Buffer cannot be pickled"))
+    }
+}

@@ -1,0 +1,134 @@
+//! Lines that are encoded already, sent one request after the other: what the drop-in's `flush` does.
+//!
+//! Behaves as the official client: the caller waits for each request, it is sent again after the same failures and for
+//! as long, and over TCP one connection is held from the beginning to the end.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::hosts::Tour;
+use super::{Client, Servers};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::transport::{Certainty, Delivered, Repeat, TcpConnection, TcpTransport, Terms, Undelivered, deliver};
+
+/// Sends finished lines, such as those of a [`RowBuffer`](crate::RowBuffer): rows of any tables in one request, which the
+/// server stores whole or not at all. For callers that write row by row; frames go faster by [`Client::write`].
+///
+/// ```no_run
+/// use questframe::{Config, LineSender, ProtocolVersion, RowAt, RowBuffer};
+/// let mut buffer = RowBuffer::new(ProtocolVersion::V2, 127, 1024);
+/// let mut row = buffer.row("trades")?;
+/// row.float("price", 2615.54)?;
+/// row.finish(RowAt::Server)?;
+/// let mut sender = LineSender::connect(Config::from_conf("http::addr=localhost:9000;")?)?;
+/// sender.send(buffer.take().into_bytes())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct LineSender {
+    client: Client,
+    /// Over TCP; none once it has failed.
+    connection: Option<TcpConnection>,
+}
+
+impl LineSender {
+    /// Over TCP connects and logs in; over HTTP nothing is connected yet.
+    ///
+    /// # Errors
+    /// The configuration is invalid, or over TCP there is no connection.
+    pub fn connect(config: Config) -> Result<Self> {
+        Self::connect_with(config, &mut || ControlFlow::Continue(()))
+    }
+
+    /// As [`connect`](Self::connect); `tick` is called every 50 ms while the server is waited for, and may end that.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), and [`Error::is_interrupted`] when ended.
+    pub fn connect_with(config: Config, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Self> {
+        let client = Client::from_config(config)?;
+        let connection = match &client.0.servers {
+            Servers::Http(_) => None,
+            Servers::Tcp(transport) => {
+                let transport: TcpTransport = transport.clone();
+                Some(client.wait(async move { transport.connect().await }, tick)??)
+            }
+        };
+        Ok(Self { client, connection })
+    }
+
+    /// The client whose connections it uses.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Whether lines can be sent at all: over TCP only until the connection has failed.
+    pub fn is_usable(&self) -> bool {
+        self.connection.is_some() || matches!(self.client.0.servers, Servers::Http(_))
+    }
+
+    /// Sends lines. Over HTTP they are stored when it returns; over TCP the operating system has them.
+    ///
+    /// # Errors
+    /// They are not stored, or nobody knows: see [`Error::kind`]. Over TCP the connection is of no more use then.
+    pub fn send(&mut self, lines: Vec<u8>) -> Result<()> {
+        self.send_with(&mut lines.into(), &mut || ControlFlow::Continue(()))
+    }
+
+    /// As [`send`](Self::send), of bytes that are shared; `tick` as in [`connect_with`](Self::connect_with).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`Error::is_interrupted`] when ended.
+    pub fn send_with(&mut self, lines: &mut Bytes, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
+        let lines = lines.clone();
+        if let Servers::Http(_) = &self.client.0.servers {
+            return self.post(&lines, tick);
+        }
+        let Some(mut connection) = self.connection.take() else { return Err(Error::not_connected()) };
+        let (connection, written) = self.client.wait(
+            async move {
+                let written = connection.write(lines).await;
+                (connection, written)
+            },
+            tick,
+        )?;
+        written?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    fn post(&self, lines: &Bytes, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
+        let Servers::Http(hosts) = &self.client.0.servers else { return Ok(()) };
+        let mut tour = Tour::new(&self.client.0.config, None);
+        let retry = tour.policy();
+        loop {
+            let host = hosts.current();
+            let (transport, lines) = (host.transport.clone(), lines.clone());
+            let (_stop, stop) = watch::channel(false);
+            let has_others = hosts.are_several();
+            let terms = Terms { retry, repeat: Repeat::Official, deduplicated: false, has_others, stop };
+            let delivered = self.client.wait(async move { deliver(&transport, lines, &terms).await }, &mut *tick)?;
+            let Delivered { result: Err(Undelivered { error, certainty, .. }), tries } = delivered else {
+                return Ok(());
+            };
+            // What may have been stored is not given to another server, too.
+            let is_movable = has_others && certainty == Certainty::Clean && tour.next(hosts, host, &error).is_some();
+            if !is_movable {
+                return Err(Error::from(error).with_tries((tries.retries + 1, tries.elapsed)));
+            }
+        }
+    }
+
+    /// Ends the connection. Over TCP it waits until the server has read everything.
+    ///
+    /// # Errors
+    /// Over TCP, the server has closed the connection by itself: some lines may not be stored.
+    pub fn close_with(&mut self, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
+        match self.connection.take() {
+            Some(connection) => Ok(self.client.wait(async move { connection.close().await }, tick)??),
+            None => Ok(()),
+        }
+    }
+}
