@@ -46,7 +46,7 @@ mod transport;
 pub use check::ValueError;
 pub use client::{Client, LineSender, plan};
 pub use config::{Config, ConfigError};
-pub use encode::{Row, RowAt, RowBuffer, RowError, push_decimal};
+pub use encode::{Row, RowAt, RowBuffer, RowError};
 pub use error::{Delivery, Error, ErrorKind, Problem, Result};
 pub use frontend::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSource};
 pub use options::{At, Create, EmptyRows, Nan, NullAt, NullBool, OnError, ProtocolVersion, Symbols, WriteOptions};

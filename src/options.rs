@@ -98,6 +98,8 @@ pub enum Symbols {
     None,
     /// Exactly these columns.
     Columns(Vec<String>),
+    /// Exactly the columns at these positions, counted from 0: of two columns of one name the name does not tell.
+    Positions(Vec<usize>),
 }
 
 /// Who makes a missing table, or a missing column, and how.

@@ -20,6 +20,7 @@ enum PyAt {
 enum PySymbols {
     Word(String),
     Columns(Vec<String>),
+    Positions(Vec<usize>),
 }
 
 /// A `TableSpec`, or one of the words for `create`.
@@ -96,6 +97,7 @@ pub(crate) fn parse(options: &Bound<'_, PyDict>) -> PyResult<WriteOptions> {
     parsed = match get::<PySymbols>(options, "symbols")? {
         None => parsed,
         Some(PySymbols::Columns(names)) => parsed.symbols(Symbols::Columns(names)),
+        Some(PySymbols::Positions(positions)) => parsed.symbols(Symbols::Positions(positions)),
         Some(PySymbols::Word(word)) => parsed.symbols(match word.as_str() {
             "auto" => Symbols::Auto,
             "all" => Symbols::All,

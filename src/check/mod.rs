@@ -138,18 +138,27 @@ impl<'p> Check<'p> {
                 Role::Skipped => {}
             }
         }
-        // A value that is refused is null once it is cast, and its row not empty for that.
-        if plan.empty_rows == EmptyRows::Error && self.findings.is_empty() {
-            self.empty_rows(rows, &array);
+        // A value that is refused is null once it is cast, and its row not empty for that. The official client tells the
+        // first row that is wrong, whatever is wrong with it.
+        let sound = match self.findings.iter().map(|finding| finding.row).min() {
+            None => rows,
+            Some(row) if plan.is_official => usize::try_from(row.saturating_sub(self.row)).unwrap_or(usize::MAX),
+            Some(_) => 0,
+        };
+        if plan.empty_rows == EmptyRows::Error && sound > 0 {
+            self.empty_rows(sound.min(rows), &array);
         }
         self.row += rows as u64;
     }
 
     /// # Errors
     /// If anything was found: all of it, in the order of the columns.
-    fn finish(self) -> Result<(), Error> {
+    fn finish(mut self) -> Result<(), Error> {
         if self.findings.is_empty() {
             return Ok(());
+        }
+        if self.plan.is_official {
+            self.findings.sort_by_key(|finding| finding.row);
         }
         let problems = self.findings.into_iter().map(|finding| {
             let mut problem = Problem::new(finding.error.with_rows(finding.rows)).row(finding.row);
@@ -196,7 +205,7 @@ impl<'p> Check<'p> {
         let AtPlan::Column { unit, .. } = plan.at else { return };
         let Some(instants) = Instants::bind(array) else { return };
         let designated = plan.designated.as_ref().map(|(_, column_type)| column_type);
-        let (max, text, cure) = at_limit(plan.version, unit, designated);
+        let (max, text, cure) = at_limit(plan, unit, designated);
         // In the column's own unit: rounded toward the limit, so that nothing above it slips through.
         let factor = instants.factor(unit.per_second());
         let max = match factor {
@@ -287,16 +296,13 @@ fn not_nan(array: &ArrayRef) -> Option<NullBuffer> {
 }
 
 /// The largest designated timestamp in the wire's unit, in words, and what else would help.
-fn at_limit(
-    version: ProtocolVersion,
-    unit: WireUnit,
-    designated: Option<&ColumnType>,
-) -> (i64, &'static str, &'static str) {
-    match (version, unit) {
+fn at_limit(plan: &Plan, unit: WireUnit, designated: Option<&ColumnType>) -> (i64, &'static str, &'static str) {
+    match (plan.version, unit) {
         (ProtocolVersion::V1, WireUnit::Nanos) => (i64::MAX, "2262-04-11T23:47:16.854775807Z", ""),
         (ProtocolVersion::V1, WireUnit::Micros) => {
             (i64::MAX / 1000, "2262-04-11T23:47:16.854775Z in protocol version 1", ", or use protocol version 2")
         }
+        _ if plan.is_official => (i64::MAX, "what 64 bits hold", ""),
         (_, WireUnit::Nanos) => {
             (MAX_AT_NANOS, "2261-12-31T23:59:59.999999999Z in nanoseconds", ", or cast it to microseconds")
         }

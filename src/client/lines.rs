@@ -9,10 +9,13 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::hosts::Tour;
-use super::{Client, Servers};
+use super::{Client, Servers, best_version};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::transport::{Certainty, Delivered, Repeat, TcpConnection, TcpTransport, Terms, Undelivered, deliver};
+use crate::options::ProtocolVersion;
+use crate::transport::{
+    Certainty, Delivered, Repeat, TcpConnection, TcpTransport, Terms, TransportError, Undelivered, deliver,
+};
 
 /// Sends finished lines, such as those of a [`RowBuffer`](crate::RowBuffer): rows of any tables in one request, which the
 /// server stores whole or not at all. For callers that write row by row; frames go faster by [`Client::write`].
@@ -32,6 +35,26 @@ pub struct LineSender {
     client: Client,
     /// Over TCP; none once it has failed.
     connection: Option<TcpConnection>,
+}
+
+impl Client {
+    /// The protocol version and the limit of names that the official client would choose: what the settings say, and
+    /// version 1 of a server that has none. Any JSON will do for settings, so a stand-in for a server may say little.
+    ///
+    /// # Errors
+    /// There is no answer, it is no JSON, or lists versions of which we know none.
+    pub fn negotiate_with(
+        &self,
+        tick: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<(ProtocolVersion, Option<usize>)> {
+        let Servers::Http(hosts) = &self.0.servers else { return Ok((ProtocolVersion::V1, None)) };
+        let tour = Tour::new(&self.0.config, None);
+        let info = self.on_some_host(hosts, tour, tick, |host, tick| {
+            Ok(self.ask(host, tick, |transport| async move { transport.any_settings().await })??)
+        })?;
+        let version = best_version(&info).ok_or_else(|| TransportError::no_common_version(&info))?;
+        Ok((version, info.max_name_len))
+    }
 }
 
 impl LineSender {
@@ -74,14 +97,14 @@ impl LineSender {
     /// # Errors
     /// They are not stored, or nobody knows: see [`Error::kind`]. Over TCP the connection is of no more use then.
     pub fn send(&mut self, lines: Vec<u8>) -> Result<()> {
-        self.send_with(&mut lines.into(), &mut || ControlFlow::Continue(()))
+        self.send_with(&lines.into(), &mut || ControlFlow::Continue(()))
     }
 
     /// As [`send`](Self::send), of bytes that are shared; `tick` as in [`connect_with`](Self::connect_with).
     ///
     /// # Errors
     /// As [`send`](Self::send), and [`Error::is_interrupted`] when ended.
-    pub fn send_with(&mut self, lines: &mut Bytes, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
+    pub fn send_with(&mut self, lines: &Bytes, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
         let lines = lines.clone();
         if let Servers::Http(_) = &self.client.0.servers {
             return self.post(&lines, tick);

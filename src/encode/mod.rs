@@ -13,7 +13,6 @@ mod segment;
 mod store;
 
 pub(crate) use lines::{line_ends, value_in, value_text};
-pub use row::push_decimal;
 pub(crate) use row::{Mark, TableName};
 pub use row::{Row, RowAt, RowBuffer, RowError};
 

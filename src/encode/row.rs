@@ -363,6 +363,14 @@ impl Row<'_> {
         Ok(())
     }
 
+    /// Checks the characters of a column's name without writing anything.
+    ///
+    /// # Errors
+    /// One of them breaks the rules, or there is none.
+    pub fn check_name(&self, name: &str) -> Result<(), RowError> {
+        check_name(name, "Column", usize::MAX)
+    }
+
     fn key(&mut self, name: &str) -> Result<&mut Vec<u8>, RowError> {
         let bytes = &mut self.buffer.bytes;
         bytes.push(if self.in_fields { b',' } else { b' ' });
@@ -456,13 +464,13 @@ impl Row<'_> {
         elements: impl IntoIterator<Item = f64>,
     ) -> Result<(), RowError> {
         let version = self.buffer.version;
-        let bytes = self.key(name)?;
-        if version == ProtocolVersion::V1 {
-            return Err(RowError::Version { version, what: "array datatype" });
-        }
         if dims.is_empty() {
             return Err(RowError::NoDimensions);
         }
+        if version == ProtocolVersion::V1 {
+            return Err(RowError::Version { version, what: "array datatype" });
+        }
+        let bytes = self.key(name)?;
         if dims.len() > MOST_DIMS {
             return Err(RowError::Dimensions(dims.len()));
         }
@@ -489,10 +497,10 @@ impl Row<'_> {
     /// The name breaks the rules; the scale is above 76; protocol version 1 or 2.
     pub fn decimal(&mut self, name: &str, unscaled: i256, scale: u32) -> Result<(), RowError> {
         let version = self.buffer.version;
-        let bytes = self.key(name)?;
         if version < ProtocolVersion::V3 {
             return Err(RowError::Version { version, what: "the decimal datatype" });
         }
+        let bytes = self.key(name)?;
         push_decimal(bytes, unscaled, scale)
     }
 
@@ -507,6 +515,8 @@ impl Row<'_> {
         let is_v1 = self.buffer.version == ProtocolVersion::V1;
         let (value, suffix): (i64, &[u8]) = match at {
             RowAt::Server => (0, b""),
+            // As it would have gone out.
+            RowAt::Micros(value @ ..0) if is_v1 => return Err(RowError::NegativeAt(value.saturating_mul(1000))),
             RowAt::Micros(value @ ..0) | RowAt::Nanos(value @ ..0) => return Err(RowError::NegativeAt(value)),
             RowAt::Micros(value) if is_v1 => (value.checked_mul(1000).ok_or(RowError::AtOutOfRange(value))?, b""),
             RowAt::Nanos(value) if is_v1 => (value, b""),
@@ -539,7 +549,7 @@ impl Drop for Row<'_> {
 ///
 /// # Errors
 /// The scale is above 76.
-pub fn push_decimal(bytes: &mut Vec<u8>, unscaled: i256, given: u32) -> Result<(), RowError> {
+fn push_decimal(bytes: &mut Vec<u8>, unscaled: i256, given: u32) -> Result<(), RowError> {
     let scale = u8::try_from(given).ok().filter(|scale| u32::from(*scale) <= MOST_SCALE);
     let Some(scale) = scale else { return Err(RowError::DecimalScale(given)) };
     let all = unscaled.to_be_bytes();
@@ -559,30 +569,30 @@ fn push_escaped(bytes: &mut Vec<u8>, text: &str, escape: Escape) {
     }
 }
 
-/// What a byte of a name means.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Plain,
-    /// Needs an escape, or is part of a character that needs a look.
-    Other,
+/// Whether all bytes are letters, digits or underscores of ASCII, which names may have and which need no escape. Eight
+/// bytes at a time: names are short, and each row has some.
+fn is_plain(name: &[u8]) -> bool {
+    /// Bit 7 of each byte: whether its low seven bits are at least `least` and below `end`.
+    const fn within(word: u64, least: u8, end: u8) -> u64 {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        let low = word & (0x7f * ONES);
+        let reaches = low + (0x80 - least as u64) * ONES;
+        let exceeds = low + (0x80 - end as u64) * ONES;
+        reaches & !exceeds
+    }
+    let is_plain = |word: u64| {
+        let letters = within(word | 0x2020_2020_2020_2020, b'a', b'z' + 1);
+        let plain = letters | within(word, b'0', b'9' + 1) | within(word, b'_', b'_' + 1);
+        plain & !word & 0x8080_8080_8080_8080 == 0x8080_8080_8080_8080
+    };
+    let (words, rest) = name.as_chunks::<8>();
+    let mut last = [b'_'; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    words.iter().all(|word| is_plain(u64::from_le_bytes(*word))) && is_plain(u64::from_le_bytes(last))
 }
 
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Other; 256];
-    let mut byte = 0x10;
-    while byte < 0x7f {
-        classes[byte as usize] = match byte as u8 {
-            b' ' | b'=' | b'.' | b'-' | b'?' | b',' | b'\'' | b'"' | b'\\' | b'/' | b':' | b')' | b'(' | b'+'
-            | b'*' | b'%' | b'~' => Class::Other,
-            _ => Class::Plain,
-        };
-        byte += 1;
-    }
-    classes
-};
-
 fn push_name(bytes: &mut Vec<u8>, name: &str, what: &'static str, most: usize) -> Result<(), RowError> {
-    if !name.is_empty() && name.len() <= most && name.bytes().all(|byte| CLASSES[byte as usize] == Class::Plain) {
+    if !name.is_empty() && name.len() <= most && is_plain(name.as_bytes()) {
         bytes.extend_from_slice(name.as_bytes());
         return Ok(());
     }
@@ -594,9 +604,6 @@ fn push_name(bytes: &mut Vec<u8>, name: &str, what: &'static str, most: usize) -
 fn check_name(name: &str, what: &'static str, most: usize) -> Result<(), RowError> {
     if name.is_empty() {
         return Err(RowError::NameEmpty { what });
-    }
-    if name.len() > most {
-        return Err(RowError::NameTooLong { name: name.to_owned(), most });
     }
     let last = name.chars().count() - 1;
     let mut before = '.';
@@ -628,6 +635,9 @@ fn check_name(name: &str, what: &'static str, most: usize) -> Result<(), RowErro
             _ => {}
         }
         before = character;
+    }
+    if name.len() > most {
+        return Err(RowError::NameTooLong { name: name.to_owned(), most });
     }
     Ok(())
 }
@@ -674,6 +684,20 @@ mod tests {
         assert!(buffer.has_several_tables());
         buffer.clear();
         assert_eq!((buffer.rows(), buffer.has_several_tables(), buffer.as_bytes()), (0, false, &b""[..]));
+    }
+
+    #[test]
+    fn plain_names_are_told_by_every_byte() {
+        for byte in 0..=255_u8 {
+            let expected = byte.is_ascii_alphanumeric() || byte == b'_';
+            for length in [1, 7, 8, 9, 17] {
+                for place in [0, length / 2, length - 1] {
+                    let mut name = vec![b'a'; length];
+                    name[place] = byte;
+                    assert_eq!(is_plain(&name), expected, "{byte} at {place} of {length}");
+                }
+            }
+        }
     }
 
     #[test]

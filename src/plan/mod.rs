@@ -204,6 +204,8 @@ pub struct Plan {
     pub(crate) null_bool: NullBool,
     pub(crate) empty_rows: EmptyRows,
     pub(crate) nan: Nan,
+    /// Whether what only the server refuses goes out: see [`Context::is_official`].
+    pub(crate) is_official: bool,
 }
 
 impl Plan {

@@ -48,6 +48,25 @@ impl ServerInfo {
         Self { release: None, protocol_versions: vec![1], max_name_len: None }
     }
 
+    /// Reads any JSON as the answer of `GET /settings`. Without a list of versions the server is from before there were
+    /// several.
+    pub(super) fn parse_any(mut body: Vec<u8>) -> Option<Self> {
+        let answer = simd_json::to_owned_value(&mut body).ok()?;
+        let config = answer.get("config");
+        let versions = config.and_then(|config| config.get("line.proto.support.versions")).and_then(|v| v.as_array());
+        Some(Self {
+            release: config
+                .and_then(|config| config.get("release.version"))
+                .and_then(|v| v.as_str())
+                .map(str::to_owned),
+            protocol_versions: match versions {
+                None => vec![1],
+                Some(versions) => versions.iter().filter_map(|version| version.as_u64()).collect(),
+            },
+            max_name_len: config.and_then(|config| config.get("cairo.max.file.name.length")).and_then(|v| v.as_usize()),
+        })
+    }
+
     /// Reads the answer of `GET /settings`, or gives `None` if no QuestDB of version 9 or newer says such a thing.
     ///
     /// Before that the settings are not under `config`, and may be none at all.

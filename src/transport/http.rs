@@ -126,6 +126,21 @@ impl HttpTransport {
         }
     }
 
+    /// As [`settings`](Self::settings), of whatever answers with JSON, or not at all: what the official client takes.
+    pub(crate) async fn any_settings(&self) -> Result<ServerInfo, TransportError> {
+        let request = Request::Settings;
+        let response =
+            self.send(request, self.request(Method::GET, self.url("settings")), self.time_limit(None)).await?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(ServerInfo::old()),
+            _ => return Err(self.unexpected(request, response).await),
+        }
+        let (body, complete) = self.read(request, response, MAX_SETTINGS_BODY).await?;
+        ServerInfo::parse_any(body)
+            .ok_or_else(|| self.not_questdb(request, StatusCode::OK, complete, "something other than JSON"))
+    }
+
     /// Posts lines of the line protocol, within what is left of the call's time. Only a 204 means that they are stored.
     pub(crate) async fn write(&self, body: Body, deadline: Option<Instant>) -> Result<(), TransportError> {
         let mut url = self.url("write");

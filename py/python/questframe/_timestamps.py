@@ -43,7 +43,11 @@ def micros_of_datetime(dt: datetime.datetime) -> int:
         raise TypeError(msg)
     if type(dt) is not datetime.datetime and hasattr(dt, "nanosecond"):
         return _micros_of_pandas(dt)
-    return (dt.astimezone(datetime.timezone.utc) - _EPOCH) // _MICROSECOND
+    if dt.tzinfo is None:
+        # Whole seconds, which a float holds. Of times that a change of the clocks leaves out it makes others than
+        # `astimezone` does, and so does the official client.
+        return int(dt.replace(microsecond=0).timestamp()) * 1_000_000 + dt.microsecond
+    return (dt - _EPOCH) // _MICROSECOND
 
 
 def _micros_of_pandas(stamp: Any) -> int:

@@ -5,16 +5,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::LargeBinaryBuilder;
 use arrow_array::{ArrayRef, Decimal128Array, Decimal256Array};
 use arrow_buffer::i256;
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyList, PyType};
-use questframe::push_decimal;
+use pyo3::types::PyType;
 
 use super::objects::repr;
 use crate::error::{bad_column, bad_value};
-use crate::ingress::parse_decimal;
 
 /// Digits that the widest type holds.
 const MOST_DIGITS: u32 = 76;
@@ -70,36 +67,6 @@ fn parse(text: &str) -> Result<Option<Value>, Unfit> {
         unscaled = unscaled.wrapping_neg();
     }
     Ok(Some(Value { unscaled, digits: needed, scale }))
-}
-
-/// The cells in wire form, see `Columns::decimals`.
-pub(super) fn wire_column(py: Python<'_>, name: &str, cells: &Bound<'_, PyList>) -> PyResult<ArrayRef> {
-    let class = py.import("decimal")?.getattr("Decimal")?.cast_into::<PyType>()?;
-    let to_text = class.getattr("__str__")?;
-    let mut builder = LargeBinaryBuilder::new();
-    let mut form = Vec::new();
-    for (row, cell) in cells.iter().enumerate() {
-        let is_nan = cell.is_exact_instance_of::<PyFloat>() && cell.extract::<f64>()?.is_nan();
-        let class_name = cell.get_type().name()?;
-        if cell.is_none() || is_nan || matches!(&*class_name.to_string_lossy(), "NAType" | "NaTType") {
-            builder.append_null();
-            continue;
-        }
-        if !cell.is_instance(&class)? {
-            let message = format!("Expected an object of type Decimal, got an object of type {class_name}.");
-            return Err(bad_value(py, name, row, &repr(&cell), &message));
-        }
-        let written = parse_decimal(&to_text.call1((&cell,))?.extract::<String>()?).and_then(|value| {
-            form.clear();
-            value.map(|(unscaled, scale)| push_decimal(&mut form, unscaled, scale)).transpose()
-        });
-        match written {
-            Ok(Some(())) => builder.append_value(&form),
-            Ok(None) => builder.append_null(),
-            Err(error) => return Err(bad_value(py, name, row, &repr(&cell), &error.to_string())),
-        }
-    }
-    Ok(Arc::new(builder.finish()))
 }
 
 /// The cells, all of them Decimals, as decimals of 128 bits if these hold them, else of 256.

@@ -13,14 +13,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, StructArray, make_array,
+    Array, ArrayRef, BooleanArray, LargeBinaryArray, RecordBatch, RecordBatchOptions, StringArray, StructArray,
+    make_array,
 };
 use arrow_buffer::NullBuffer;
 use arrow_data::ArrayData;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyList};
+use pyo3::types::{PyBytes, PyCapsule, PyList};
 use pyo3_arrow::PyChunkedArray;
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_stream_pycapsule};
@@ -202,12 +203,11 @@ impl Columns {
     }
 
     /// Marks the last column as the frame's index: never written, but a candidate for `at`.
-    /// Decimals, each with its own scale, as the official client sends them. Other objects are refused, but for those that
-    /// stand for nothing.
-    fn decimals(&mut self, name: &str, cells: &Bound<'_, PyList>) -> PyResult<()> {
-        let cells = decimals::wire_column(cells.py(), name, cells)?;
-        let metadata = HashMap::from([("questframe.cells".to_owned(), "decimals".to_owned())]);
-        self.push_with(name, vec![cells], metadata)
+    /// Values in wire form: decimals or arrays, as `kind` says.
+    fn cells(&mut self, name: &str, kind: &str, cells: Vec<Option<Bound<'_, PyBytes>>>) -> PyResult<()> {
+        let cells = LargeBinaryArray::from_iter(cells.iter().map(|cell| cell.as_ref().map(|cell| cell.as_bytes())));
+        let metadata = HashMap::from([("questframe.cells".to_owned(), kind.to_owned())]);
+        self.push_with(name, vec![Arc::new(cells)], metadata)
     }
 
     fn mark_index(&mut self) {

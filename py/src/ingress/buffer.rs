@@ -1,6 +1,6 @@
 //! `RowBuffer`, the base of `questframe.ingress.Buffer`.
 
-use pyo3::exceptions::PyMemoryError;
+use pyo3::exceptions::{PyMemoryError, PyOverflowError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use questframe::{ErrorKind, FrameTables, ProtocolVersion, RowBuffer};
@@ -10,6 +10,17 @@ use super::values::{self, Values, additional, size};
 use crate::client::take;
 use crate::error::{bare, map};
 use crate::options;
+
+/// A number of bytes, as an argument: what is wrong with it is told in its turn.
+struct Size(PyResult<usize>);
+
+impl FromPyObject<'_, '_> for Size {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        Ok(Self(size("size", &value)))
+    }
+}
 
 /// Rows and frames as lines.
 #[derive(Debug)]
@@ -35,22 +46,24 @@ pub(super) fn tables(given: Option<PyTables>) -> Option<FrameTables> {
 #[pymethods]
 impl Buffer {
     #[new]
-    #[pyo3(signature = (protocol_version, init_buf_size=None, max_name_len=None))]
+    #[pyo3(
+        signature = (protocol_version, init_buf_size=Size(Ok(65536)), max_name_len=Size(Ok(127))),
+        text_signature = "(protocol_version, init_buf_size=65536, max_name_len=127)"
+    )]
     fn new(
         py: Python<'_>,
         protocol_version: &Bound<'_, PyAny>,
-        init_buf_size: Option<&Bound<'_, PyAny>>,
-        max_name_len: Option<&Bound<'_, PyAny>>,
+        init_buf_size: Size,
+        max_name_len: Size,
     ) -> PyResult<Self> {
-        let number = size("protocol_version", protocol_version).or_else(|error| match protocol_version.lt(0) {
-            Ok(true) => Ok(usize::MAX),
-            _ => Err(error),
+        let number = size("protocol_version", protocol_version).or_else(|error| {
+            // A number is a wrong version, however large.
+            if error.is_instance_of::<PyOverflowError>(py) { Ok(usize::MAX) } else { Err(error) }
         })?;
         let version = ProtocolVersion::from_number(number as u64).ok_or_else(|| {
             bare(py, ErrorKind::ProtocolVersionError, "Invalid protocol version. Supported versions are 1-3.")
         })?;
-        let init_buf_size = init_buf_size.map_or(Ok(64 << 10), |value| size("init_buf_size", value))?;
-        let max_name_len = max_name_len.map_or(Ok(127), |value| size("max_name_len", value))?;
+        let (init_buf_size, max_name_len) = (init_buf_size.0?, max_name_len.0?);
         Ok(Self { lines: Guarded::new(RowBuffer::new(version, max_name_len, init_buf_size)), init_buf_size })
     }
 
@@ -119,6 +132,12 @@ impl Buffer {
         let table = values::table_name(table_name)?;
         values::write(&mut *slf.get().lock(slf.py())?, table, &Values { symbols, columns, at })?;
         Ok(slf)
+    }
+
+    /// The protocol version, which the official class does not tell.
+    #[getter]
+    fn _version(&self, py: Python<'_>) -> PyResult<u8> {
+        Ok(self.lock(py)?.version().number())
     }
 
     /// Appends a prepared frame.

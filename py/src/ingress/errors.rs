@@ -45,7 +45,7 @@ fn invalid_utf8(text: &Bound<'_, PyString>, error: PyErr) -> PyErr {
 }
 
 /// The exception for a flush that failed. What the server said is in it, and `error.pending` is the caller's to set.
-pub(super) fn of_flush(py: Python<'_>, error: &Error) -> PyErr {
+pub(super) fn of_flush(py: Python<'_>, error: &Error, hint: &str) -> PyErr {
     let kind = match (error.kind(), error.status()) {
         // The official client knows one status that means that ILP is not taken.
         (ErrorKind::HttpNotSupported, Some(405)) => ErrorKind::ServerFlushError,
@@ -56,7 +56,13 @@ pub(super) fn of_flush(py: Python<'_>, error: &Error) -> PyErr {
     let adapt = || {
         let value = mapped.value(py);
         value.setattr("_code", code_of(py, kind)?)?;
-        value.setattr("args", (format!("Could not flush buffer: {error}"),))
+        let mut message = format!("Could not flush buffer: {error}");
+        // In full, too: ours leaves out what says nothing to people, and programs may look for it.
+        if let Some(said) = error.server_message().filter(|said| !message.contains(*said)) {
+            message = format!("{message}: {said}");
+        }
+        message.push_str(hint);
+        value.setattr("args", (message,))
     };
     match adapt() {
         Ok(()) => mapped,

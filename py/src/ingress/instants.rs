@@ -50,6 +50,7 @@ macro_rules! instant {
         #[pyclass(frozen, subclass, module = "questframe")]
         #[derive(Debug)]
         pub(crate) struct $name {
+            #[doc = concat!("The ", $unit, " since 1970-01-01 UTC.")]
             #[pyo3(get)]
             pub(super) value: i64,
         }

@@ -7,12 +7,11 @@ mod buffer;
 mod errors;
 mod guarded;
 mod instants;
+mod items;
 mod sender;
 mod values;
 
 use pyo3::prelude::*;
-
-pub(crate) use values::parse_decimal;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<buffer::Buffer>()?;

@@ -42,6 +42,10 @@ struct State {
 }
 
 impl State {
+    fn is_http(&self) -> bool {
+        self.link.as_ref().is_none_or(|link| link.is_http)
+    }
+
     /// Whether a limit is reached.
     fn is_due(&self) -> bool {
         let Some((at, interval)) = &self.auto else { return false };
@@ -94,8 +98,8 @@ fn send(
     if size == 0 {
         return Ok(());
     }
-    let mut bytes = lines.lend();
-    let sent = link.sender.send_with(&mut bytes, tick);
+    let bytes = lines.lend();
+    let sent = link.sender.send_with(&bytes, tick);
     lines.restore(bytes, sent.is_err() || !clear);
     sent.map_err(Failed::Sent)
 }
@@ -109,28 +113,40 @@ impl RowSender {
         self.0.lock(py)
     }
 
-    /// The state, if rows may be written now.
-    fn open(&self, py: Python<'_>, call: &str) -> PyResult<Guard<'_, State>> {
+    /// The state, for a call of the transaction.
+    fn in_transaction(&self, py: Python<'_>, call: &str) -> PyResult<Guard<'_, State>> {
         let state = self.lock(py)?;
         if state.link.is_none() {
             return Err(bad_call(py, &format!("{call}() can't be called: Sender is closed.")));
         }
+        Ok(state)
+    }
+
+    /// The state, if rows may be written now.
+    fn open(&self, py: Python<'_>, call: &str) -> PyResult<Guard<'_, State>> {
+        let state = self.lock(py)?;
         if state.in_transaction {
             let message = match call {
-                "flush" => "Cannot flush explicitly inside a transaction".to_owned(),
-                call => format!("Cannot call {call}() on the sender inside a transaction; call it on the transaction"),
+                "flush" => "Cannot flush explicitly inside a transaction",
+                _ => "Cannot append rows explicitly inside a transaction",
             };
-            return Err(bad_call(py, &message));
+            return Err(bad_call(py, message));
+        }
+        if state.link.is_none() {
+            return Err(bad_call(py, &format!("{call}() can't be called: Sender is closed.")));
         }
         Ok(state)
     }
 }
 
 /// The exception for a flush that failed: with the lines that were not sent, as `pending`.
-fn raise(py: Python<'_>, failed: Failed, pending: Option<RowBuffer>) -> PyErr {
+fn raise(py: Python<'_>, failed: Failed, pending: Option<RowBuffer>, is_http: bool) -> PyErr {
+    const HINT: &str = " Over TCP the server tells only its own log what it does not like; over HTTP (http::addr=...) the \
+                        exception tells.";
+    let hint = if is_http { "" } else { HINT };
     let error = match &failed {
-        Failed::Refused(kind, message) => bare(py, *kind, message),
-        Failed::Sent(error) => of_flush(py, error),
+        Failed::Refused(kind, message) => bare(py, *kind, &format!("{message}{hint}")),
+        Failed::Sent(error) => of_flush(py, error, hint),
     };
     let attach = || match pending.filter(|lines| lines.rows() > 0) {
         Some(lines) => error.value(py).setattr("pending", as_buffer(py, lines)?),
@@ -202,15 +218,16 @@ impl RowSender {
             None if !is_http => (Some(ProtocolVersion::V1), max_name_len),
             None => {
                 let client = sender.client().clone();
-                let info = interruptible(py, |tick| client.server_info_with(tick))?;
-                let best =
-                    info.protocol_versions.iter().filter_map(|number| ProtocolVersion::from_number(*number)).max();
-                (best, info.max_name_len.unwrap_or(max_name_len))
+                let (version, limit) = interruptible(py, |tick| client.negotiate_with(tick))?;
+                (Some(version), limit.unwrap_or(max_name_len))
             }
         };
         let Some(version) = version else {
-            let message = "Server does not support any of the client protocol versions.";
-            return Err(bare(py, ErrorKind::ProtocolVersionError, message));
+            return Err(bare(
+                py,
+                ErrorKind::ProtocolVersionError,
+                "Invalid protocol version. Supported versions are 1-3.",
+            ));
         };
         let mut state = self.lock(py)?;
         state.lines = RowBuffer::new(version, max_name_len, state.init_buf_size);
@@ -264,6 +281,7 @@ impl RowSender {
     ) -> PyResult<Bound<'py, Self>> {
         let py = slf.py();
         let table = values::table_name(table_name)?;
+        values::check_at(at)?;
         let mut state = slf.get().open(py, "row")?;
         values::write(&mut state.lines, table, &Values { symbols, columns, at })?;
         if state.is_due() {
@@ -283,7 +301,8 @@ impl RowSender {
         at: &Bound<'py, PyAny>,
     ) -> PyResult<()> {
         let table = values::table_name(table_name)?;
-        let mut state = self.lock(at.py())?;
+        values::check_at(at)?;
+        let mut state = self.in_transaction(at.py(), "row")?;
         values::write(&mut state.lines, table, &Values { symbols, columns, at })
     }
 
@@ -299,8 +318,10 @@ impl RowSender {
         let options = options::parse(options)?;
         let source = take(data, false)?.into_source();
         let tables = self::tables(tables);
-        let mut guard = if in_transaction { self.lock(py)? } else { self.open(py, "dataframe")? };
+        let mut guard =
+            if in_transaction { self.in_transaction(py, "dataframe")? } else { self.open(py, "dataframe")? };
         let state: &mut State = &mut guard;
+        let is_http = state.is_http();
         let mut failure = None;
         let done = interruptible(py, |tick| {
             let State { lines, link, auto, last_flush, .. } = state;
@@ -329,7 +350,7 @@ impl RowSender {
             // A signal's own exception goes first.
             Some((failed, pending)) => match done {
                 Err(error) if !is_ours(py, &error) => Err(error),
-                _ => Err(raise(py, failed, Some(pending))),
+                _ => Err(raise(py, failed, Some(pending), is_http)),
             },
             None => done,
         }
@@ -344,7 +365,7 @@ impl RowSender {
         transactional: bool,
         in_transaction: bool,
     ) -> PyResult<()> {
-        let mut state = if in_transaction { self.lock(py)? } else { self.open(py, "flush")? };
+        let mut state = if in_transaction { self.in_transaction(py, "flush")? } else { self.open(py, "flush")? };
         let Some(buffer) = buffer else { return flush_own(py, &mut state, transactional) };
         let mut lines = buffer.get().lines.lock(py)?;
         let lines: &mut RowBuffer = &mut lines;
@@ -356,6 +377,7 @@ impl RowSender {
             );
             return Err(bare(py, ErrorKind::ProtocolVersionError, &message));
         }
+        let is_http = state.is_http();
         let Some(link) = &mut state.link else { return Ok(()) };
         let mut failure = None;
         let done = interruptible(py, |tick| {
@@ -367,7 +389,7 @@ impl RowSender {
         match failure {
             Some(failed) => Err(match done {
                 Err(error) if !is_ours(py, &error) => error,
-                _ => raise(py, failed, None),
+                _ => raise(py, failed, None, is_http),
             }),
             None => done.inspect(|()| state.last_flush = Instant::now()),
         }
@@ -383,7 +405,6 @@ impl RowSender {
     fn _close(&self, py: Python<'_>) -> PyResult<()> {
         let mut state = self.lock(py)?;
         state.is_closed = true;
-        state.in_transaction = false;
         state.lines = RowBuffer::new(ProtocolVersion::V1, 127, 0);
         let Some(mut link) = state.link.take() else { return Ok(()) };
         interruptible(py, |tick| {
@@ -401,6 +422,7 @@ impl RowSender {
 }
 
 fn flush_own(py: Python<'_>, state: &mut State, transactional: bool) -> PyResult<()> {
+    let is_http = state.is_http();
     let mut failure = None;
     let done = interruptible(py, |tick| {
         state.flush_own(transactional, tick).map_err(|failed| {
@@ -411,7 +433,7 @@ fn flush_own(py: Python<'_>, state: &mut State, transactional: bool) -> PyResult
     match failure {
         Some((failed, pending)) => Err(match done {
             Err(error) if !is_ours(py, &error) => error,
-            _ => raise(py, failed, pending),
+            _ => raise(py, failed, pending, is_http),
         }),
         None => done,
     }

@@ -11,6 +11,7 @@ use questframe::{ErrorKind, Row, RowAt, RowBuffer, RowError};
 
 use super::errors::{of_row, text};
 use super::instants::{TimestampMicros, TimestampNanos, micros_of};
+use super::items::for_each;
 use crate::error::bare;
 
 static DECIMAL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -55,33 +56,50 @@ pub(super) fn table_name<'t, 'py>(value: &'t Bound<'py, PyAny>) -> PyResult<&'t 
     })
 }
 
+/// # Errors
+/// `InvalidTimestamp` for None: that is told first.
+pub(super) fn check_at(at: &Bound<'_, PyAny>) -> PyResult<()> {
+    if at.is_none() {
+        let message = "`at` must be of type TimestampNanos, datetime, or ServerTimestamp";
+        return Err(bare(at.py(), ErrorKind::InvalidTimestamp, message));
+    }
+    Ok(())
+}
+
 /// Writes a row, or nothing if it holds nothing.
 pub(super) fn write(buffer: &mut RowBuffer, table: &Bound<'_, PyString>, values: &Values<'_, '_>) -> PyResult<()> {
     let py = table.py();
-    if values.at.is_none() {
-        let message = "`at` must be of type TimestampNanos, datetime, or ServerTimestamp";
-        return Err(bare(py, ErrorKind::InvalidTimestamp, message));
+    check_at(values.at)?;
+    for (name, dict) in [("symbols", values.symbols), ("columns", values.columns)] {
+        if let Some(dict) = dict.filter(|dict| !dict.is_exact_instance_of::<PyDict>()) {
+            let message =
+                format!("Argument '{name}' has incorrect type (expected dict, got {})", type_name(dict.as_any()));
+            return Err(PyTypeError::new_err(message));
+        }
     }
     let failed = |error: RowError| of_row(py, &error);
     let mut row = buffer.row(text(table)?).map_err(failed)?;
     let mut is_touched = false;
     if let Some(symbols) = values.symbols {
-        for (name, value) in symbols {
-            if !value.is_none() {
-                is_touched = true;
-                let (name, value) = (exact_text(&name)?, exact_text(&value)?);
-                row.symbol(text(name)?, text(value)?).map_err(failed)?;
+        for_each(symbols, |name, value| {
+            if value.is_none() {
+                return Ok(());
             }
-        }
+            is_touched = true;
+            let (name, value) = (exact_text(name)?, exact_text(value)?);
+            row.symbol(text(name)?, text(value)?).map_err(failed)
+        })?;
     }
     if let Some(columns) = values.columns {
-        for (name, value) in columns {
-            if !value.is_none() {
-                is_touched = true;
-                let name = exact_text(&name)?;
-                field(&mut row, text(name)?, &value)?;
+        for_each(columns, |name, value| {
+            if value.is_none() {
+                return Ok(());
             }
-        }
+            is_touched = true;
+            let name = text(exact_text(name)?)?;
+            // Of a bad name and a bad value the name is told.
+            field(&mut row, name, value).or_else(|error| row.check_name(name).map_err(failed).and(Err(error)))
+        })?;
     }
     if !is_touched {
         return Ok(());
@@ -168,16 +186,13 @@ fn decimal(row: &mut Row<'_>, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
     let done = match parse_decimal(&text) {
         Ok(None) => Ok(()),
         Ok(Some((unscaled, scale))) => row.decimal(name, unscaled, scale),
-        Err(error) => {
-            // A protocol without decimals comes first.
-            row.decimal(name, i256::ZERO, 0).and(Err(error))
-        }
+        Err(error) => Err(error),
     };
     done.map_err(|error| of_row(py, &error))
 }
 
 /// The digits and the scale in Python's text of a Decimal, such as `-12.50` or `1E+3`; `None` for NaN and infinities.
-pub(crate) fn parse_decimal(text: &str) -> Result<Option<(i256, u32)>, RowError> {
+fn parse_decimal(text: &str) -> Result<Option<(i256, u32)>, RowError> {
     /// More digits 32 bytes do not hold.
     const MOST_DIGITS: usize = 77;
     let (sign, text) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
@@ -214,7 +229,8 @@ pub(crate) fn parse_decimal(text: &str) -> Result<Option<(i256, u32)>, RowError>
 /// # Errors
 /// `TypeError`, `OverflowError`.
 pub(super) fn size(name: &str, value: &Bound<'_, PyAny>) -> PyResult<usize> {
-    if value.is_instance_of::<PyString>() || value.is_none() {
+    let is_text = value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>();
+    if is_text || !(value.hasattr("__int__")? || value.hasattr("__index__")?) {
         let message = format!("Argument '{name}' has incorrect type (expected int, got {})", type_name(value));
         return Err(PyTypeError::new_err(message));
     }
