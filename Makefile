@@ -38,7 +38,7 @@ test-rust: $(VENV)/.built ## Rust: unit, golden, property, doc and live tests
 	QUESTFRAME_PYTHON=$(CURDIR)/$(BIN)/python cargo test --quiet
 
 .PHONY: test-python
-test-python: $(VENV)/.built $(VENV)/.oracle41 ## Python tests, the oracle's and live ones among them
+test-python: $(VENV)/.built $(VENV)/.oracle41 $(VENV)/.oracle60 ## Python tests, the oracle's and live ones among them
 	$(BIN)/python -m pytest tests/python $(SIDE_BY_SIDE)
 	$(BIN)/python -m pytest --nbmake notebooks
 
@@ -58,7 +58,7 @@ test-pandas22: $(VENV)/.built $(VENV)/.pandas22 ## what pandas' columns become, 
 		tests/python/test_pandas.py tests/python/test_frames.py tests/python/test_type_matrix.py
 
 .PHONY: test-full
-test-full: $(VENV)/.built $(VENV)/.oracle41 ## the same with many more random cases (an hour)
+test-full: $(VENV)/.built $(VENV)/.oracle41 $(VENV)/.oracle60 ## the same with many more random cases (an hour)
 	QUESTFRAME_PROPTEST_CASES=20 cargo test --release --quiet --test properties
 	QUESTFRAME_HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest tests/python -m "not slow or slow" $(SIDE_BY_SIDE)
 	$(MAKE) test-pandas22
@@ -114,6 +114,7 @@ format: $(VENV)/.tools ## format everything
 bench: $(VENV)/.built $(VENV)/.oracle60 ## compare with the official client, on an otherwise idle machine
 	$(BIN)/python benches/python/compare_encode.py $(BENCH_FLAGS)
 	$(BIN)/python benches/python/compare_send.py $(BENCH_FLAGS)
+	$(BIN)/python benches/python/compare_rows.py $(BENCH_FLAGS)
 	cargo bench --quiet --bench encode
 
 .PHONY: load
