@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import data
+import rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +74,10 @@ class Official:
     def encode(self, table: str, protocol_version: int) -> Timing:
         """Run `Buffer.dataframe` once into the cleared buffer, which keeps its memory from run to run."""
         return Timing(**self._ask("encode", table=table, protocol_version=protocol_version))
+
+    def rows(self, count: int, protocol_version: int) -> Timing:
+        """Run `rows.write` once into the cleared buffer, which keeps its memory from run to run."""
+        return Timing(**self._ask("rows", count=count, protocol_version=protocol_version))
 
     def digest(self) -> str:
         """Give the SHA-256 of what the last `encode` left in the buffer."""
@@ -149,15 +154,25 @@ class _Worker:
         self._frame = data.make(frame, rows, shuffled=shuffled).to_pandas()
 
     def encode(self, table: str, protocol_version: int) -> dict[str, float]:
+        buffer, frame = self._cleared(protocol_version), self._frame
+        timing = _timed(lambda: buffer.dataframe(frame, table_name=table, at=data.AT))
+        return {**timing, "size": len(buffer)}
+
+    def rows(self, count: int, protocol_version: int) -> dict[str, float]:
+        from questdb.ingress import TimestampNanos
+
+        buffer = self._cleared(protocol_version)
+        timing = _timed(lambda: rows.write(buffer, TimestampNanos, count))
+        return {**timing, "size": len(buffer)}
+
+    def _cleared(self, protocol_version: int) -> Buffer:
         from questdb.ingress import Buffer
 
         if self._buffer is None or self._protocol_version != protocol_version:
             self._buffer = None
             self._buffer, self._protocol_version = Buffer(protocol_version), protocol_version
-        buffer, frame = self._buffer, self._frame
-        buffer.clear()
-        timing = _timed(lambda: buffer.dataframe(frame, table_name=table, at=data.AT))
-        return {**timing, "size": len(buffer)}
+        self._buffer.clear()
+        return self._buffer
 
     def digest(self) -> str:
         return hashlib.sha256(bytes(self._buffer)).hexdigest()  # type: ignore[arg-type]
