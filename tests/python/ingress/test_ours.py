@@ -37,7 +37,9 @@ def add(target: Any, rows: int = 1) -> None:
         target.row("t", columns={"a": 1}, at=ServerTimestamp)
 
 
-@pytest.mark.parametrize("reply", [refused(1, "bad"), answer(503), reset, answer(200, b"a page")], ids=str)
+@pytest.mark.parametrize(
+    "reply", [refused(1, "bad"), answer(503), reset, answer(200, b"a page")], ids=["400", "503", "reset", "200"]
+)
 def test_rows_of_a_failed_flush_are_in_the_error(reply: Any, fake: FakeQuestDB) -> None:
     with Sender.from_conf(fake.conf + OPTIONS) as sender:
         add(sender, 3)
