@@ -13,6 +13,7 @@ use super::{Client, Servers, best_version};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::options::ProtocolVersion;
+use crate::sender::{LAST_LOOK, SIGNATURE};
 use crate::transport::{
     Certainty, Delivered, Repeat, TcpConnection, TcpTransport, Terms, TransportError, Undelivered, deliver,
 };
@@ -76,7 +77,14 @@ impl LineSender {
             Servers::Http(_) => None,
             Servers::Tcp(transport) => {
                 let transport: TcpTransport = transport.clone();
-                Some(client.wait(async move { transport.connect().await }, tick)??)
+                let connect = async move {
+                    let mut connection = transport.connect().await?;
+                    if transport.signs() {
+                        connection.watch(SIGNATURE).await?;
+                    }
+                    Ok::<_, TransportError>(connection)
+                };
+                Some(client.wait(connect, tick)??)
             }
         };
         Ok(Self { client, connection })
@@ -144,13 +152,20 @@ impl LineSender {
         }
     }
 
-    /// Ends the connection. Over TCP it waits until the server has read everything.
+    /// Ends the connection. Over TCP it looks for a fifth of a second whether the server disliked the last lines, and waits
+    /// until it has read everything.
     ///
     /// # Errors
     /// Over TCP, the server has closed the connection by itself: some lines may not be stored.
     pub fn close_with(&mut self, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
         match self.connection.take() {
-            Some(connection) => Ok(self.client.wait(async move { connection.close().await }, tick)??),
+            Some(mut connection) => {
+                let close = async move {
+                    connection.watch(LAST_LOOK).await?;
+                    connection.close().await
+                };
+                Ok(self.client.wait(close, tick)??)
+            }
             None => Ok(()),
         }
     }

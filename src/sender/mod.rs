@@ -21,6 +21,7 @@ pub use lines::{Flush, FlushAt, FrameTables};
 pub(crate) use quarantine::Rejections;
 pub use resumable::Resumable;
 pub(crate) use spooled::{Keeping, keep};
+pub(crate) use stream::{LAST_LOOK, SIGNATURE};
 pub(crate) use write::{Halt, Job, Requests, Way, write};
 
 /// How far a write has come, for progress bars.

@@ -28,7 +28,7 @@ const IN_BETWEEN: u64 = 64 << 20;
 
 /// How long the connection is watched before it is closed. QuestDB 9.3.4, on the same machine and with nothing to read
 /// but a bad line, closed it within 77 ms.
-const LAST_LOOK: Duration = Duration::from_millis(200);
+pub(crate) const LAST_LOOK: Duration = Duration::from_millis(200);
 
 /// What more time the server is given for each MiB that it may not have read yet. Behind 70 MB, and on a machine with
 /// twice as many busy processes as cores, QuestDB 9.3.4 took up to 204 ms.
@@ -39,7 +39,7 @@ const UNREAD: u64 = 10 << 20;
 
 /// How long the server's dislike of a signature is waited for: then nothing has been sent yet, and no row is in doubt.
 /// QuestDB 9.3.4 on the same machine closed the connection within 17 ms.
-const SIGNATURE: Duration = Duration::from_millis(100);
+pub(crate) const SIGNATURE: Duration = Duration::from_millis(100);
 
 /// The task that writes.
 #[derive(Debug)]

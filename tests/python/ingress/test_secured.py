@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +35,14 @@ def http_port(server: QuestDB) -> int:
 def add(sender: Sender, table: str, rows: int = 10) -> None:
     for row in range(rows):
         sender.row(table, symbols={"s": "a"}, columns={"n": row}, at=TimestampMicros(10**15 + row))
+
+
+def flush_until_noticed(sender: Sender, table: str) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        add(sender, table, 1)
+        sender.flush()
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, "auto"])
@@ -82,11 +93,10 @@ def test_tcp_with_a_key(keyed: QuestDB) -> None:  # noqa: F811 - a fixture
     assert keyed.wait_visible("signed_rows", 10) == 10
     other = {"username": KEY_ID, "token": OTHER_D, "token_x": OTHER_X, "token_y": OTHER_Y}
     sender = Sender("tcp", HOST, keyed.ilp_tcp_port, **other)
+    # The server only closes the connection, a moment after it has seen the signature.
     with pytest.raises(IngressError):
-        # The server only closes the connection: seen now, at the flush, or at the end.
         sender.establish()
-        add(sender, "unsigned_rows")
-        sender.close()
+        flush_until_noticed(sender, "unsigned_rows")
     assert keyed.sql("select count() from tables() where table_name = 'unsigned_rows'").scalar() == 0
 
 
@@ -116,9 +126,26 @@ def test_a_bad_row_over_tcp_is_noticed(server: QuestDB, table: str) -> None:
     sender.row(table, columns={"n": "no number"}, at=TimestampMicros(1))
     with pytest.raises(IngressError) as caught:
         sender.flush()
-        for _ in range(500):
-            sender.row(table, columns={"n": 1}, at=TimestampMicros(2))
-            sender.flush()
+        flush_until_noticed(sender, table)
     assert caught.value.code is IngressErrorCode.SocketError
     assert "http" in str(caught.value)
+    sender.close()
+
+
+def test_what_the_server_disliked_last_is_told_by_close() -> None:
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1 << 16)
+
+    with socket.create_server((HOST, 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,))
+        server.start()
+        sender = Sender("tcp", HOST, listener.getsockname()[1])
+        sender.establish()
+        add(sender, "t")
+        with pytest.raises(IngressError) as caught:
+            sender.close()
+        assert caught.value.code is IngressErrorCode.SocketError
+        server.join(10)
     sender.close()
