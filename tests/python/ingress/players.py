@@ -64,7 +64,7 @@ class Apart:
     """
 
     def __init__(self, python: Path, module: str, path: Path | None = None) -> None:
-        self._command = [str(python), "-m", "ingress.replay", module]
+        self._command = [str(python), "-B", "-m", "ingress.replay", module]
         # Without this environment's paths: they would put its packages before the oracle's.
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         if path is not None:
