@@ -4,4 +4,4 @@
 
 mod pool;
 
-pub(crate) use pool::{Buffer, NoMemory, Pool};
+pub(crate) use pool::{Buffer, Home, NoMemory, Pool};

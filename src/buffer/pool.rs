@@ -22,7 +22,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    idle: Vec<Box<[u8]>>,
+    idle: Vec<Vec<u8>>,
     /// Buffers lent out.
     lent: usize,
 }
@@ -66,7 +66,7 @@ impl Pool {
         };
         state.lent += 1;
         drop(state);
-        Ok(Some(Buffer { bytes, len: 0, pool: Some(self.clone()) }))
+        Ok(Some(Buffer { bytes, start: 0, len: 0, pool: Some(self.clone()), home: None }))
     }
 
     /// Buffers lent out at this moment.
@@ -81,28 +81,61 @@ impl Pool {
 pub(crate) struct NoMemory(pub(crate) usize);
 
 /// Zeroed by the system page by page, as they are touched: a small write touches little.
-fn fresh(size: usize) -> Result<Box<[u8]>, NoMemory> {
+fn fresh(size: usize) -> Result<Vec<u8>, NoMemory> {
     // The process would end if there were no such memory, so that is asked for first, and not touched. glibc would take the
     // release of less for a sign that memory of this size comes and goes, and zero it by hand from then on.
     if size > 32 << 20 {
         Vec::<u8>::new().try_reserve_exact(size).map_err(|_| NoMemory(size))?;
     }
-    Ok(vec![0; size].into_boxed_slice())
+    Ok(vec![0; size])
 }
 
 /// A buffer with the bytes written so far; goes back to its pool when dropped.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
+    /// Where it begins; what lies before is somebody else's.
+    start: usize,
     len: usize,
     /// `None` for one-off buffers, which are larger than the pool's and freed when dropped.
     pool: Option<Pool>,
+    /// Where borrowed memory goes back to.
+    home: Option<Home>,
+}
+
+/// Memory that is lent as a [`Buffer`], one at a time, and comes back when that is dropped.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Home(Arc<Mutex<Vec<u8>>>);
+
+impl Home {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Mutex::new(bytes)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The memory, if it is not lent out: then there is none.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    pub(crate) fn put(&self, bytes: Vec<u8>) {
+        *self.lock() = bytes;
+    }
+
+    /// Lends the memory from `start` on.
+    pub(crate) fn lend(&self, start: usize) -> Buffer {
+        let bytes = self.take();
+        Buffer { start: start.min(bytes.len()), bytes, len: 0, pool: None, home: Some(self.clone()) }
+    }
 }
 
 impl Buffer {
     /// A buffer of its own, for a row that is larger than the pool's buffers.
     pub(crate) fn one_off(size: usize) -> Self {
-        Self { bytes: vec![0; size].into_boxed_slice(), len: 0, pool: None }
+        Self { bytes: vec![0; size], start: 0, len: 0, pool: None, home: None }
     }
 
     /// As [`one_off`](Self::one_off), or `None` where there is no such memory.
@@ -110,14 +143,14 @@ impl Buffer {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(size).ok()?;
         bytes.resize(size, 0);
-        Some(Self { bytes: bytes.into_boxed_slice(), len: 0, pool: None })
+        Some(Self { bytes, start: 0, len: 0, pool: None, home: None })
     }
 
     /// Makes room for `more` bytes behind what is filled, at the price of a copy of it; false where there is no such
     /// memory. Only for one-off buffers: others keep the size their pool counts on.
     pub(crate) fn reserve(&mut self, more: usize) -> bool {
-        if self.pool.is_some() || self.bytes.len() - self.len >= more {
-            return self.bytes.len() - self.len >= more;
+        if self.pool.is_some() || self.home.is_some() || self.bytes.len() - self.len >= more {
+            return self.bytes.len() - self.start - self.len >= more;
         }
         let Some(size) = self.len.checked_add(more) else { return false };
         let Some(mut grown) = Self::try_one_off(size.max(self.bytes.len().saturating_mul(2))) else { return false };
@@ -131,19 +164,24 @@ impl Buffer {
         self.len
     }
 
+    /// Whether its memory is lent by a [`Home`].
+    pub(crate) fn is_lent(&self) -> bool {
+        self.home.is_some()
+    }
+
     /// The bytes written.
     pub(crate) fn filled(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        &self.bytes[self.start..self.start + self.len]
     }
 
     /// The room that is left.
     pub(crate) fn spare(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.len..]
+        &mut self.bytes[self.start + self.len..]
     }
 
     /// Counts `written` bytes at the start of [`spare`](Self::spare) as filled.
     pub(crate) fn advance(&mut self, written: usize) {
-        self.len = self.bytes.len().min(self.len + written);
+        self.len = (self.bytes.len() - self.start).min(self.len + written);
     }
 
     /// Forgets what was written behind `len`.
@@ -159,6 +197,9 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        if let Some(home) = self.home.take() {
+            home.put(std::mem::take(&mut self.bytes));
+        }
         if let Some(pool) = self.pool.take() {
             let mut state = pool.0.state();
             state.lent -= 1;

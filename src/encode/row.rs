@@ -169,11 +169,73 @@ impl Tables {
 /// ```
 #[derive(Clone, Debug)]
 pub struct RowBuffer {
-    bytes: Vec<u8>,
+    bytes: Lines,
     version: ProtocolVersion,
     max_name_len: usize,
     rows: u64,
     tables: Tables,
+}
+
+/// Bytes that grow, over memory that stays initialised when they shrink: the column-wise encoder writes into it, and
+/// zeroing it again for each frame would cost as much as that.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lines {
+    /// As long as memory has been initialised.
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Lines {
+    /// Initialised at a time, so that not every byte asks for room.
+    const STEP: usize = 4096;
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Room behind the lines, initialised with anything.
+    fn spare(&mut self, room: usize) -> &mut [u8] {
+        let end = self.len + room;
+        if end > self.bytes.len() {
+            self.grow(end);
+        }
+        &mut self.bytes[self.len..end]
+    }
+
+    #[cold]
+    fn grow(&mut self, end: usize) {
+        self.bytes.reserve(end - self.bytes.len());
+        let most = self.bytes.capacity();
+        self.bytes.resize(most.min(end + Self::STEP), 0);
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.spare(1)[0] = byte;
+        self.len += 1;
+    }
+
+    fn extend_from_slice(&mut self, bytes: &[u8]) {
+        self.spare(bytes.len()).copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// The memory, to be lent out, and how much of it is lines.
+    pub(crate) fn take(&mut self) -> (Vec<u8>, usize) {
+        (std::mem::take(&mut self.bytes), std::mem::take(&mut self.len))
+    }
+
+    pub(crate) fn put(&mut self, bytes: Vec<u8>, len: usize) {
+        (self.len, self.bytes) = (len.min(bytes.len()), bytes);
+    }
+
+    fn into_vec(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.len);
+        self.bytes
+    }
 }
 
 impl RowBuffer {
@@ -182,12 +244,13 @@ impl RowBuffer {
         let mut bytes = Vec::new();
         // A wish that cannot be granted is not an error before something is written.
         let _ = bytes.try_reserve_exact(capacity);
+        let bytes = Lines { bytes, len: 0 };
         Self { bytes, version, max_name_len, rows: 0, tables: Tables::None }
     }
 
     /// The lines so far.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.as_slice()
     }
 
     /// The number of rows.
@@ -207,7 +270,7 @@ impl RowBuffer {
 
     /// The bytes it holds before it has to grow.
     pub fn capacity(&self) -> usize {
-        self.bytes.capacity()
+        self.bytes.bytes.capacity()
     }
 
     /// Makes room for so many more bytes.
@@ -215,12 +278,13 @@ impl RowBuffer {
     /// # Errors
     /// There is no memory for them.
     pub fn reserve(&mut self, additional: usize) -> Result<(), std::collections::TryReserveError> {
-        self.bytes.try_reserve(additional)
+        let room = additional.saturating_sub(self.bytes.bytes.len() - self.bytes.len);
+        self.bytes.bytes.try_reserve(room)
     }
 
     /// Forgets all rows and keeps the room.
     pub fn clear(&mut self) {
-        self.bytes.clear();
+        self.bytes.truncate(0);
         (self.rows, self.tables) = (0, Tables::None);
     }
 
@@ -232,21 +296,23 @@ impl RowBuffer {
 
     /// The lines, without a copy.
     pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+        self.bytes.into_vec()
     }
 
     /// Lends the lines to a request; [`restore`](Self::restore) takes them back.
     pub fn lend(&mut self) -> Bytes {
-        std::mem::take(&mut self.bytes).into()
+        std::mem::take(&mut self.bytes).into_vec().into()
     }
 
     /// Takes lent lines back, or only their room. A copy is made if somebody else still holds them.
     pub fn restore(&mut self, lines: Bytes, keep: bool) {
-        self.bytes = match lines.try_into_mut() {
+        let bytes: Vec<u8> = match lines.try_into_mut() {
             Ok(lines) => lines.into(),
             Err(lines) if keep => lines.into(),
             Err(_) => Vec::new(),
         };
+        let len = bytes.len();
+        self.bytes.put(bytes, len);
         if !keep {
             self.clear();
         }
@@ -262,23 +328,36 @@ impl RowBuffer {
     /// # Errors
     /// The table's name breaks the rules.
     pub fn row<'b>(&'b mut self, table: &'b str) -> Result<Row<'b>, RowError> {
-        let start = self.bytes.len();
+        let start = self.bytes.len;
         if let Err(error) = push_name(&mut self.bytes, table, "Table", self.max_name_len) {
             self.bytes.truncate(start);
             return Err(error);
         }
-        Ok(Row { body: self.bytes.len(), buffer: self, start, table, in_fields: false, is_finished: false })
+        Ok(Row { body: self.bytes.len, buffer: self, start, table, in_fields: false, is_finished: false })
     }
 
     /// Where the buffer is now, to go back to.
     pub(crate) fn mark(&self) -> Mark {
-        Mark { bytes: self.bytes.len(), rows: self.rows, tables: self.tables.clone() }
+        Mark { bytes: self.bytes.len, rows: self.rows, tables: self.tables.clone() }
     }
 
     /// Forgets everything since the mark.
     pub(crate) fn rewind(&mut self, mark: Mark) {
         self.bytes.truncate(mark.bytes);
         (self.rows, self.tables) = (mark.rows, mark.tables);
+    }
+
+    /// The memory of the lines, for the column-wise encoder.
+    pub(crate) fn lines(&mut self) -> &mut Lines {
+        &mut self.bytes
+    }
+
+    /// Counts rows whose lines have been written into that memory.
+    pub(crate) fn count(&mut self, rows: u64, table: &str) {
+        if rows > 0 {
+            self.rows += rows;
+            self.tables.add(table);
+        }
     }
 
     /// Appends lines of one table, made by the column-wise encoder.
@@ -291,7 +370,6 @@ impl RowBuffer {
     /// Appends lines whose table is left out: each gets the one that its row's code stands for.
     pub(crate) fn append_with_tables(&mut self, lines: &[u8], codes: &[u32], tables: &[TableName]) {
         let mut start = 0;
-        self.bytes.reserve(lines.len());
         for (end, code) in line_ends(lines).into_iter().zip(codes) {
             let table = &tables[*code as usize];
             self.bytes.extend_from_slice(&table.escaped);
@@ -324,9 +402,9 @@ impl TableName {
     pub(crate) const PLACEHOLDER: &str = "t";
 
     pub(crate) fn new(name: &str, max_name_len: usize) -> Result<Self, RowError> {
-        let mut escaped = Vec::with_capacity(name.len());
+        let mut escaped = Lines::default();
         push_name(&mut escaped, name, "Table", max_name_len)?;
-        Ok(Self { name: name.to_owned(), escaped })
+        Ok(Self { name: name.to_owned(), escaped: escaped.into_vec() })
     }
 }
 
@@ -345,7 +423,7 @@ pub struct Row<'b> {
 impl Row<'_> {
     /// Whether nothing has been written yet.
     pub fn is_empty(&self) -> bool {
-        self.buffer.bytes.len() == self.body
+        self.buffer.bytes.len == self.body
     }
 
     /// Writes a symbol.
@@ -371,7 +449,7 @@ impl Row<'_> {
         check_name(name, "Column", usize::MAX)
     }
 
-    fn key(&mut self, name: &str) -> Result<&mut Vec<u8>, RowError> {
+    fn key(&mut self, name: &str) -> Result<&mut Lines, RowError> {
         let bytes = &mut self.buffer.bytes;
         bytes.push(if self.in_fields { b',' } else { b' ' });
         self.in_fields = true;
@@ -484,10 +562,12 @@ impl Row<'_> {
             let dim = u32::try_from(*dim).map_err(|_| RowError::ArraySize(*dim))?;
             bytes.extend_from_slice(&dim.to_le_bytes());
         }
-        bytes.reserve(size);
-        let end = bytes.len() + size;
-        bytes.extend(elements.into_iter().take(size / 8).flat_map(f64::to_le_bytes));
-        bytes.resize(end, 0);
+        let (room, _) = bytes.spare(size).as_chunks_mut::<8>();
+        let mut elements = elements.into_iter();
+        for place in room {
+            *place = elements.next().unwrap_or(0.0).to_le_bytes();
+        }
+        bytes.len += size;
         Ok(())
     }
 
@@ -549,7 +629,7 @@ impl Drop for Row<'_> {
 ///
 /// # Errors
 /// The scale is above 76.
-fn push_decimal(bytes: &mut Vec<u8>, unscaled: i256, given: u32) -> Result<(), RowError> {
+fn push_decimal(bytes: &mut Lines, unscaled: i256, given: u32) -> Result<(), RowError> {
     let scale = u8::try_from(given).ok().filter(|scale| u32::from(*scale) <= MOST_SCALE);
     let Some(scale) = scale else { return Err(RowError::DecimalScale(given)) };
     let all = unscaled.to_be_bytes();
@@ -561,11 +641,13 @@ fn push_decimal(bytes: &mut Vec<u8>, unscaled: i256, given: u32) -> Result<(), R
     Ok(())
 }
 
-fn push_escaped(bytes: &mut Vec<u8>, text: &str, escape: Escape) {
-    if escape.is_needed(text.as_bytes()) {
-        escape.append(text.as_bytes(), bytes);
+fn push_escaped(bytes: &mut Lines, text: &str, escape: Escape) {
+    let text = text.as_bytes();
+    if escape.is_needed(text) {
+        let written = escape.write(text, bytes.spare(2 * text.len()));
+        bytes.len += written;
     } else {
-        bytes.extend_from_slice(text.as_bytes());
+        bytes.extend_from_slice(text);
     }
 }
 
@@ -591,7 +673,7 @@ fn is_plain(name: &[u8]) -> bool {
     words.iter().all(|word| is_plain(u64::from_le_bytes(*word))) && is_plain(u64::from_le_bytes(last))
 }
 
-fn push_name(bytes: &mut Vec<u8>, name: &str, what: &'static str, most: usize) -> Result<(), RowError> {
+fn push_name(bytes: &mut Lines, name: &str, what: &'static str, most: usize) -> Result<(), RowError> {
     if !name.is_empty() && name.len() <= most && is_plain(name.as_bytes()) {
         bytes.extend_from_slice(name.as_bytes());
         return Ok(());
@@ -703,9 +785,9 @@ mod tests {
     #[test]
     fn decimals_have_the_shortest_form_of_two_bytes_or_more() {
         let written = |text: &str| {
-            let mut bytes = Vec::new();
+            let mut bytes = Lines::default();
             push_decimal(&mut bytes, i256::from_string(text).expect("a number"), 2).expect("a decimal");
-            bytes[3..].to_vec()
+            bytes.as_slice()[3..].to_vec()
         };
         assert_eq!(written("1"), [2, 0, 1]);
         assert_eq!(written("-1"), [2, 0xff, 0xff]);
@@ -716,7 +798,7 @@ mod tests {
         assert_eq!(written("-32769"), [3, 0xff, 0x7f, 0xff]);
         assert_eq!(written("12345678901234567890"), [9, 0, 0xab, 0x54, 0xa9, 0x8c, 0xeb, 0x1f, 0x0a, 0xd2]);
         assert_eq!(written(&format!("1{}", "0".repeat(76)))[0], 32);
-        assert_eq!(push_decimal(&mut Vec::new(), i256::ZERO, 77), Err(RowError::DecimalScale(77)));
+        assert_eq!(push_decimal(&mut Lines::default(), i256::ZERO, 77), Err(RowError::DecimalScale(77)));
     }
 
     #[test]

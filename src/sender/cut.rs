@@ -406,6 +406,9 @@ impl Cutter<'_, '_> {
         let split = filling.skipped.partition_point(|row| *row < mark.row);
         let skipped = filling.skipped.split_off(split);
         self.hand_over(filling)?;
+        if self.tail.is_empty() && rest.iter().all(|rest| rest.row == mark.row) {
+            return Ok(());
+        }
 
         let mut buffer = self.outlet.acquire()?;
         buffer.spare()[..self.tail.len()].copy_from_slice(&self.tail);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cut::{Outlet, Read, Request, cut};
 use super::ilp::{LIMITS, POOL, POOL_BYTES};
 use super::resumable::Resumable;
-use crate::buffer::{Buffer, NoMemory, Pool};
+use crate::buffer::{Buffer, Home, NoMemory, Pool};
 use crate::encode::{Mark, RowBuffer, TableName, line_ends};
 use crate::error::{Cause, Error, Problem, Result};
 use crate::frontend::IntoSource;
@@ -70,6 +70,9 @@ impl RowBuffer {
             }
         };
         let plan = Plan::official(&feed.schema(), &options, self.max_name_len())?;
+        if names.is_none() && flush.is_none() {
+            return self.encode_in_place(&plan, &mut feed);
+        }
         let mut outlet = LinesOutlet {
             pool: POOL.get_or_init(|| Pool::new(POOL_BYTES)),
             mark: self.mark(),
@@ -83,6 +86,20 @@ impl RowBuffer {
         let LinesOutlet { buffer, mark, has_failed, .. } = outlet;
         if done.is_err() && !has_failed {
             buffer.rewind(mark);
+        }
+        done
+    }
+
+    /// Encodes a frame into the buffer's own memory, behind what is there.
+    fn encode_in_place(&mut self, plan: &Plan, feed: &mut Resumable<'_>) -> Result<()> {
+        let (memory, before) = self.lines().take();
+        let mut outlet = InPlace { home: Home::new(memory), end: before, rows: 0 };
+        let done = cut(plan, feed, &RowSet::default(), LIMITS, &mut outlet, &mut Read::default());
+        // Also after an error: whatever was being filled has been dropped by now, and its memory is back.
+        let InPlace { home, end, rows } = outlet;
+        self.lines().put(home.take(), if done.is_ok() { end } else { before });
+        if done.is_ok() {
+            self.count(rows, plan.table());
         }
         done
     }
@@ -105,6 +122,60 @@ impl RowBuffer {
             (Err(error), Some(row)) => Err(Error::new(Problem::new(error).row(row).value(format!("{name:?}")))),
         };
         tables.names.iter().zip(rows).map(name).collect()
+    }
+}
+
+/// Memory that is encoded into at a time.
+const PART: usize = 4 << 20;
+
+/// Lends the encoder the memory behind the lines.
+struct InPlace {
+    home: Home,
+    /// The end of the lines.
+    end: usize,
+    rows: u64,
+}
+
+impl InPlace {
+    fn grown(&self, room: usize) -> Result<()> {
+        let mut memory = self.home.take();
+        debug_assert!(memory.len() >= self.end, "the memory is lent out");
+        let end = self.end + room;
+        let grown = match end.checked_sub(memory.len()) {
+            Some(more) => memory.try_reserve(more).map_err(|_| Error::of(Cause::NoMemory(end))),
+            None => Ok(()),
+        };
+        if grown.is_ok() && memory.len() < end {
+            memory.resize(end, 0);
+        }
+        self.home.put(memory);
+        grown
+    }
+}
+
+impl Outlet for InPlace {
+    fn acquire(&mut self) -> Result<Buffer, Error> {
+        self.grown(PART)?;
+        Ok(self.home.lend(self.end))
+    }
+
+    fn submit(&mut self, request: Request) -> Result<(), Error> {
+        let length = request.buffer.len();
+        if request.buffer.is_lent() {
+            drop(request.buffer);
+        } else {
+            // A row that is longer than a part has memory of its own.
+            self.grown(length)?;
+            let mut buffer = self.home.lend(self.end);
+            buffer.spare()[..length].copy_from_slice(request.buffer.filled());
+        }
+        self.end += length;
+        self.rows += request.rows.end - request.rows.start;
+        Ok(())
+    }
+
+    fn buffer_size(&self) -> usize {
+        PART
     }
 }
 
@@ -248,6 +319,40 @@ mod tests {
         assert_eq!((buffer.as_bytes(), buffer.rows(), buffer.has_several_tables()), (&b"a n=0i\n"[..], 1, false));
         buffer.frame(&batch(vec![Some(1)]), &options, None, None).expect("a row");
         assert!(buffer.has_several_tables());
+    }
+
+    #[test]
+    fn what_is_written_in_place_survives_errors_and_long_rows() {
+        let mut buffer = RowBuffer::new(ProtocolVersion::V2, 127, 0);
+        buffer.append(b"a n=0i\n", 1, "a");
+        let options = WriteOptions::table("t").at(At::Server);
+        // A stream that breaks off when parts of it have been encoded.
+        let many = batch((0..1_000_000).map(|n| Some(n % 10)).collect());
+        let schema = many.schema();
+        let broken: Vec<Result<RecordBatch, arrow_schema::ArrowError>> =
+            vec![Ok(many.clone()), Ok(many.clone()), Err(arrow_schema::ArrowError::ComputeError("broken".into()))];
+        let reader = arrow_array::RecordBatchIterator::new(broken, schema);
+        assert!(buffer.frame(reader, &options, None, None).is_err());
+        assert_eq!((buffer.as_bytes(), buffer.rows()), (&b"a n=0i\n"[..], 1));
+
+        // Rows longer than a part, between others.
+        let texts = ["x".to_owned(), "y".repeat(PART + 5), "\"".repeat(PART), "z".to_owned()];
+        let strings = arrow_array::StringArray::from_iter_values(&texts);
+        let frame = RecordBatch::try_from_iter([("s", Arc::new(strings) as ArrayRef)]).expect("a batch");
+        buffer.frame(&frame, &options, None, None).expect("lines");
+        let escaped = "\\\"".repeat(PART);
+        let expected = format!("a n=0i\nt s=\"x\"\nt s=\"{}\"\nt s=\"{escaped}\"\nt s=\"z\"\n", texts[1]);
+        assert!(buffer.as_bytes() == expected.as_bytes());
+        assert_eq!(buffer.rows(), 5);
+
+        // And into memory that has been used before.
+        buffer.clear();
+        buffer.frame(&many, &options, None, None).expect("lines");
+        let mut row = buffer.row("t").expect("a name");
+        row.integer("n", 5).expect("a field");
+        row.finish(crate::encode::RowAt::Server).expect("a row");
+        assert_eq!((buffer.as_bytes().len(), buffer.rows()), (7 * 1_000_001, 1_000_001));
+        assert!(buffer.into_bytes().ends_with(b"t n=9i\nt n=5i\n"));
     }
 
     #[test]
