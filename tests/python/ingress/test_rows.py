@@ -52,7 +52,7 @@ def check(official: Player, ours: Player) -> Callable[..., list[Outcome]]:
 # In the full run, on a busy machine.
 @pytest.mark.timeout(1200)
 def test_random_rows(official: Player, ours: Player) -> None:
-    @drawn(250)
+    @drawn(150)
     @given(strategies.sequences, st.sampled_from(strategies.ZONES), st.sampled_from([127, 127, 127, 16, 3, 0]))
     def same(steps: list[Any], zone: str, limit: int) -> None:
         on_buffers(official, ours, steps, zone, limit)

@@ -340,7 +340,7 @@ def test_random_programs(check: Any) -> None:
     replies = st.lists(st.sampled_from(["204"] * len(REPLIES) + REPLIES), max_size=6)
     options = ["auto_flush_rows=1", "auto_flush_rows=3", "auto_flush=False", "auto_flush_bytes=40", "max_buf_size=1024"]
 
-    @drawn(120)
+    @drawn(80)
     @given(st.lists(st.sampled_from(CALLS), min_size=1, max_size=10), replies, st.sampled_from(options))
     def same(calls: list[str], names: list[str], option: str) -> None:
         lines = [line for call in calls for line in (call, STATE, "len(b)")]

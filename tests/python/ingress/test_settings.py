@@ -37,7 +37,7 @@ FULL = os.environ.get("QUESTFRAME_HYPOTHESIS_PROFILE") == "full"
 
 def drawn(examples: int) -> settings:
     return settings(
-        max_examples=examples * 30 if FULL else examples,
+        max_examples=examples * 80 if FULL else examples,
         derandomize=not FULL,
         database=None,
         deadline=None,
@@ -296,7 +296,7 @@ def confs(draw: st.DrawFn) -> str:
 
 
 def test_random_strings(official: Official) -> None:
-    @drawn(400)
+    @drawn(150)
     @given(confs())
     def check(conf: str) -> None:
         if re.search(r"addr=[^;]*;;", conf):
@@ -310,7 +310,7 @@ _OPTIONS = st.dictionaries(st.sampled_from(OFFICIAL_KEYWORDS), st.sampled_from(V
 
 
 def test_random_keywords(official: Official) -> None:
-    @drawn(400)
+    @drawn(150)
     @given(st.sampled_from(PROTOCOLS), _OPTIONS)
     def check(protocol: str, keywords: dict[str, Any]) -> None:
         if keywords.get("auto_flush_interval") == 2**63 - 1:
@@ -323,7 +323,7 @@ def test_random_keywords(official: Official) -> None:
 def test_random_strings_with_keywords(official: Official) -> None:
     valid = st.sampled_from(["http::addr=x", "https::addr=x;tls_verify=on;", "tcp::addr=x;auto_flush_rows=5;"])
 
-    @drawn(300)
+    @drawn(120)
     @given(valid, _OPTIONS)
     def check(conf: str, keywords: dict[str, Any]) -> None:
         if keywords.get("auto_flush_interval") == 2**63 - 1:
