@@ -84,10 +84,11 @@ def test_a_fork_of_a_fork(fake: FakeQuestDB) -> None:
     assert run(code, fake) == ["0 1", "1 1", "2 1", "3 1", "end", "0", "0", "0"]
 
 
-def test_forks_while_threads_write(fake: FakeQuestDB) -> None:
+@pytest.mark.parametrize("forks", [5, pytest.param(60, marks=pytest.mark.slow)])
+def test_forks_while_threads_write(forks: int, fake: FakeQuestDB) -> None:
     """Whatever locks those threads hold at that moment stay locked in the child: it must not need them."""
-    code = """
-        import signal
+    code = f"""
+        import faulthandler, signal
         client = qf.connect(conf)
         ended, written = threading.Event(), []
         def work():
@@ -102,9 +103,11 @@ def test_forks_while_threads_write(fake: FakeQuestDB) -> None:
             pass
         def child():
             signal.alarm(20)
+            # One that hangs tells where.
+            faulthandler.dump_traceback_later(15)
             assert qf.write_questdb(frame, conf, table="child").rows == 1
             assert tried(client.ping)[0] == "InvalidApiCall"
-        print([in_child(child) for _ in range(15)])
+        print([in_child(child) for _ in range({forks})])
         before = len(written)
         while len(written) < before + 10:
             pass
@@ -113,8 +116,8 @@ def test_forks_while_threads_write(fake: FakeQuestDB) -> None:
             thread.join()
         print(client.write(frame, table="t").rows)
     """
-    assert run(code, fake) == [str([0] * 15), "1"]
-    assert sum(body.startswith(b"child") for body in fake.writes) == 15
+    assert run(code, fake) == [str([0] * forks), "1"]
+    assert sum(body.startswith(b"child") for body in fake.writes) == forks
 
 
 def test_processes_of_multiprocessing(fake: FakeQuestDB) -> None:
