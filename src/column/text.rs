@@ -30,7 +30,7 @@ impl<'a> Text<'a> {
                 let array = array.as_string::<i64>();
                 Some(Self::LargeUtf8 { offsets: array.value_offsets(), data: array.value_data() })
             }
-            // Values in wire form, see `Kind::DecimalCells`.
+            // Values in wire form, see `Kind::Cells`.
             DataType::LargeBinary => {
                 let array = array.as_binary::<i64>();
                 Some(Self::LargeUtf8 { offsets: array.value_offsets(), data: array.value_data() })

@@ -23,7 +23,7 @@ pub(super) fn is_index(field: &Field) -> bool {
 
 /// The unit in which a column of this type serves as `at`.
 fn at_unit(field: &Field) -> Option<WireUnit> {
-    match Kind::of(field) {
+    match Kind::of(field, false) {
         Ok(Kind::Instant(InstantUnit::Nanosecond)) => Some(WireUnit::Nanos),
         Ok(Kind::Instant(_)) => Some(WireUnit::Micros),
         _ => None,

@@ -300,12 +300,15 @@ impl Builder<'_> {
             if self.origin() == Origin::Statement {
                 Name::column(field.name(), context.max_name_len)?;
             }
-            return Ok(ColumnPlan { role: Role::Timestamp, ..skipped(index, field, Kind::of(field)?) });
+            return Ok(ColumnPlan {
+                role: Role::Timestamp,
+                ..skipped(index, field, Kind::of(field, context.is_official)?)
+            });
         }
         if is_index(field) {
             return Ok(ColumnPlan { is_listed: false, ..skipped(index, field, Kind::Null) });
         }
-        let kind = Kind::of(field)?;
+        let kind = Kind::of(field, context.is_official)?;
         if kind == Kind::Null {
             return Ok(skipped(index, field, kind));
         }

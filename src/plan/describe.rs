@@ -82,7 +82,8 @@ impl Plan {
             Role::Field(Wire::String) => "string",
             Role::Field(Wire::Timestamp(WireUnit::Nanos)) if self.version > ProtocolVersion::V1 => "timestamp ns",
             Role::Field(Wire::Timestamp(_)) => "timestamp us",
-            Role::Field(Wire::Decimal { .. } | Wire::Cells) => "decimal",
+            Role::Field(Wire::Decimal { .. }) => "decimal",
+            Role::Field(Wire::Cells) => "wire form",
             Role::Field(Wire::Array { .. }) => "array",
             Role::Timestamp => match self.at {
                 AtPlan::Column { unit: WireUnit::Nanos, .. } => "timestamp ns",

@@ -67,20 +67,22 @@ pub(crate) enum CellsKind {
 }
 
 impl Kind {
-    /// What a column of this field holds.
+    /// What a column of this field holds. Only where `takes_cells` is values in wire form understood: they go out unseen,
+    /// so that metadata from elsewhere must not make them of anybody's bytes.
     ///
     /// # Errors
     /// For types without a form in ILP, with what to do instead.
-    pub(crate) fn of(field: &Field) -> Result<Self, PlanError> {
+    pub(crate) fn of(field: &Field, takes_cells: bool) -> Result<Self, PlanError> {
         let data_type = field.data_type();
         let refused = |data_type: String, advice| Err(PlanError::Unsupported { data_type, advice });
-        let cells = match field.metadata().get(CELLS).map(String::as_str) {
-            Some("decimals") => Some(CellsKind::Decimals),
-            Some("arrays") => Some(CellsKind::Arrays),
-            _ => None,
-        };
+        if takes_cells && *data_type == DataType::LargeBinary {
+            match field.metadata().get(CELLS).map(String::as_str) {
+                Some("decimals") => return Ok(Self::Cells(CellsKind::Decimals)),
+                Some("arrays") => return Ok(Self::Cells(CellsKind::Arrays)),
+                _ => {}
+            }
+        }
         match field.extension_type_name() {
-            _ if *data_type == DataType::LargeBinary && cells.is_some() => Ok(cells.map_or(Self::Null, Self::Cells)),
             Some(UUID) if *data_type == DataType::FixedSizeBinary(16) => Ok(Self::Uuid),
             // A Polars type that Arrow does not have; see `frontend::polars`.
             Some(name) if name.starts_with("polars.") => {

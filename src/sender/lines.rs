@@ -355,6 +355,22 @@ mod tests {
         assert!(buffer.into_bytes().ends_with(b"t n=9i\nt n=5i\n"));
     }
 
+    /// Else whoever makes a stream could write lines of any table.
+    #[test]
+    fn metadata_makes_no_lines_of_binary_values_but_in_the_drop_in() {
+        let cells = arrow_array::LargeBinaryArray::from_iter_values([b"=\x17\x01\x02\x00\x0f"]);
+        let metadata = [("questframe.cells".to_owned(), "decimals".to_owned())].into();
+        let field = arrow_schema::Field::new("d", arrow_schema::DataType::LargeBinary, true).with_metadata(metadata);
+        let schema = Arc::new(arrow_schema::Schema::new(vec![field]));
+        let frame = RecordBatch::try_new(schema, vec![Arc::new(cells)]).expect("a batch");
+        let options = WriteOptions::table("t").at(At::Server).protocol_version(ProtocolVersion::V3);
+        let error = crate::to_ilp(&frame, &options).expect_err("binary values have no form");
+        assert!(error.to_string().contains("LargeBinary"), "{error}");
+        let mut buffer = RowBuffer::new(ProtocolVersion::V3, 127, 0);
+        buffer.frame(&frame, &options, None, None).expect("lines");
+        assert_eq!(buffer.as_bytes(), b"t d==\x17\x01\x02\x00\x0f\n");
+    }
+
     #[test]
     fn each_row_may_have_a_table_of_its_own() {
         let mut buffer = RowBuffer::new(ProtocolVersion::V2, 127, 0);

@@ -202,14 +202,14 @@ impl Columns {
         self.push_with(name, vec![array], metadata)
     }
 
-    /// Marks the last column as the frame's index: never written, but a candidate for `at`.
-    /// Values in wire form: decimals or arrays, as `kind` says.
+    /// Values in wire form, for the drop-in alone: decimals or arrays, as `kind` says.
     fn cells(&mut self, name: &str, kind: &str, cells: Vec<Option<Bound<'_, PyBytes>>>) -> PyResult<()> {
         let cells = LargeBinaryArray::from_iter(cells.iter().map(|cell| cell.as_ref().map(|cell| cell.as_bytes())));
         let metadata = HashMap::from([("questframe.cells".to_owned(), kind.to_owned())]);
         self.push_with(name, vec![Arc::new(cells)], metadata)
     }
 
+    /// Marks the last column as the frame's index: never written, but a candidate for `at`.
     fn mark_index(&mut self) {
         if let Some(field) = self.fields.pop() {
             let mut metadata = field.metadata().clone();
