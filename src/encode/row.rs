@@ -363,8 +363,7 @@ impl RowBuffer {
     /// Appends lines of one table, made by the column-wise encoder.
     pub(crate) fn append(&mut self, lines: &[u8], rows: u64, table: &str) {
         self.bytes.extend_from_slice(lines);
-        self.rows += rows;
-        self.tables.add(table);
+        self.count(rows, table);
     }
 
     /// Appends lines whose table is left out: each gets the one that its row's code stands for.
@@ -634,8 +633,8 @@ fn push_decimal(bytes: &mut Lines, unscaled: i256, given: u32) -> Result<(), Row
     let Some(scale) = scale else { return Err(RowError::DecimalScale(given)) };
     let all = unscaled.to_be_bytes();
     let sign = if unscaled.is_negative() { 0xff } else { 0 };
-    let needed = |at: usize| all[at] == sign && (all[at + 1] & 0x80) == (sign & 0x80);
-    let skipped = (0..all.len() - 2).take_while(|at| needed(*at)).count();
+    let is_redundant = |at: usize| all[at] == sign && (all[at + 1] & 0x80) == (sign & 0x80);
+    let skipped = (0..all.len() - 2).take_while(|at| is_redundant(*at)).count();
     bytes.extend_from_slice(&[b'=', 23, scale, (all.len() - skipped) as u8]);
     bytes.extend_from_slice(&all[skipped..]);
     Ok(())

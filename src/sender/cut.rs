@@ -51,6 +51,13 @@ pub(super) struct Request {
     pub(super) at: Option<AtRange>,
 }
 
+impl Request {
+    /// How many lines it has.
+    pub(super) fn lines(&self) -> usize {
+        (self.rows.end - self.rows.start) as usize - self.skipped.len()
+    }
+}
+
 /// Where requests go.
 pub(super) trait Outlet {
     /// A buffer to fill, waiting for one if need be.

@@ -16,7 +16,7 @@ use crate::rows::RowSet;
 /// A table for each row of a frame: codes, and the names that they stand for.
 #[derive(Clone, Debug, Default)]
 pub struct FrameTables {
-    /// One for each row.
+    /// One for each row, also for those that are left out.
     pub codes: Vec<u32>,
     /// By code.
     pub names: Vec<String>,
@@ -112,7 +112,7 @@ impl RowBuffer {
                 Some(first) => {
                     first.get_or_insert(row);
                 }
-                None => return Err(Error::source(format_args!("row {row} has no table's name"))),
+                None => return Err(no_table(row)),
             }
         }
         let name = |(name, row): (&String, Option<u64>)| match (TableName::new(name, self.max_name_len()), row) {
@@ -123,6 +123,10 @@ impl RowBuffer {
         };
         tables.names.iter().zip(rows).map(name).collect()
     }
+}
+
+fn no_table(row: u64) -> Error {
+    Error::source(format_args!("row {row} has no table's name"))
 }
 
 /// Memory that is encoded into at a time.
@@ -160,7 +164,7 @@ impl Outlet for InPlace {
     }
 
     fn submit(&mut self, request: Request) -> Result<(), Error> {
-        let length = request.buffer.len();
+        let (length, lines) = (request.buffer.len(), request.lines());
         if request.buffer.is_lent() {
             drop(request.buffer);
         } else {
@@ -170,7 +174,7 @@ impl Outlet for InPlace {
             buffer.spare()[..length].copy_from_slice(request.buffer.filled());
         }
         self.end += length;
-        self.rows += request.rows.end - request.rows.start;
+        self.rows += lines as u64;
         Ok(())
     }
 
@@ -192,13 +196,22 @@ struct LinesOutlet<'a, 'f> {
 }
 
 impl LinesOutlet<'_, '_> {
-    fn append(&mut self, lines: &[u8], rows: std::ops::Range<u64>) {
+    /// Appends lines; `codes` are those of their tables, where each has its own.
+    fn append(&mut self, lines: &[u8], count: usize, codes: &[u32]) {
         match &self.names {
-            None => self.buffer.append(lines, rows.end - rows.start, &self.table),
-            Some((codes, names)) => {
-                self.buffer.append_with_tables(lines, &codes[rows.start as usize..rows.end as usize], names);
-            }
+            None => self.buffer.append(lines, count as u64, &self.table),
+            Some((_, names)) => self.buffer.append_with_tables(lines, codes, names),
         }
+    }
+
+    /// The codes of the rows of a request that have a line.
+    fn codes(&self, request: &Request) -> Result<Vec<u32>> {
+        let Some((codes, _)) = &self.names else { return Ok(Vec::new()) };
+        let code = |row: u64| {
+            let code = usize::try_from(row).ok().and_then(|row| codes.get(row));
+            code.copied().ok_or_else(|| no_table(row))
+        };
+        request.rows.clone().filter(|row| request.skipped.binary_search(row).is_err()).map(code).collect()
     }
 
     fn flush(&mut self, is_full: bool) -> Result<()> {
@@ -213,7 +226,7 @@ impl LinesOutlet<'_, '_> {
     }
 
     /// Appends lines up to each that reaches a limit, and flushes there.
-    fn in_parts(&mut self, at: FlushAt, lines: &[u8], rows: std::ops::Range<u64>) -> Result<()> {
+    fn in_parts(&mut self, at: FlushAt, lines: &[u8], codes: &[u32]) -> Result<()> {
         let ends = line_ends(lines);
         let (mut line, mut start) = (0, 0);
         while line < ends.len() {
@@ -228,7 +241,8 @@ impl LinesOutlet<'_, '_> {
             let next = line.saturating_add(by_rows.min(by_bytes));
             let is_full = next <= ends.len();
             let next = next.min(ends.len());
-            self.append(&lines[start..ends[next - 1]], rows.start + line as u64..rows.start + next as u64);
+            let codes = codes.get(line..next).unwrap_or_default();
+            self.append(&lines[start..ends[next - 1]], next - line, codes);
             (line, start) = (next, ends[next - 1]);
             self.flush(is_full)?;
         }
@@ -245,11 +259,12 @@ impl Outlet for LinesOutlet<'_, '_> {
 
     fn submit(&mut self, request: Request) -> Result<(), Error> {
         let lines = request.buffer.filled();
+        let codes = self.codes(&request)?;
         let at = self.flush.as_ref().map(|(at, _)| *at);
         match at {
-            Some(at) if at.rows.is_some() || at.bytes.is_some() => self.in_parts(at, lines, request.rows),
+            Some(at) if at.rows.is_some() || at.bytes.is_some() => self.in_parts(at, lines, &codes),
             _ => {
-                self.append(lines, request.rows);
+                self.append(lines, request.lines(), &codes);
                 self.flush(false)
             }
         }
@@ -267,7 +282,7 @@ mod tests {
     use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 
     use super::*;
-    use crate::options::{At, ProtocolVersion};
+    use crate::options::{At, EmptyRows, ProtocolVersion};
 
     fn batch(values: Vec<Option<i64>>) -> RecordBatch {
         RecordBatch::try_from_iter_with_nullable([("n", Arc::new(Int64Array::from(values)) as ArrayRef, true)])
@@ -385,5 +400,36 @@ mod tests {
         assert_eq!((error.row(), error.kind()), (Some(1), crate::ErrorKind::InvalidName));
         tables.codes[1] = 9;
         assert!(buffer.frame(&data, &options, Some(&tables), None).is_err());
+        tables.codes.pop();
+        assert!(buffer.frame(&data, &options, Some(&tables), None).is_err());
+        assert_eq!((buffer.as_bytes(), buffer.rows()), (&b"y\\ z n=1i\nx n=2i\n"[..], 2));
+    }
+
+    #[test]
+    fn rows_that_are_left_out_have_no_table_and_do_not_count() {
+        let options = WriteOptions::table("t").at(At::Server).empty_rows(EmptyRows::Skip);
+        let data = batch(vec![Some(1), None, Some(3), None, None, Some(6)]);
+        let mut buffer = RowBuffer::new(ProtocolVersion::V2, 127, 0);
+        buffer.frame(&data, &options, None, None).expect("lines");
+        assert_eq!((buffer.as_bytes(), buffer.rows()), (&b"t n=1i\nt n=3i\nt n=6i\n"[..], 3));
+
+        let names = ["a", "b", "c", "d", "e", "f"].map(str::to_owned).to_vec();
+        let tables = FrameTables { codes: (0..6).collect(), names };
+        buffer.clear();
+        buffer.frame(&data, &options, Some(&tables), None).expect("lines");
+        assert_eq!((buffer.as_bytes(), buffer.rows()), (&b"a n=1i\nc n=3i\nf n=6i\n"[..], 3));
+
+        let mut flushed = Vec::new();
+        let mut flush = |buffer: &mut RowBuffer, is_full: bool| {
+            if is_full {
+                flushed.push((buffer.take().into_bytes(), buffer.rows()));
+            }
+            Ok(())
+        };
+        buffer.clear();
+        let at = FlushAt { rows: Some(2), bytes: None };
+        buffer.frame(&data, &options, Some(&tables), Some((at, &mut flush))).expect("lines");
+        assert_eq!(flushed, [(b"a n=1i\nc n=3i\n".to_vec(), 0)]);
+        assert_eq!((buffer.as_bytes(), buffer.rows()), (&b"f n=6i\n"[..], 1));
     }
 }
