@@ -316,7 +316,8 @@ class Proxy(HttpServer):
     """Passes requests on to a real server; may hold one write back.
 
     The write whose body satisfies `hold` is kept until another one has been answered by the server, or until none has
-    come for `patience` seconds: so whatever may overtake it does.
+    come for `patience` seconds: so whatever may overtake it does. Where something is to overtake it, on a busy machine too,
+    `patience` must be long.
 
     Attributes:
         most: the most writes that were unanswered at once.
@@ -339,9 +340,10 @@ class Proxy(HttpServer):
         with self.changed:
             self._unanswered += 1
             self.most = max(self.most, self._unanswered)
+            answered = self._answered
             self.changed.notify_all()
         if self.hold(exchange.request.body):
-            self._wait_to_be_overtaken()
+            self._wait_to_be_overtaken(answered)
         status, headers, body = self._ask(exchange.request)
         with self.changed:
             self._unanswered -= 1
@@ -349,11 +351,10 @@ class Proxy(HttpServer):
             self.changed.notify_all()
         exchange.send(head(status, None if status == 204 else len(body), headers) + body)
 
-    def _wait_to_be_overtaken(self) -> None:
+    def _wait_to_be_overtaken(self, answered: int) -> None:
         with self.changed:
-            answered = self._answered
             # First a second write must come at all; then the server's answer to it is only a matter of time.
-            if self.changed.wait_for(lambda: self._unanswered > 1, self.patience):
+            if self.changed.wait_for(lambda: self._unanswered > 1 or self._answered > answered, self.patience):
                 self.overtaken = self.changed.wait_for(lambda: self._answered > answered, 30)
 
     def _pass_on(self, exchange: Exchange) -> None:

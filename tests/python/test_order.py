@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FIRST_ROW = b"n=0i"
 ROWS = 40
 CONF = "auto_flush_rows=10;connections=2;"
+# For what comes in any case, though a busy machine may take its time.
+LONG = 30.0
 
 
 @pytest.fixture
@@ -63,6 +65,7 @@ def test_the_last_row_of_a_key_wins_under_dedup(server: QuestDB, proxy: Proxy, t
 def test_without_the_rule_requests_overtake_each_other(server: QuestDB, proxy: Proxy, table: str) -> None:
     """The proof that the proxy would have shown it."""
     deduplicated(server, table)
+    proxy.patience = LONG
     data = interleaved()[:20]
     report = qf.write_questdb(data, proxy.conf + CONF, table=table, at="ts", ordered=False)
     assert (report.rows, report.requests, report.in_flight) == (20, 2, 2)
@@ -115,6 +118,7 @@ def test_a_null_among_the_timestamps_orders_its_request(proxy: Proxy, table: str
 @pytest.mark.parametrize("name", ["ascending", "descending"])
 def test_a_sorted_frame_has_two_requests_in_flight(name: str, proxy: Proxy, table: str, read: Any) -> None:
     times = list(range(ROWS)) if name == "ascending" else list(range(ROWS))[::-1]
+    proxy.patience = LONG
     report = qf.write_questdb(numbered(times), proxy.conf + CONF, table=table, at="ts")
     assert (report.rows, report.requests, report.in_flight) == (ROWS, 4, 2)
     assert (proxy.most, proxy.overtaken) == (2, True)
@@ -135,10 +139,10 @@ def test_the_option_goes_before_the_configuration_string(proxy: Proxy, table: st
 
 
 def waits_for_another(fake: FakeQuestDB) -> Callable[[Exchange], None]:
-    """Stores a request once a second one is there, or after a while."""
+    """Stores a request once a second one is there."""
 
     def reply(exchange: Exchange) -> None:
-        fake.wait_for(lambda: len(fake.of("/write")) > 1, 0.5)
+        fake.wait_for(lambda: len(fake.of("/write")) > 1, LONG)
         stored(exchange)
 
     return reply
