@@ -316,8 +316,8 @@ class Proxy(HttpServer):
     """Passes requests on to a real server; may hold one write back.
 
     The write whose body satisfies `hold` is kept until another one has been answered by the server, or until none has
-    come for `patience` seconds: so whatever may overtake it does. Where something is to overtake it, on a busy machine too,
-    `patience` must be long.
+    come for `patience` seconds: so whatever may overtake it does. Where something is to overtake it, `patience` must
+    be long: machines may be busy.
 
     Attributes:
         most: the most writes that were unanswered at once.
