@@ -52,19 +52,21 @@ impl ServerInfo {
     /// several.
     pub(super) fn parse_any(mut body: Vec<u8>) -> Option<Self> {
         let answer = simd_json::to_owned_value(&mut body).ok()?;
-        let config = answer.get("config");
-        let versions = config.and_then(|config| config.get("line.proto.support.versions")).and_then(|v| v.as_array());
-        Some(Self {
-            release: config
-                .and_then(|config| config.get("release.version"))
-                .and_then(|v| v.as_str())
-                .map(str::to_owned),
+        let Some(config) = answer.get("config") else { return Some(Self::old()) };
+        let versions = config.get("line.proto.support.versions").and_then(|versions| versions.as_array());
+        Some(Self::of(config, versions.map(Vec::as_slice)))
+    }
+
+    /// What `config` says; without a list of versions it is a QuestDB from before version 2 of the protocol.
+    fn of(config: &OwnedValue, versions: Option<&[OwnedValue]>) -> Self {
+        Self {
+            release: config.get("release.version").and_then(|v| v.as_str()).map(str::to_owned),
             protocol_versions: match versions {
                 None => vec![1],
                 Some(versions) => versions.iter().filter_map(|version| version.as_u64()).collect(),
             },
-            max_name_len: config.and_then(|config| config.get("cairo.max.file.name.length")).and_then(|v| v.as_usize()),
-        })
+            max_name_len: config.get("cairo.max.file.name.length").and_then(|v| v.as_usize()),
+        }
     }
 
     /// Reads the answer of `GET /settings`, or gives `None` if no QuestDB of version 9 or newer says such a thing.
@@ -76,18 +78,10 @@ impl ServerInfo {
             let release = answer.get("release.version").and_then(|v| v.as_str())?;
             return Some(Self { release: Some(release.to_owned()), ..Self::old() });
         };
-        let protocol_versions = match config.get("line.proto.support.versions") {
-            // A QuestDB from before version 2.
-            None => vec![1],
-            Some(versions) => {
-                versions.as_array().map(|list| list.iter().filter_map(|v| v.as_u64()).collect()).unwrap_or_default()
-            }
-        };
-        Some(Self {
-            release: config.get("release.version").and_then(|v| v.as_str()).map(str::to_owned),
-            protocol_versions,
-            max_name_len: config.get("cairo.max.file.name.length").and_then(|v| v.as_usize()),
-        })
+        let versions = config.get("line.proto.support.versions");
+        // What is no list names none that we know.
+        let versions = versions.map(|versions| versions.as_array().map_or(&[][..], Vec::as_slice));
+        Some(Self::of(config, versions))
     }
 }
 
