@@ -59,8 +59,6 @@ pub use transport::{ServerInfo, TransportError};
 #[cfg(feature = "polars")]
 pub use frontend::polars;
 
-pub use bytes::Bytes;
-
 /// The parts of arrow-rs this crate takes, under the paths of the `arrow` crate of the same major version.
 pub mod arrow {
     pub use arrow_array as array;

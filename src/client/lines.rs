@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::hosts::Tour;
 use super::{Client, Servers, best_version};
 use crate::config::Config;
+use crate::encode::RowBuffer;
 use crate::error::{Error, Result};
 use crate::options::ProtocolVersion;
 use crate::sender::{LAST_LOOK, SIGNATURE};
@@ -18,8 +19,7 @@ use crate::transport::{
     Certainty, Delivered, Repeat, TcpConnection, TcpTransport, Terms, TransportError, Undelivered, deliver,
 };
 
-/// Sends finished lines, such as those of a [`RowBuffer`](crate::RowBuffer): rows of any tables in one request, which the
-/// server stores whole or not at all. For callers that write row by row; frames go faster by [`Client::write`].
+/// Sends the lines of a [`RowBuffer`]: rows of any tables in one request, which the server stores whole or not at all. For callers that write row by row; frames go faster by [`Client::write`].
 ///
 /// ```no_run
 /// use questframe::{Config, LineSender, ProtocolVersion, RowAt, RowBuffer};
@@ -28,7 +28,7 @@ use crate::transport::{
 /// row.float("price", 2615.54)?;
 /// row.finish(RowAt::Server)?;
 /// let mut sender = LineSender::connect(Config::from_conf("http::addr=localhost:9000;")?)?;
-/// sender.send(buffer.take().into_bytes())?;
+/// sender.flush(&mut buffer)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -100,23 +100,40 @@ impl LineSender {
         self.connection.is_some() || matches!(self.client.0.servers, Servers::Http(_))
     }
 
-    /// Sends lines. Over HTTP they are stored when it returns; over TCP the operating system has them.
+    /// Sends the rows of a buffer in one request, and empties it; one that is empty sends nothing. Over HTTP the rows are
+    /// stored when it returns; over TCP the operating system has them.
     ///
     /// # Errors
-    /// They are not stored, or nobody knows: see [`Error::kind`]. Over TCP the connection is of no more use then.
-    pub fn send(&mut self, lines: Vec<u8>) -> Result<()> {
-        self.send_with(&lines.into(), &mut || ControlFlow::Continue(()))
+    /// The rows are not stored, or nobody knows: see [`Error::kind`]. The buffer keeps them. Over TCP the connection is of
+    /// no more use then.
+    pub fn flush(&mut self, rows: &mut RowBuffer) -> Result<()> {
+        self.flush_with(rows, true, &mut || ControlFlow::Continue(()))
     }
 
-    /// As [`send`](Self::send), of bytes that are shared; `tick` as in [`connect_with`](Self::connect_with).
+    /// As [`flush`](Self::flush), but empties the buffer only if `clear`; `tick` as in
+    /// [`connect_with`](Self::connect_with).
     ///
     /// # Errors
-    /// As [`send`](Self::send), and [`Error::is_interrupted`] when ended.
-    pub fn send_with(&mut self, lines: &Bytes, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
-        let lines = lines.clone();
-        if let Servers::Http(_) = &self.client.0.servers {
-            return self.post(&lines, tick);
+    /// As [`flush`](Self::flush), and [`Error::is_interrupted`] when ended.
+    pub fn flush_with(
+        &mut self,
+        rows: &mut RowBuffer,
+        clear: bool,
+        tick: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<()> {
+        if rows.as_bytes().is_empty() {
+            return Ok(());
         }
+        let lines = rows.lend();
+        let sent = match &self.client.0.servers {
+            Servers::Http(_) => self.post(&lines, tick),
+            Servers::Tcp(_) => self.stream(lines.clone(), tick),
+        };
+        rows.restore(lines, sent.is_err() || !clear);
+        sent
+    }
+
+    fn stream(&mut self, lines: Bytes, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
         let Some(mut connection) = self.connection.take() else { return Err(Error::not_connected()) };
         let (connection, written) = self.client.wait(
             async move {
@@ -168,5 +185,41 @@ impl LineSender {
             }
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use crate::encode::RowAt;
+    use crate::transport::fake::{Answer, FakeServer};
+
+    fn rows() -> RowBuffer {
+        let mut rows = RowBuffer::new(ProtocolVersion::V2, 127, 0);
+        for table in ["a", "b"] {
+            let mut row = rows.row(table).expect("a name");
+            row.integer("n", 1).expect("a field");
+            row.finish(RowAt::Server).expect("a row");
+        }
+        rows
+    }
+
+    #[test]
+    fn a_buffer_is_emptied_when_its_rows_are_stored_and_at_no_other_time() {
+        let server = FakeServer::start([500, 204, 400, 204].map(Answer::status));
+        let mut sender = LineSender::connect(Config::from_conf(&server.conf()).expect("sound")).expect("a sender");
+        let (mut rows, lines) = (rows(), b"a n=1i\nb n=1i\n");
+        let mut go_on = || ControlFlow::Continue(());
+        sender.flush_with(&mut rows, false, &mut go_on).expect("sent again after 500");
+        assert_eq!((rows.as_bytes(), rows.rows(), rows.has_several_tables()), (&lines[..], 2, true));
+        let error = sender.flush(&mut rows).expect_err("400");
+        assert_eq!((error.kind(), error.status()), (ErrorKind::ServerFlushError, Some(400)));
+        assert_eq!((rows.as_bytes(), rows.rows()), (&lines[..], 2));
+        sender.flush(&mut rows).expect("stored");
+        assert_eq!((rows.as_bytes(), rows.rows(), rows.has_several_tables()), (&b""[..], 0, false));
+        sender.flush(&mut rows).expect("nothing to send");
+        let bodies: Vec<_> = server.requests().into_iter().map(|request| request.body).collect();
+        assert_eq!(bodies, vec![lines.to_vec(); 4]);
     }
 }

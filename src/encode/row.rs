@@ -300,12 +300,12 @@ impl RowBuffer {
     }
 
     /// Lends the lines to a request; [`restore`](Self::restore) takes them back.
-    pub fn lend(&mut self) -> Bytes {
+    pub(crate) fn lend(&mut self) -> Bytes {
         std::mem::take(&mut self.bytes).into_vec().into()
     }
 
     /// Takes lent lines back, or only their room. A copy is made if somebody else still holds them.
-    pub fn restore(&mut self, lines: Bytes, keep: bool) {
+    pub(crate) fn restore(&mut self, lines: Bytes, keep: bool) {
         let bytes: Vec<u8> = match lines.try_into_mut() {
             Ok(lines) => lines.into(),
             Err(lines) if keep => lines.into(),

@@ -95,13 +95,7 @@ fn send(
         );
         return refused(ErrorKind::InvalidApiCall, message);
     }
-    if size == 0 {
-        return Ok(());
-    }
-    let bytes = lines.lend();
-    let sent = link.sender.send_with(&bytes, tick);
-    lines.restore(bytes, sent.is_err() || !clear);
-    sent.map_err(Failed::Sent)
+    link.sender.flush_with(lines, clear, tick).map_err(Failed::Sent)
 }
 
 /// Rows, frames and flushes of a sender; its life is Python's.
