@@ -17,11 +17,18 @@ use crate::options;
 /// Calls the caller back now and then while a server is waited for.
 type Tick<'t> = &'t mut (dyn FnMut() -> std::ops::ControlFlow<()> + 't);
 
-/// A flush that was refused before it was sent, or that failed.
+/// Why rows are not where they should be.
 enum Failed {
+    /// A frame is not in the buffer.
+    Frame(Error),
+    /// A flush was refused before anything was sent.
     Refused(ErrorKind, String),
+    /// A flush failed.
     Sent(Error),
 }
+
+/// With the rows that the exception is to carry.
+type Failure = (Failed, Option<RowBuffer>);
 
 /// What there is between `establish()` and `close()`.
 struct Link {
@@ -56,7 +63,7 @@ impl State {
                 || interval.is_some_and(|interval| self.last_flush.elapsed() >= interval))
     }
 
-    fn flush_own(&mut self, transactional: bool, tick: Tick<'_>) -> Result<(), (Failed, Option<RowBuffer>)> {
+    fn flush_own(&mut self, transactional: bool, tick: Tick<'_>) -> Result<(), Failure> {
         let Some(link) = &mut self.link else { return Ok(()) };
         match send(link, &mut self.lines, true, transactional, tick) {
             Ok(()) => {
@@ -139,6 +146,7 @@ fn raise(py: Python<'_>, failed: Failed, pending: Option<RowBuffer>, is_http: bo
                         exception tells.";
     let hint = if is_http { "" } else { HINT };
     let error = match &failed {
+        Failed::Frame(error) => map(py, error),
         Failed::Refused(kind, message) => bare(py, *kind, &format!("{message}{hint}")),
         Failed::Sent(error) => of_flush(py, error, hint),
     };
@@ -316,12 +324,13 @@ impl RowSender {
             if in_transaction { self.in_transaction(py, "dataframe")? } else { self.open(py, "dataframe")? };
         let state: &mut State = &mut guard;
         let is_http = state.is_http();
-        let mut failure = None;
-        let done = interruptible(py, |tick| {
+        sending(py, is_http, |tick| {
             let State { lines, link, auto, last_flush, .. } = state;
+            let of_frame = |error| (Failed::Frame(error), None);
             let (Some((at, interval)), Some(link), false) = (*auto, link, in_transaction) else {
-                return lines.frame(source, &options, tables.as_ref(), None);
+                return lines.frame(source, &options, tables.as_ref(), None).map_err(of_frame);
             };
+            let mut failure = None;
             let mut flush = |lines: &mut RowBuffer, is_full: bool| {
                 let is_late = interval.is_some_and(|interval| last_flush.elapsed() >= interval);
                 if !is_full && !is_late {
@@ -333,21 +342,14 @@ impl RowSender {
                         Ok(())
                     }
                     Err(failed) => {
-                        failure = Some((failed, lines.take()));
+                        failure = Some((failed, Some(lines.take())));
                         Err(Error::interrupted())
                     }
                 }
             };
-            lines.frame(source, &options, tables.as_ref(), Some((at, &mut flush)))
-        });
-        match failure {
-            // A signal's own exception goes first.
-            Some((failed, pending)) => match done {
-                Err(error) if !is_ours(py, &error) => Err(error),
-                _ => Err(raise(py, failed, Some(pending), is_http)),
-            },
-            None => done,
-        }
+            let done = lines.frame(source, &options, tables.as_ref(), Some((at, &mut flush)));
+            done.map_err(|error| failure.unwrap_or_else(|| of_frame(error)))
+        })
     }
 
     /// Sends the sender's own rows, or those of a buffer.
@@ -373,20 +375,9 @@ impl RowSender {
         }
         let is_http = state.is_http();
         let Some(link) = &mut state.link else { return Ok(()) };
-        let mut failure = None;
-        let done = interruptible(py, |tick| {
-            send(link, lines, clear, transactional, tick).map_err(|failed| {
-                failure = Some(failed);
-                Error::interrupted()
-            })
-        });
-        match failure {
-            Some(failed) => Err(match done {
-                Err(error) if !is_ours(py, &error) => error,
-                _ => raise(py, failed, None, is_http),
-            }),
-            None => done.inspect(|()| state.last_flush = Instant::now()),
-        }
+        sending(py, is_http, |tick| send(link, lines, clear, transactional, tick).map_err(|failed| (failed, None)))?;
+        state.last_flush = Instant::now();
+        Ok(())
     }
 
     /// Forgets the sender's own rows.
@@ -417,9 +408,14 @@ impl RowSender {
 
 fn flush_own(py: Python<'_>, state: &mut State, transactional: bool) -> PyResult<()> {
     let is_http = state.is_http();
+    sending(py, is_http, |tick| state.flush_own(transactional, tick))
+}
+
+/// Runs what may send without the GIL; a failure becomes an exception, but that of a signal goes first.
+fn sending(py: Python<'_>, is_http: bool, call: impl FnOnce(Tick<'_>) -> Result<(), Failure> + Send) -> PyResult<()> {
     let mut failure = None;
     let done = interruptible(py, |tick| {
-        state.flush_own(transactional, tick).map_err(|failed| {
+        call(tick).map_err(|failed| {
             failure = Some(failed);
             Error::interrupted()
         })
