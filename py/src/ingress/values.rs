@@ -98,7 +98,8 @@ pub(super) fn write(buffer: &mut RowBuffer, table: &Bound<'_, PyString>, values:
             is_touched = true;
             let name = text(exact_text(name)?)?;
             // Of a bad name and a bad value the name is told.
-            field(&mut row, name, value).or_else(|error| row.check_name(name).map_err(failed).and(Err(error)))
+            field(&mut row, name, value)
+                .or_else(|error| RowBuffer::check_column_name(name).map_err(failed).and(Err(error)))
         })?;
     }
     if !is_touched {

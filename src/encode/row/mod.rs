@@ -3,11 +3,18 @@
 //! Rules and texts of errors are those of the official client (`spec/dataframe.md` 1.7, 3.8 and 5). The column-wise
 //! encoder shares the escapes and the kernels for numbers, nothing else.
 
+mod error;
+mod memory;
+mod name;
+
 use arrow_buffer::i256;
 use bytes::Bytes;
 
+pub use self::error::RowError;
+use self::memory::Lines;
+pub(crate) use self::name::TableName;
+use self::name::{check_name, push_name};
 use super::lines::line_ends;
-use crate::error::ErrorKind;
 use crate::fmt::{SLOT, escape::Escape, float};
 use crate::options::ProtocolVersion;
 
@@ -17,113 +24,6 @@ const MOST_DIMS: usize = 32;
 const MOST_ARRAY_BYTES: usize = 512 << 20;
 /// The largest scale of a decimal.
 const MOST_SCALE: u32 = 76;
-
-/// Why a row cannot be written. The texts are the official client's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RowError {
-    /// A name without a character.
-    #[error("{what} names must have a non-zero length.")]
-    NameEmpty {
-        /// `Table` or `Column`.
-        what: &'static str,
-    },
-    /// A character that names may not have.
-    #[error(
-        "Bad string {name:?}: {what} names can't contain a {character:?} character, which was found at byte position {position}."
-    )]
-    NameCharacter {
-        /// `Table` or `Column`.
-        what: &'static str,
-        /// The name.
-        name: String,
-        /// The character.
-        character: char,
-        /// Which character of the name it is, from 0; the official client calls that a byte position.
-        position: usize,
-    },
-    /// A byte order mark.
-    #[error(
-        "Bad string {name:?}: {what} names can't contain a UTF-8 BOM character, which was found at byte position {position}."
-    )]
-    NameBom {
-        /// `Table` or `Column`.
-        what: &'static str,
-        /// The name.
-        name: String,
-        /// Which character of the name it is, from 0.
-        position: usize,
-    },
-    /// A dot at the end of a table's name, or two in a row.
-    #[error("Bad string {name:?}: Found invalid dot `.` at position {position}.")]
-    NameDot {
-        /// The name.
-        name: String,
-        /// Which character of the name it is, from 0.
-        position: usize,
-    },
-    /// A name that is too long.
-    #[error("Bad name: {name:?}: Too long (max {most} characters)")]
-    NameTooLong {
-        /// The name.
-        name: String,
-        /// The limit, in bytes of UTF-8.
-        most: usize,
-    },
-    /// A designated timestamp before the epoch.
-    #[error("Timestamp {0} is negative. It must be >= 0.")]
-    NegativeAt(i64),
-    /// A designated timestamp that 64 bits of nanoseconds do not hold.
-    #[error("Timestamp TimestampMicros({0}) is out of range")]
-    AtOutOfRange(i64),
-    /// A value that the protocol version has no form for.
-    #[error("Protocol version {version} does not support {what}")]
-    Version {
-        /// The version.
-        version: ProtocolVersion,
-        /// The kind of value.
-        what: &'static str,
-    },
-    /// An array without dimensions.
-    #[error("Zero-dimensional arrays are not supported")]
-    NoDimensions,
-    /// An array with too many dimensions.
-    #[error("Array dimension mismatch: expected at most {MOST_DIMS} dimensions, but got {0}")]
-    Dimensions(usize),
-    /// An array that is too large.
-    #[error("Array buffer size too big: {0}")]
-    ArraySize(usize),
-    /// A decimal with too many fractional digits.
-    #[error("Decimal scale {0} exceeds the maximum supported scale of {MOST_SCALE}")]
-    DecimalScale(u32),
-    /// A decimal with too many digits.
-    #[error("Decimal mantissa too large; maximum supported size is 32 bytes.")]
-    DecimalSize,
-    /// A row that holds nothing.
-    #[error("State error: Bad call to `at`, should have called `symbol` or `column` instead.")]
-    Empty,
-    /// A symbol behind a field.
-    #[error("State error: Bad call to `symbol`, should have called `column` or `at` instead.")]
-    LateSymbol,
-}
-
-impl RowError {
-    /// What kind of problem this is.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NameEmpty { .. }
-            | Self::NameCharacter { .. }
-            | Self::NameBom { .. }
-            | Self::NameDot { .. }
-            | Self::NameTooLong { .. } => ErrorKind::InvalidName,
-            Self::NegativeAt(_) | Self::AtOutOfRange(_) => ErrorKind::InvalidTimestamp,
-            Self::Version { .. } => ErrorKind::ProtocolVersionError,
-            Self::NoDimensions | Self::Dimensions(_) | Self::ArraySize(_) => ErrorKind::ArrayError,
-            Self::DecimalScale(_) | Self::DecimalSize => ErrorKind::BadDataFrame,
-            Self::Empty | Self::LateSymbol => ErrorKind::InvalidApiCall,
-        }
-    }
-}
 
 /// The designated timestamp of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,68 +74,6 @@ pub struct RowBuffer {
     max_name_len: usize,
     rows: u64,
     tables: Tables,
-}
-
-/// Bytes that grow, over memory that stays initialised when they shrink: the column-wise encoder writes into it, and
-/// zeroing it again for each frame would cost as much as that.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Lines {
-    /// As long as memory has been initialised.
-    bytes: Vec<u8>,
-    len: usize,
-}
-
-impl Lines {
-    /// Initialised at a time, so that not every byte asks for room.
-    const STEP: usize = 4096;
-
-    fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-
-    /// Room behind the lines, initialised with anything.
-    fn spare(&mut self, room: usize) -> &mut [u8] {
-        let end = self.len + room;
-        if end > self.bytes.len() {
-            self.grow(end);
-        }
-        &mut self.bytes[self.len..end]
-    }
-
-    #[cold]
-    fn grow(&mut self, end: usize) {
-        self.bytes.reserve(end - self.bytes.len());
-        let most = self.bytes.capacity();
-        self.bytes.resize(most.min(end + Self::STEP), 0);
-    }
-
-    fn push(&mut self, byte: u8) {
-        self.spare(1)[0] = byte;
-        self.len += 1;
-    }
-
-    fn extend_from_slice(&mut self, bytes: &[u8]) {
-        self.spare(bytes.len()).copy_from_slice(bytes);
-        self.len += bytes.len();
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
-    }
-
-    /// The memory, to be lent out, and how much of it is lines.
-    pub(crate) fn take(&mut self) -> (Vec<u8>, usize) {
-        (std::mem::take(&mut self.bytes), std::mem::take(&mut self.len))
-    }
-
-    pub(crate) fn put(&mut self, bytes: Vec<u8>, len: usize) {
-        (self.len, self.bytes) = (len.min(bytes.len()), bytes);
-    }
-
-    fn into_vec(mut self) -> Vec<u8> {
-        self.bytes.truncate(self.len);
-        self.bytes
-    }
 }
 
 impl RowBuffer {
@@ -336,6 +174,22 @@ impl RowBuffer {
         Ok(Row { body: self.bytes.len, buffer: self, start, table, in_fields: false, is_finished: false })
     }
 
+    /// Checks a table's name but for its length.
+    ///
+    /// # Errors
+    /// A character breaks the rules, or there is none.
+    pub fn check_table_name(name: &str) -> Result<(), RowError> {
+        check_name(name, "Table", usize::MAX)
+    }
+
+    /// Checks a column's name but for its length.
+    ///
+    /// # Errors
+    /// As [`check_table_name`](Self::check_table_name).
+    pub fn check_column_name(name: &str) -> Result<(), RowError> {
+        check_name(name, "Column", usize::MAX)
+    }
+
     /// Where the buffer is now, to go back to.
     pub(crate) fn mark(&self) -> Mark {
         Mark { bytes: self.bytes.len, rows: self.rows, tables: self.tables.clone() }
@@ -389,24 +243,6 @@ pub(crate) struct Mark {
     tables: Tables,
 }
 
-/// A table's name that keeps the rules.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TableName {
-    name: String,
-    escaped: Vec<u8>,
-}
-
-impl TableName {
-    /// The table's name in lines that get another.
-    pub(crate) const PLACEHOLDER: &str = "t";
-
-    pub(crate) fn new(name: &str, max_name_len: usize) -> Result<Self, RowError> {
-        let mut escaped = Lines::default();
-        push_name(&mut escaped, name, "Table", max_name_len)?;
-        Ok(Self { name: name.to_owned(), escaped: escaped.into_vec() })
-    }
-}
-
 /// A row being written: symbols first, then fields, then [`finish`](Self::finish).
 #[derive(Debug)]
 pub struct Row<'b> {
@@ -436,16 +272,8 @@ impl Row<'_> {
         self.buffer.bytes.push(b',');
         push_name(&mut self.buffer.bytes, name, "Column", self.buffer.max_name_len)?;
         self.buffer.bytes.push(b'=');
-        push_escaped(&mut self.buffer.bytes, value, Escape::Unquoted);
+        self.buffer.bytes.push_escaped(value, Escape::Unquoted);
         Ok(())
-    }
-
-    /// Checks the characters of a column's name without writing anything.
-    ///
-    /// # Errors
-    /// One of them breaks the rules, or there is none.
-    pub fn check_name(&self, name: &str) -> Result<(), RowError> {
-        check_name(name, "Column", usize::MAX)
     }
 
     fn key(&mut self, name: &str) -> Result<&mut Lines, RowError> {
@@ -506,7 +334,7 @@ impl Row<'_> {
     pub fn text(&mut self, name: &str, value: &str) -> Result<(), RowError> {
         let bytes = self.key(name)?;
         bytes.push(b'"');
-        push_escaped(bytes, value, Escape::Quoted);
+        bytes.push_escaped(value, Escape::Quoted);
         bytes.push(b'"');
         Ok(())
     }
@@ -640,89 +468,6 @@ fn push_decimal(bytes: &mut Lines, unscaled: i256, given: u32) -> Result<(), Row
     Ok(())
 }
 
-fn push_escaped(bytes: &mut Lines, text: &str, escape: Escape) {
-    let text = text.as_bytes();
-    if escape.is_needed(text) {
-        let written = escape.write(text, bytes.spare(2 * text.len()));
-        bytes.len += written;
-    } else {
-        bytes.extend_from_slice(text);
-    }
-}
-
-/// Whether all bytes are letters, digits or underscores of ASCII, which names may have and which need no escape. Eight
-/// bytes at a time: names are short, and each row has some.
-fn is_plain(name: &[u8]) -> bool {
-    /// Bit 7 of each byte: whether its low seven bits are at least `least` and below `end`.
-    const fn within(word: u64, least: u8, end: u8) -> u64 {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        let low = word & (0x7f * ONES);
-        let reaches = low + (0x80 - least as u64) * ONES;
-        let exceeds = low + (0x80 - end as u64) * ONES;
-        reaches & !exceeds
-    }
-    let is_plain = |word: u64| {
-        let letters = within(word | 0x2020_2020_2020_2020, b'a', b'z' + 1);
-        let plain = letters | within(word, b'0', b'9' + 1) | within(word, b'_', b'_' + 1);
-        plain & !word & 0x8080_8080_8080_8080 == 0x8080_8080_8080_8080
-    };
-    let (words, rest) = name.as_chunks::<8>();
-    let mut last = [b'_'; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    words.iter().all(|word| is_plain(u64::from_le_bytes(*word))) && is_plain(u64::from_le_bytes(last))
-}
-
-fn push_name(bytes: &mut Lines, name: &str, what: &'static str, most: usize) -> Result<(), RowError> {
-    if !name.is_empty() && name.len() <= most && is_plain(name.as_bytes()) {
-        bytes.extend_from_slice(name.as_bytes());
-        return Ok(());
-    }
-    check_name(name, what, most)?;
-    push_escaped(bytes, name, Escape::Unquoted);
-    Ok(())
-}
-
-fn check_name(name: &str, what: &'static str, most: usize) -> Result<(), RowError> {
-    if name.is_empty() {
-        return Err(RowError::NameEmpty { what });
-    }
-    let last = name.chars().count() - 1;
-    let mut before = '.';
-    for (position, character) in name.chars().enumerate() {
-        match character {
-            '\u{feff}' => return Err(RowError::NameBom { what, name: name.to_owned(), position }),
-            '.' if what == "Table" && before != '.' && position < last => {}
-            '.' if what == "Table" => return Err(RowError::NameDot { name: name.to_owned(), position }),
-            '.' | '-' if what == "Table" => {}
-            '?'
-            | ','
-            | '\''
-            | '"'
-            | '\\'
-            | '/'
-            | ':'
-            | ')'
-            | '('
-            | '+'
-            | '*'
-            | '%'
-            | '~'
-            | '.'
-            | '-'
-            | '\0'..='\u{f}'
-            | '\u{7f}' => {
-                return Err(RowError::NameCharacter { what, name: name.to_owned(), character, position });
-            }
-            _ => {}
-        }
-        before = character;
-    }
-    if name.len() > most {
-        return Err(RowError::NameTooLong { name: name.to_owned(), most });
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -765,20 +510,6 @@ mod tests {
         assert!(buffer.has_several_tables());
         buffer.clear();
         assert_eq!((buffer.rows(), buffer.has_several_tables(), buffer.as_bytes()), (0, false, &b""[..]));
-    }
-
-    #[test]
-    fn plain_names_are_told_by_every_byte() {
-        for byte in 0..=255_u8 {
-            let expected = byte.is_ascii_alphanumeric() || byte == b'_';
-            for length in [1, 7, 8, 9, 17] {
-                for place in [0, length / 2, length - 1] {
-                    let mut name = vec![b'a'; length];
-                    name[place] = byte;
-                    assert_eq!(is_plain(&name), expected, "{byte} at {place} of {length}");
-                }
-            }
-        }
     }
 
     #[test]
