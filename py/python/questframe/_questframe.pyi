@@ -303,6 +303,13 @@ class TimestampMicros:
 _At = ServerTimestampType | TimestampNanos | TimestampMicros | datetime.datetime
 _Tables = tuple[Sequence[int], Sequence[str]]
 
+def check_name(name: str, is_table: bool) -> None:
+    """Check a name of a table or a column, but for its length.
+
+    Raises:
+        IngressError: InvalidName, InvalidUtf8, in the official client's words.
+    """
+
 class RowBuffer:
     """Rows and frames as lines; the base of `questframe.ingress.Buffer`."""
 

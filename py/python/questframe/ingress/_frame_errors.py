@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from questframe._questframe import check_name
 from questframe.exceptions import IngressError, IngressErrorCode
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ __all__ = [
     "table_problem",
 ]
 
-#: What no name may hold; the names of columns neither hold dots and dashes.
-_REFUSED = frozenset("?,'\"\\/:)(+*%~\x7f\ufeff") | {chr(code) for code in range(0x10)}
-_REFUSED_IN_COLUMNS = _REFUSED | {".", "-"}
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0", "\\": "\\\\", '"': '\\"'}
 
 
@@ -60,19 +58,6 @@ def _debug(text: str) -> str:
     return '"' + "".join(shown) + '"'
 
 
-def _character(name: str, what: str, refused: frozenset[str]) -> str | None:
-    # Positions are in characters, though the text speaks of bytes: that is upstream's.
-    for position, char in enumerate(name):
-        if char in refused:
-            shown = "\\'" if char == "'" else '"' if char == '"' else _debug(char)[1:-1]
-            holds = "UTF-8 BOM" if char == "\ufeff" else f"'{shown}'"
-            return (
-                f"Bad string {_debug(name)}: {what} names can't contain a {holds} character, which was found at byte "
-                f"position {position}."
-            )
-    return None
-
-
 def not_text(name: str) -> str | None:
     """What is wrong with a string that holds lone surrogates; None if it holds none."""
     try:
@@ -84,32 +69,20 @@ def not_text(name: str) -> str | None:
 
 def column_name_problem(name: str) -> IngressError | None:
     """What is wrong with a column's name but its length, which only the buffer knows the limit of."""
-    problem = not_text(name)
-    if problem is not None:
-        return IngressError(IngressErrorCode.InvalidUtf8, problem, column=name)
-    if not name:
-        problem = "Column names must have a non-zero length."
-    else:
-        problem = _character(name, "Column", _REFUSED_IN_COLUMNS)
-    return None if problem is None else IngressError(IngressErrorCode.InvalidName, problem, column=name)
+    try:
+        check_name(name, is_table=False)
+    except IngressError as error:
+        return IngressError(error.code, str(error), column=name)
+    return None
 
 
 def table_problem(name: str) -> str | None:
     """What is wrong with a table's name but its length."""
-    problem = not_text(name)
-    if problem is not None:
-        return problem
-    if not name:
-        return "Table names must have a non-zero length."
-    # The first character that is wrong decides, dots among them.
-    dots = (i for i, c in enumerate(name) if c == "." and (i in {0, len(name) - 1} or name[i - 1] == "."))
-    dot = next(dots, None)
-    character = _character(name if dot is None else name[:dot], "Table", _REFUSED)
-    if character is not None:
-        return character if dot is None else _character(name, "Table", _REFUSED)
-    if dot is None:
-        return None
-    return f"Bad string {_debug(name)}: Found invalid dot `.` at position {dot}."
+    try:
+        check_name(name, is_table=True)
+    except IngressError as error:
+        return str(error)
+    return None
 
 
 #: How the encoder words what the official client words otherwise, for values of a column.
