@@ -14,8 +14,9 @@ import warnings
 from typing import NoReturn
 
 from questframe.exceptions import IngressError, IngressErrorCode
+from questframe.ingress._texts import debug_char
 
-__all__ = ["check_utf8", "debug_char", "is_control", "parse_conf", "warn_of_unknown_keys"]
+__all__ = ["check_utf8", "is_control", "parse_conf", "warn_of_unknown_keys"]
 
 #: The keys of the official client over ILP.
 OFFICIAL_KEYS = (
@@ -63,8 +64,6 @@ OTHER_PREFIXES = ("failover", "compression")
 
 SECRETS = frozenset({"password", "token", "token_x", "token_y", "tls_roots_password"})
 
-_ESCAPES = {"\0": "\\0", "\t": "\\t", "\n": "\\n", "\r": "\\r", "'": "\\'", "\\": "\\\\"}
-
 
 def is_known(key: str) -> bool:
     """Whether some QuestDB client gives the key a meaning."""
@@ -74,12 +73,6 @@ def is_known(key: str) -> bool:
 def is_control(char: str) -> bool:
     """Whether no value may hold the character."""
     return char <= "\x1f" or "\x7f" <= char <= "\x9f"
-
-
-def debug_char(char: str) -> str:
-    """A character as the official texts show it, within single quotes."""
-    shown = _ESCAPES.get(char) or (char if char.isprintable() else f"\\u{{{ord(char):x}}}")
-    return f"'{shown}'"
 
 
 def check_utf8(text: str) -> None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from questframe.ingress._frame_errors import bad_cell, bad_column, name_of, not_text
+from questframe.ingress._frame_errors import bad_cell, bad_column, not_text
+from questframe.ingress._texts import name_of
 
 if TYPE_CHECKING:
     from questframe.exceptions import IngressError

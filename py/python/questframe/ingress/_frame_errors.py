@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from questframe._questframe import check_name
 from questframe.exceptions import IngressError, IngressErrorCode
+from questframe.ingress._texts import debug
 
 if TYPE_CHECKING:
     from questframe.ingress._frames import Prepared
@@ -16,14 +17,11 @@ __all__ = [
     "bad_column",
     "bad_row",
     "column_name_problem",
-    "name_of",
     "not_text",
     "official",
     "refused",
     "table_problem",
 ]
-
-_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0", "\\": "\\\\", '"': '\\"'}
 
 
 def refused(code: IngressErrorCode, text: str) -> IngressError:
@@ -46,16 +44,6 @@ def bad_row(row: int) -> IngressError:
     """An error about a row in which nothing is written."""
     text = f"Bad dataframe row at index {row}: All values are nulls. Ensure at least one column is not null."
     return IngressError(IngressErrorCode.BadDataFrame, text, row=row)
-
-
-def name_of(kind: type) -> str:
-    """A class as error texts name it."""
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _debug(text: str) -> str:
-    shown = (_ESCAPES.get(c) or (c if c.isprintable() and c != "\ufeff" else f"\\u{{{ord(c):x}}}") for c in text)
-    return '"' + "".join(shown) + '"'
 
 
 def not_text(name: str) -> str | None:
@@ -147,7 +135,7 @@ def _first_row(error: IngressError) -> int:
 def _position(name: str, prepared: Prepared) -> int | None:
     if name in prepared.origins:
         return prepared.origins[name]
-    return next((place for known, place in prepared.origins.items() if _debug(known) == f'"{name}"'), None)
+    return next((place for known, place in prepared.origins.items() if debug(known) == f'"{name}"'), None)
 
 
 def _problem(  # noqa: PLR0913, PLR0917 - one problem with all that is known of it

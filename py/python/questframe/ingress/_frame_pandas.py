@@ -11,8 +11,9 @@ from questframe import _pandas
 from questframe._questframe import Columns
 from questframe.exceptions import IngressError, IngressErrorCode
 from questframe.ingress._frame_cells import CELL_KINDS, Cells, wire_cells
-from questframe.ingress._frame_errors import bad_column, name_of
+from questframe.ingress._frame_errors import bad_column
 from questframe.ingress._frames import Column
+from questframe.ingress._texts import name_of
 
 _MOST_BYTES = 8
 _UNITS = {"s", "ms", "us", "ns"}

@@ -18,11 +18,11 @@ from questframe.ingress._frame_errors import (
     bad_cell,
     bad_row,
     column_name_problem,
-    name_of,
     official,
     refused,
     table_problem,
 )
+from questframe.ingress._texts import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,8 +8,9 @@ import os
 from typing import Any, Final, NoReturn
 
 from questframe.exceptions import IngressError, IngressErrorCode
-from questframe.ingress._confstr import check_utf8, debug_char, is_control
+from questframe.ingress._confstr import check_utf8, is_control
 from questframe.ingress._enums import Protocol, TlsCa
+from questframe.ingress._texts import debug_char, name_of
 
 __all__ = [
     "BACKOFF_KEY",
@@ -21,7 +22,6 @@ __all__ = [
     "is_http",
     "millis",
     "millis_of",
-    "name_of_type",
     "protocol_of",
     "refuse",
     "split_addr",
@@ -143,7 +143,7 @@ def millis(key: str, value: object) -> int:
         return unsigned(value)
     if isinstance(value, datetime.timedelta):
         return millis_of(value)
-    msg = f'"{key}" must be an int or a timedelta, not {name_of_type(value)}'
+    msg = f'"{key}" must be an int or a timedelta, not {name_of(type(value))}'
     raise TypeError(msg)
 
 
@@ -195,9 +195,3 @@ def _is_ipv6(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def name_of_type(value: object) -> str:
-    """The name of its type as official texts show it."""
-    kind = type(value)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -23,7 +23,6 @@ from questframe.ingress._option_values import (
     is_http,
     millis,
     millis_of,
-    name_of_type,
     protocol_of,
     refuse,
     split_addr,
@@ -31,6 +30,7 @@ from questframe.ingress._option_values import (
     unsigned,
     version_of,
 )
+from questframe.ingress._texts import name_of
 
 __all__ = ["CONF_ENV", "KEYWORDS", "Settings"]
 
@@ -146,7 +146,7 @@ class Settings:
         elif type(port) is str:
             port_text = port
         else:
-            msg = f"port must be an int or a str, not {name_of_type(port)}"
+            msg = f"port must be an int or a str, not {name_of(type(port))}"
             raise TypeError(msg)
         if host is None:
             msg = "Expected a str object, not an object of type NoneType"
