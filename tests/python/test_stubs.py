@@ -20,7 +20,8 @@ CLASSES = {node.name: node for node in STUB.body if isinstance(node, ast.ClassDe
 FUNCTIONS = {node.name: node for node in STUB.body if isinstance(node, ast.FunctionDef)}
 DOCTESTED = [
     "questframe",
-    *(f"questframe.{name}" for name in ("_api", "_options", "_timestamps", "exceptions", "types", "ingress._sender")),
+    *(f"questframe.{name}" for name in ("_api", "_options", "_timestamps", "exceptions", "types")),
+    *(f"questframe.ingress.{name}" for name in ("_buffer", "_sender", "_transaction")),
 ]
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from questframe._timestamps import ServerTimestamp, ServerTimestampType, TimestampMicros, TimestampNanos
 from questframe.exceptions import IngressError, IngressErrorCode
+from questframe.ingress._buffer import Buffer
 from questframe.ingress._enums import Protocol, TaggedEnum, TlsCa
-from questframe.ingress._sender import Buffer, Sender, SenderTransaction
+from questframe.ingress._sender import Sender
+from questframe.ingress._transaction import SenderTransaction
 
 # As in the official module: `SenderTransaction`, `TaggedEnum` and `VERSION` are there, and not in the list.
 __all__ = [

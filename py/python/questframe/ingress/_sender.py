@@ -1,18 +1,17 @@
-"""`Sender`, `SenderTransaction` and `Buffer`, as in the official client 4.x."""
+"""`Sender`, as in the official client 4.x."""
 
 from __future__ import annotations
 
-import collections
 import datetime
-import sys
-import time
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from questframe._questframe import RowBuffer, RowSender
 from questframe.exceptions import IngressError, IngressErrorCode
+from questframe.ingress._buffer import Buffer
 from questframe.ingress._frames import check_first, prepare, write
+from questframe.ingress._reconnects import note_connection
 from questframe.ingress._settings import Settings
+from questframe.ingress._transaction import SenderTransaction, bad_call
 
 if TYPE_CHECKING:
     import os
@@ -20,206 +19,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from questframe._timestamps import ServerTimestampType, TimestampMicros, TimestampNanos
+    from questframe.ingress._buffer import AtOrColumn
     from questframe.ingress._enums import Protocol, TlsCa
     from questframe.ingress._frames import Prepared
 
-    At = ServerTimestampType | TimestampNanos | TimestampMicros | datetime.datetime
-    AtOrColumn = At | str | int
-
-__all__ = ["Buffer", "Sender", "SenderTransaction"]
-
-#: So many connections of one sender's configuration within so many seconds are worth a warning, every ten minutes.
-_RECONNECTS = 25
-_RECONNECTS_SECONDS = 5.0
-_WARN_AGAIN_SECONDS = 600.0
-
-
-def _bad_call(msg: str) -> IngressError:
-    return IngressError(IngressErrorCode.InvalidApiCall, msg)
-
-
-class Buffer(RowBuffer):
-    r"""Rows as lines of the InfluxDB line protocol, to be sent by :meth:`Sender.flush`.
-
-    Args:
-        protocol_version: 1, 2 or 3: that of the sender, which :meth:`Sender.new_buffer` knows.
-        init_buf_size: bytes of room at the beginning. Default 64 KiB; it grows as it must.
-        max_name_len: bytes that names of tables and columns may have. Default 127.
-
-    A buffer never flushes by itself. `len` and `bytes` give its lines; an empty buffer is false.
-
-    Raises:
-        IngressError: ProtocolVersionError for another version.
-
-    Example:
-        >>> from questframe.ingress import Buffer, TimestampNanos
-        >>> buffer = Buffer(protocol_version=1)
-        >>> buffer.row("trades", symbols={"side": "buy"}, columns={"price": 2615.5}, at=TimestampNanos(5))
-        Buffer(31 bytes)
-        >>> bytes(buffer)
-        b'trades,side=buy price=2615.5 5\n'
-    """
-
-    def dataframe(
-        self,
-        df: Any,
-        *,
-        table_name: str | None = None,
-        table_name_col: str | int | None = None,
-        symbols: str | bool | list[int | str] | tuple[int | str, ...] = "auto",
-        at: AtOrColumn,
-    ) -> Self:
-        """Append a frame.
-
-        Args:
-            df: a pandas frame, or one of Polars or pyarrow, or anything with ``__arrow_c_stream__``.
-            table_name: the table of all rows. Default: the name of the pandas index.
-            table_name_col: the column with each row's table, by label or position; instead of `table_name`.
-            symbols: ``"auto"`` (categories), True (all strings), False (none), or labels and positions of columns.
-            at: the column of the designated timestamp by label or position, one instant for all rows, or
-                :data:`ServerTimestamp`.
-
-        Returns:
-            The buffer itself.
-
-        Raises:
-            IngressError: BadDataFrame for values, InvalidApiCall for arguments; the buffer is as it was before.
-        """
-        prepared = prepare(df, table_name=table_name, table_name_col=table_name_col, symbols=symbols, at=at)
-        if prepared is not None:
-            write(prepared, df, self._frame, (self._version, self.max_name_len))
-        return self
-
-    def __repr__(self) -> str:
-        """How large it is."""
-        return f"{type(self).__name__}({len(self)} bytes)"
-
-
-class SenderTransaction:
-    """Rows of one table that are stored all together or not at all; made by :meth:`Sender.transaction`.
-
-    Example:
-        >>> from questframe.ingress import Sender, ServerTimestamp
-        >>> with Sender.from_conf("http::addr=localhost:9000;") as sender:  # doctest: +SKIP
-        ...     with sender.transaction("trades") as transaction:
-        ...         transaction.row(columns={"price": 2615.5}, at=ServerTimestamp)
-    """
-
-    def __init__(self, sender: Sender, table_name: str) -> None:
-        """Use :meth:`Sender.transaction`."""
-        if type(table_name) is not str:
-            msg = f"Argument 'table_name' has incorrect type (expected str, got {type(table_name).__name__})"
-            raise TypeError(msg)
-        if not sender._settings.is_http:  # noqa: SLF001
-            msg = "Transactions aren't supported for ILP/TCP, use ILP/HTTP instead."
-            raise _bad_call(msg)
-        self._sender = sender
-        self._table_name = table_name
-        self._is_entered = False
-        self._is_complete = False
-
-    def __enter__(self) -> Self:
-        """Begin: rows that wait in the sender are flushed before, if it flushes by itself."""
-        sender = self._sender
-        if sender._in_transaction():  # noqa: SLF001
-            msg = "Already inside a transaction, can't start another."
-            raise _bad_call(msg)
-        if len(sender):
-            if not sender.auto_flush:
-                msg = (
-                    "Sender buffer must be clear when starting a transaction. "
-                    "You must call `.flush()` before this call."
-                )
-                raise _bad_call(msg)
-            sender.flush()
-        sender._set_in_transaction(value=True)  # noqa: SLF001
-        self._is_entered = True
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> bool:
-        """Commit, or after an exception roll back; neither if that was done already."""
-        if exc_type is not None:
-            if not self._is_complete:
-                self.rollback()
-            return False
-        if not self._is_complete:
-            self.commit()
-        return True
-
-    def _check(self, call: str) -> None:
-        if not self._sender._is_open():  # noqa: SLF001
-            msg = f"{call}() can't be called: Sender is closed."
-            raise _bad_call(msg)
-        if not self._is_entered or self._is_complete:
-            # The official client writes such rows among the sender's own, outside of any transaction.
-            state = "has been completed" if self._is_complete else "has not begun: use it in a `with` statement"
-            msg = f"The transaction {state}; rows can't be added to it."
-            raise _bad_call(msg)
-
-    def row(
-        self,
-        *,
-        symbols: dict[str, str | None] | None = None,
-        columns: dict[str, Any] | None = None,
-        at: At,
-    ) -> Self:
-        """Add a row; as :meth:`Sender.row`, into the transaction's table."""
-        check_first(None, at)
-        self._check("row")
-        self._sender._row(self._table_name, symbols, columns, at)  # noqa: SLF001
-        return self
-
-    def dataframe(
-        self,
-        df: Any,
-        *,
-        symbols: str | bool | list[int | str] | tuple[int | str, ...] = "auto",
-        at: AtOrColumn,
-    ) -> Self:
-        """Add a frame; as :meth:`Buffer.dataframe`, into the transaction's table."""
-        check_first(None, at)
-        self._check("dataframe")
-        prepared = prepare(df, symbols=symbols, at=at, table=self._table_name)
-        self._sender._write_frame(prepared, df, in_transaction=True)  # noqa: SLF001
-        return self
-
-    def commit(self) -> None:
-        """Send the rows: all of them are stored, or none.
-
-        Raises:
-            IngressError: they were refused, or the transaction is over; the sender remains usable.
-        """
-        if self._is_complete:
-            msg = "Transaction already completed, can't commit"
-            raise _bad_call(msg)
-        sender = self._sender
-        if not sender._is_open():  # noqa: SLF001
-            self._is_complete = True
-            sender._set_in_transaction(value=False)  # noqa: SLF001
-            msg = "commit() can't be called: Sender is closed."
-            raise _bad_call(msg)
-        try:
-            if len(sender):
-                sender._flush(None, True, True, True)  # noqa: SLF001, FBT003
-        finally:
-            self._is_complete = True
-            sender._set_in_transaction(value=False)  # noqa: SLF001
-
-    def rollback(self) -> None:
-        """Forget the rows.
-
-        Raises:
-            IngressError: the transaction is over.
-        """
-        if self._is_complete:
-            msg = "Transaction already completed, can't rollback."
-            raise _bad_call(msg)
-        self._sender._clear()  # noqa: SLF001
-        self._is_complete = True
-        self._sender._set_in_transaction(value=False)  # noqa: SLF001
+__all__ = ["Sender"]
 
 
 class Sender(RowSender):
@@ -396,7 +200,7 @@ class Sender(RowSender):
         negotiated = self._negotiated()
         if negotiated is None:
             msg = f"{name}() can't be called: Sender is closed."
-            raise _bad_call(msg)
+            raise bad_call(msg)
         return negotiated
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -407,18 +211,15 @@ class Sender(RowSender):
         Raises:
             IngressError: no connection, wrong credentials, or a second call.
         """
-        if self._is_closed():
+        if self._is_closed() or self._is_open():
+            # Nor twice, of which the official client says the same.
             msg = "establish() can't be called after close()."
-            raise _bad_call(msg)
-        if self._is_open():
-            # Nor twice; the official client has the same words for both.
-            msg = "establish() can't be called after close()."
-            raise _bad_call(msg)
+            raise bad_call(msg)
         settings = self._settings
         settings.check_auth()
-        self._check_port()
-        _note_connection(settings)
+        note_connection(settings)
         try:
+            self._check_port()
             self._establish(settings.conf(), settings.protocol_version, settings.max_name_len, settings.max_buf_size)
         except IngressError as error:
             is_asked = settings.is_http and settings.protocol_version is None
@@ -434,12 +235,7 @@ class Sender(RowSender):
         if settings.port.isdecimal() or "," in settings.host:
             return
         msg = f'Could not resolve "{settings.host}:{settings.port}": the port is no number'
-        code = IngressErrorCode.CouldNotResolveAddr
-        if settings.is_http and settings.protocol_version is None:
-            url = f"{settings.protocol.tag}://{settings.host}:{settings.port}/settings"
-            msg = f"Could not detect server's line protocol version, settings url: {url}, err: {msg}"
-            code = IngressErrorCode.ProtocolVersionError
-        raise IngressError(code, msg)
+        raise IngressError(IngressErrorCode.CouldNotResolveAddr, msg)
 
     def __enter__(self) -> Self:
         """Call :meth:`establish`."""
@@ -477,7 +273,7 @@ class Sender(RowSender):
             self._close()
         if in_transaction and flush:
             msg = "Cannot flush explicitly inside a transaction"
-            raise _bad_call(msg)
+            raise bad_call(msg)
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
@@ -524,10 +320,10 @@ class Sender(RowSender):
     def _check_open(self, call: str) -> None:
         if self._in_transaction():
             msg = "Cannot append rows explicitly inside a transaction"
-            raise _bad_call(msg)
+            raise bad_call(msg)
         if not self._is_open():
             msg = f"{call}() can't be called: Sender is closed."
-            raise _bad_call(msg)
+            raise bad_call(msg)
 
     def _write_frame(self, prepared: Prepared | None, df: Any, *, in_transaction: bool) -> None:
         if prepared is None:
@@ -576,26 +372,3 @@ def _sender_of(settings: Settings) -> Sender:
     sender = Sender.__new__(Sender)
     sender._use(settings)  # noqa: SLF001
     return sender
-
-
-_connections: dict[tuple[str, str, str], collections.deque[float]] = {}
-_warned_at = -_WARN_AGAIN_SECONDS
-
-
-def _note_connection(settings: Settings) -> None:
-    """Warn of programs that make a sender for every few rows."""
-    global _warned_at  # noqa: PLW0603
-    if not getattr(sys.modules.get("questframe.ingress"), "WARN_HIGH_RECONNECTS", False):
-        return
-    now = time.monotonic()
-    key = (settings.protocol.tag, settings.host, settings.port)
-    times = _connections.setdefault(key, collections.deque(maxlen=_RECONNECTS))
-    times.append(now)
-    is_burst = len(times) == _RECONNECTS and now - times[0] < _RECONNECTS_SECONDS
-    if is_burst and now - _warned_at >= _WARN_AGAIN_SECONDS:
-        _warned_at = now
-        msg = (
-            f"A burst of reconnections: {_RECONNECTS} senders within {_RECONNECTS_SECONDS:.0f} seconds. A sender is "
-            "meant to be kept and used again. Set questframe.ingress.WARN_HIGH_RECONNECTS = False to silence this."
-        )
-        warnings.warn(msg, UserWarning, stacklevel=4)
