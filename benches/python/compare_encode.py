@@ -22,18 +22,15 @@ import io
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import data
 import numpy as np
 import record
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-from worker import VERSION, Official, Timing
+from rounds import OFFICIAL, console, interleave, pin_to_one_core, report, summarise, timed
+from worker import Official, Timing
 
 import questframe as qf
 
@@ -42,7 +39,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-OURS, OURS_NEW, OFFICIAL, MEMCPY = "questframe", "questframe, new bytes", f"official {VERSION}", "memcpy"
+OURS, OURS_NEW, MEMCPY = "questframe", "questframe, new bytes", "memcpy"
 Version: TypeAlias = Literal[1, 2, 3]
 # Frame and protocol version: times the official client.
 GATES: dict[tuple[str, Version], float] = {
@@ -55,8 +52,6 @@ GATES: dict[tuple[str, Version], float] = {
     ("wide", 2): 2.5,
 }
 ONE_THREAD = 1.15  # processor seconds per wall second that still count as one thread
-console = Console()
-T = TypeVar("T")
 
 
 def main() -> None:
@@ -77,19 +72,13 @@ def main() -> None:
         for name, protocol in GATES:
             rows = options.rows // data.FEWER.get(name, 1)
             timings = compare(official, name, protocol, rows, options.rounds)
-            measured = summarise(name, protocol, rows, timings)
-            report(measured, timings)
+            measured = summarise("encode", name, protocol, rows, timings)
+            report(name, measured, timings)
             measurements += measured
             failures += judge(measured, timings)
         if options.record:
             console.print(f"recorded in {record.append(measurements, official.versions)}")
     sys.exit(1 if failures and not options.no_gates else 0)
-
-
-def pin_to_one_core() -> None:
-    """Keep this thread, and the threads and processes it starts from now on, on one core (where the system can)."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def compare(official: Official, name: str, protocol: Version, rows: int, rounds: int) -> dict[str, list[Timing]]:
@@ -111,16 +100,7 @@ def compare(official: Official, name: str, protocol: Version, rows: int, rounds:
         OURS_NEW: lambda: timed(to_bytes, len),
         MEMCPY: lambda: timed(lambda: np.copyto(target, source), lambda _: len(target)),
     }
-    timings: dict[str, list[Timing]] = {contender: [] for contender in contenders}
-    order = list(contenders)
-    for number in track(range(rounds + 1), f"{name} v{protocol}", console=console, transient=True):
-        for contender in order:
-            timing = contenders[contender]()
-            assert timing.size == len(blob), f"{contender} wrote {timing.size} bytes instead of {len(blob)}"
-            if number > 0:  # the first round only warms up
-                timings[contender].append(timing)
-        order.reverse()
-    return timings
+    return interleave(contenders, len(blob), rounds, f"{name} v{protocol}")
 
 
 def same_bytes(official: Official, frame: pl.DataFrame, name: str, protocol: Version) -> bytes:
@@ -145,57 +125,6 @@ def first_difference(ours: bytes, theirs: bytes) -> str:
     at = int(differs[0]) if differs.size else size
     around = slice(max(0, at - 100), at + 60)
     return f"bytes differ at {at}:\nquestframe {ours[around]!r}\nofficial   {theirs[around]!r}"
-
-
-def timed(run: Callable[[], T], size: Callable[[T], int]) -> Timing:
-    """Time `run` alone, in wall time and in processor time of all threads of this process."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    result = run()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return Timing(wall, cpu, size(result))
-
-
-def summarise(name: str, protocol: int, rows: int, timings: dict[str, list[Timing]]) -> list[record.Measurement]:
-    """Take the median of each contender, and say how many times the official client's they are."""
-    seconds = {contender: median(run.seconds for run in runs) for contender, runs in timings.items()}
-    return [
-        record.Measurement(
-            bench="encode",
-            frame=name,
-            protocol=protocol,
-            contender=contender,
-            rows=rows,
-            rows_per_second=rows / seconds[contender],
-            bytes_per_second=runs[0].size / seconds[contender],
-            ratio=seconds[OFFICIAL] / seconds[contender],
-            rounds=len(runs),
-        )
-        for contender, runs in timings.items()
-    ]
-
-
-def report(measured: list[record.Measurement], timings: dict[str, list[Timing]]) -> None:
-    """Print one table: medians, and the fastest and slowest round of each contender."""
-    first = measured[0]
-    width = timings[OURS][0].size / first.rows
-    table = Table(
-        title=f"{first.frame}, protocol v{first.protocol}: {first.rows:,} rows of {width:.1f} bytes, one thread, "
-        f"medians of {first.rounds} interleaved rounds",
-        title_justify="left",
-    )
-    for heading in ("contender", "M rows/s", "MB/s", "ns/row", "M rows/s, slowest to fastest", "times official"):
-        table.add_column(heading, justify="left" if heading == "contender" else "right")
-    for result in measured:
-        speeds = sorted(result.rows / run.seconds / 1e6 for run in timings[result.contender])
-        table.add_row(
-            result.contender,
-            f"{result.rows_per_second / 1e6:.2f}",
-            f"{result.bytes_per_second / 1e6:,.0f}",
-            f"{1e9 / result.rows_per_second:.1f}",
-            f"{speeds[0]:.2f} to {speeds[-1]:.2f}",
-            f"{result.ratio:.2f}",
-        )
-    console.print(table)
 
 
 def judge(measured: list[record.Measurement], timings: dict[str, list[Timing]]) -> int:

@@ -15,24 +15,20 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from statistics import median
 from typing import TYPE_CHECKING
 
-import compare_encode as encode
 import data
 import record
 import rows
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-from worker import VERSION, Official, Timing
+from rounds import OFFICIAL, console, interleave, pin_to_one_core, report, summarise, timed
+from worker import Official, Timing
 
 from questframe.ingress import Buffer, TimestampNanos
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-OURS, OFFICIAL = "questframe.ingress", f"official {VERSION}"
+OURS = "questframe.ingress"
 # What is run, protocol version: times the official client.
 GATES = {
     ("row", 2): 1.0,
@@ -40,7 +36,6 @@ GATES = {
     ("trades", 2): 4.0,
     ("tsbs", 2): 4.0,
 }
-console = Console()
 
 
 def main() -> None:
@@ -52,14 +47,14 @@ def main() -> None:
     parser.add_argument("--no-gates", action="store_true", help="print, but always pass (for small --rows)")
     options = parser.parse_args()
 
-    encode.pin_to_one_core()
+    pin_to_one_core()
     measurements: list[record.Measurement] = []
     failures = 0
     with Official() as official:
         for (name, protocol), gate in GATES.items():
             timings = compare(official, name, protocol, options.rows, options.rounds)
-            measured = summarise(name, protocol, options.rows, timings)
-            report(measured, timings)
+            measured = summarise("drop-in", name, protocol, options.rows, timings)
+            report("row()" if name == "row" else f"dataframe() of {name}", measured, timings)
             measurements += measured
             ratio = measured[0].ratio
             verdict = "[bold green]PASS[/]" if ratio >= gate else "[bold red]FAIL[/]"
@@ -93,7 +88,7 @@ def compare(official: Official, name: str, protocol: int, count: int, rounds: in
 
     def ours() -> Timing:
         buffer.clear()
-        timing = encode.timed(write, lambda _: 0)
+        timing = timed(write, lambda _: 0)
         return Timing(timing.seconds, timing.cpu_seconds, len(buffer))
 
     contenders: dict[str, Callable[[], Timing]] = {OURS: ours, OFFICIAL: theirs}
@@ -101,53 +96,7 @@ def compare(official: Official, name: str, protocol: int, count: int, rounds: in
     assert official.digest() == hashlib.sha256(bytes(buffer)).hexdigest(), (
         f"{name} v{protocol}: the bytes differ: {sizes}"
     )
-    timings: dict[str, list[Timing]] = {contender: [] for contender in contenders}
-    order = list(contenders)
-    for _ in track(range(rounds), f"{name} v{protocol}", console=console, transient=True):
-        for contender in order:
-            timings[contender].append(contenders[contender]())
-        order.reverse()
-    return timings
-
-
-def summarise(name: str, protocol: int, count: int, timings: dict[str, list[Timing]]) -> list[record.Measurement]:
-    """Take the median of each contender, and say how many times the official client's they are."""
-    seconds = {contender: median(run.seconds for run in runs) for contender, runs in timings.items()}
-    return [
-        record.Measurement(
-            bench="drop-in",
-            frame=name,
-            protocol=protocol,
-            contender=contender,
-            rows=count,
-            rows_per_second=count / seconds[contender],
-            bytes_per_second=runs[0].size / seconds[contender],
-            ratio=seconds[OFFICIAL] / seconds[contender],
-            rounds=len(runs),
-        )
-        for contender, runs in timings.items()
-    ]
-
-
-def report(measured: list[record.Measurement], timings: dict[str, list[Timing]]) -> None:
-    """Print one table: medians, and the fastest and slowest round of each contender."""
-    first = measured[0]
-    what = "row()" if first.frame == "row" else f"dataframe() of {first.frame}"
-    title = f"{what}, protocol v{first.protocol}: {first.rows:,} rows, one thread, medians of {first.rounds} rounds"
-    table = Table(title=title, title_justify="left")
-    for heading in ("contender", "M rows/s", "MB/s", "ns/row", "M rows/s, slowest to fastest", "times official"):
-        table.add_column(heading, justify="left" if heading == "contender" else "right")
-    for result in measured:
-        speeds = sorted(result.rows / run.seconds / 1e6 for run in timings[result.contender])
-        table.add_row(
-            result.contender,
-            f"{result.rows_per_second / 1e6:.2f}",
-            f"{result.bytes_per_second / 1e6:,.0f}",
-            f"{1e9 / result.rows_per_second:.1f}",
-            f"{speeds[0]:.2f} to {speeds[-1]:.2f}",
-            f"{result.ratio:.2f}",
-        )
-    console.print(table)
+    return interleave(contenders, sizes[OURS], rounds, f"{name} v{protocol}")
 
 
 if __name__ == "__main__":
