@@ -1,6 +1,6 @@
 """pandas frames against the official client 4.1.0: the same bytes for every dtype that it takes.
 
-The client runs in an environment of its own (`oracle/client.py`). Values are drawn by hypothesis, with a fixed seed;
+The client runs in an environment of its own (`oracle/process.py`). Values are drawn by hypothesis, with a fixed seed;
 `QUESTFRAME_HYPOTHESIS_PROFILE=full` draws many more, at random.
 """
 
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle.client import Oracle, OracleCrashedError, OracleMissingError
+from oracle.client import Oracle
+from oracle.process import OracleCrashedError, OracleMissingError
 from oracle.recipes import CATEGORIES, DTYPES, PLAIN_STRINGS, STRINGS, TIMESTAMPS, build
 from oracle.strategies import ROWS, anchor, at_values, columns, frames_of, mixed_frames, texts
 
@@ -65,7 +66,7 @@ def assert_same(
     symbols: str | bool | list[str] = "auto",
 ) -> None:
     frame = build(recipe)
-    for version, expected in zip(VERSIONS, oracle.ask(recipe, at=at, table=table, symbols=symbols), strict=True):
+    for version, expected in zip(VERSIONS, oracle.lines(recipe, at=at, table=table, symbols=symbols), strict=True):
         assert isinstance(expected, bytes), f"the official client refuses this frame: {expected}"
         # Its rule for nulls in `at`; ours is stricter unless told so.
         got = ours(frame, version, at=at, table=table, symbols=symbols, null_at="server")
@@ -157,7 +158,7 @@ def test_rows_around_our_blocks_have_the_official_bytes(oracle: Oracle, rows: in
 )
 def test_refused_by_both(oracle: Oracle, part: dict[str, Any], at: str | None) -> None:
     recipe = {"columns": [anchor(2), {"name": "c", **part}]}
-    for version, official in zip(VERSIONS, oracle.ask(recipe, at=at), strict=True):
+    for version, official in zip(VERSIONS, oracle.lines(recipe, at=at), strict=True):
         assert isinstance(official, str), f"the official client takes it: {official!r}"
         with pytest.raises(qf.IngressError) as refused:
             ours(build(recipe), version, at=at, table="t")
@@ -166,7 +167,7 @@ def test_refused_by_both(oracle: Oracle, part: dict[str, Any], at: str | None) -
 
 def test_rows_of_nulls_are_refused_by_both(oracle: Oracle) -> None:
     recipe = {"columns": [{"name": "c", "dtype": "Int64", "values": [1, None]}]}
-    for version, official in zip(VERSIONS, oracle.ask(recipe, at=None), strict=True):
+    for version, official in zip(VERSIONS, oracle.lines(recipe, at=None), strict=True):
         assert isinstance(official, str), f"the official client takes it: {official!r}"
         with pytest.raises(qf.IngressError) as refused:
             ours(build(recipe), version, at=None, table="t")
@@ -180,17 +181,17 @@ def test_columns_of_nulls_are_left_out(oracle: Oracle, dtype: str) -> None:
     expected = b"t anchor=0i\nt anchor=1i\n"
     # The official client refuses a category without names.
     if not dtype.startswith("category"):
-        assert oracle.ask(recipe, at=None) == [expected] * 3
+        assert oracle.lines(recipe, at=None) == [expected] * 3
     assert ours(build(recipe), 3, at=None, table="t") == expected
 
 
 def test_the_oracle_comes_back_after_a_crash(oracle: Oracle) -> None:
     recipe = {"columns": [anchor(1)]}
-    official = oracle.ask(recipe, at=None)
+    official = oracle.lines(recipe, at=None)
     oracle.process.kill()
     with pytest.raises(OracleCrashedError):
-        oracle.ask(recipe, at=None)
-    assert oracle.ask(recipe, at=None) == official
+        oracle.lines(recipe, at=None)
+    assert oracle.lines(recipe, at=None) == official
 
 
 def test_columns_strategy_covers_nulls() -> None:

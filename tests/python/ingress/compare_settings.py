@@ -5,20 +5,41 @@ from __future__ import annotations
 import re
 import warnings
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ingress.official import PROPERTIES, Refusal, Text, Whole, refusal_of
+from oracle.process import Process, python_of
+
+from ingress import official as program
+from ingress.official import PROPERTIES, Refusal, Text, Whole, encode, refusal_of
 from questframe.ingress._enums import Protocol, TlsCa
 from questframe.ingress._settings import KEYWORDS, Settings
-
-if TYPE_CHECKING:
-    from ingress.official import Official
 
 PROTOCOLS = [member.tag for member in Protocol]
 #: A file that can be read, and one that is not there.
 FILE, NO_FILE = __file__, "/no/such/file.pem"
 #: What the official texts and ours have in common.
 QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'|at position \d+|only in ILP over HTTP|must be at least \d+')
+
+
+class Official(Process):
+    """Asks the official client 4.1.0."""
+
+    def __init__(self) -> None:
+        super().__init__([python_of("4.1.0"), program.__file__])
+
+    def answer(self, how: str, *args: object, establish: bool = False, **keywords: object) -> dict[str, Any] | Refusal:
+        """The properties of the sender of a constructor's arguments (`how="init"`) or string (`"from_conf"`).
+
+        `establish` connects it, too.
+        """
+        question = {
+            "how": how,
+            "args": [encode(value) for value in args],
+            "keywords": {key: encode(value) for key, value in keywords.items()},
+            "establish": establish,
+        }
+        answer = self.ask(question)
+        return Refusal(*answer) if isinstance(answer, list) else answer
 
 
 def ours(how: str, *args: Any, **keywords: Any) -> dict[str, Any] | Refusal:
@@ -39,7 +60,7 @@ def expected_of(theirs: dict[str, Any] | Refusal) -> dict[str, Any] | Refusal:
 
 
 def assert_same(official: Official, how: str, *args: Any, **keywords: Any) -> None:
-    theirs = expected_of(official.ask(how, *args, **keywords))
+    theirs = expected_of(official.answer(how, *args, **keywords))
     mine = ours(how, *args, **keywords)
     if not isinstance(theirs, Refusal):
         assert mine == theirs
@@ -51,7 +72,7 @@ def assert_same(official: Official, how: str, *args: Any, **keywords: Any) -> No
 def assert_same_text(official: Official, how: str, *args: Any, **keywords: Any) -> None:
     """The quoted fragments, too."""
     assert_same(official, how, *args, **keywords)
-    theirs, mine = official.ask(how, *args, **keywords), ours(how, *args, **keywords)
+    theirs, mine = official.answer(how, *args, **keywords), ours(how, *args, **keywords)
     assert isinstance(theirs, Refusal)
     assert isinstance(mine, Refusal)
     if theirs.kind != "AttributeError":

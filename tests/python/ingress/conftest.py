@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from oracle.process import OracleMissingError
 
 from ingress import players
 from ingress.compare import assert_same, script
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def running(version: str) -> Iterator[Player]:
     try:
         player = players.official(version)
-    except players.OracleMissingError as missing:
+    except OracleMissingError as missing:
         pytest.fail(str(missing))
     yield player
     player.close()

@@ -1,6 +1,6 @@
-"""The official client 4.1.0 in a process of its own: what its `Sender` makes of arguments and configuration strings.
+"""What the official `Sender` makes of arguments and configuration strings: the program in the oracle's environment.
 
-Run as a program, this file is that process, in the oracle's environment. Questions and answers are lines of JSON.
+Questions and answers are lines of JSON; `compare_settings.Official` asks.
 """
 
 from __future__ import annotations
@@ -8,14 +8,8 @@ from __future__ import annotations
 import datetime
 import json
 import math
-import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any, NamedTuple
-
-PYTHON_VARIABLE = "QUESTFRAME_ORACLE_41_PYTHON"
-DEFAULT_PYTHON = Path(__file__).resolve().parents[3] / ".venv-oracle41" / "bin" / "python"
 
 #: What the sender answers without a server.
 PROPERTIES = ("auto_flush", "auto_flush_rows", "auto_flush_bytes", "auto_flush_interval", "init_buf_size")
@@ -67,43 +61,6 @@ def decode(value: Any, module: Any) -> Any:
     if kind in ("Text", "Whole"):
         return {"Text": Text, "Whole": Whole}[kind](json.loads(inner))
     return getattr(module, kind)[inner]
-
-
-class Official:
-    """Asks the official client; one process answers until it is closed."""
-
-    def __init__(self) -> None:
-        python = Path(os.environ.get(PYTHON_VARIABLE) or DEFAULT_PYTHON)
-        assert python.exists(), f"no Python with the official client at {python}; `make .venv/.oracle41` makes it"
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        self.process = subprocess.Popen(
-            [python, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, encoding="utf-8"
-        )
-
-    def ask(self, how: str, *args: object, establish: bool = False, **keywords: object) -> dict[str, Any] | Refusal:
-        """The properties of the sender of a constructor's arguments (`how="init"`) or string (`"from_conf"`).
-
-        `establish` connects it, too.
-        """
-        assert self.process.stdin and self.process.stdout
-        question = {
-            "how": how,
-            "args": [encode(value) for value in args],
-            "keywords": {key: encode(value) for key, value in keywords.items()},
-            "establish": establish,
-        }
-        self.process.stdin.write(json.dumps(question) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        assert line, f"the official client died of {question}"
-        answer = json.loads(line)
-        return Refusal(*answer) if isinstance(answer, list) else answer
-
-    def close(self) -> None:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait(10)
 
 
 def refusal_of(error: BaseException) -> Refusal:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle.client import OracleCrashedError
+from oracle.process import OracleCrashedError
 from oracle.recipes import STRINGS, TIMESTAMPS
 from oracle.strategies import mixed_frames
 
@@ -60,14 +60,14 @@ STEMS = (
 
 @pytest.fixture(scope="module")
 def official() -> Iterator[FrameOracle]:
-    oracle = FrameOracle("41")
+    oracle = FrameOracle("4.1.0")
     yield oracle
     oracle.close()
 
 
 @pytest.fixture(scope="module")
 def newer() -> Iterator[FrameOracle]:
-    oracle = FrameOracle("60")
+    oracle = FrameOracle("6.0.0")
     yield oracle
     oracle.close()
 

@@ -21,11 +21,12 @@ from ingress.compare_settings import (
     OFFICIAL_KEYWORDS,
     PROTOCOLS,
     VALUES,
+    Official,
     assert_same,
     assert_same_text,
     ours,
 )
-from ingress.official import Official, Refusal, Text, Whole, refusal_of
+from ingress.official import Refusal, Text, Whole, refusal_of
 from questframe.ingress._enums import Protocol, TlsCa
 from questframe.ingress._settings import Settings
 
@@ -257,7 +258,7 @@ def test_credentials_are_refused_as_when_the_official_client_connects(official: 
     for there in itertools.product([False, True], repeat=5):
         keywords: dict[str, Any] = {name: "x" for name, is_there in zip(names, there, strict=True) if is_there}
         # Nobody listens there; with a version over HTTP nobody is asked.
-        theirs = official.ask("init", protocol, "127.0.0.1", 1, establish=True, protocol_version=1, **keywords)
+        theirs = official.answer("init", protocol, "127.0.0.1", 1, establish=True, protocol_version=1, **keywords)
         made = Settings.from_arguments(protocol, "127.0.0.1", 1, **keywords)
         if isinstance(theirs, Refusal) and theirs.code != "SocketError":
             with pytest.raises(qf.IngressError) as refused:
@@ -268,7 +269,9 @@ def test_credentials_are_refused_as_when_the_official_client_connects(official: 
 
 
 def test_a_pem_file_without_its_path(official: Official) -> None:
-    theirs = official.ask("init", "https", "h", 1, establish=True, protocol_version=1, tls_ca="pem_file", username="x")
+    theirs = official.answer(
+        "init", "https", "h", 1, establish=True, protocol_version=1, tls_ca="pem_file", username="x"
+    )
     made = Settings.from_arguments("https", "h", 1, tls_ca="pem_file", username="x")
     with pytest.raises(qf.IngressError) as refused:
         made.check_auth()
