@@ -38,8 +38,8 @@ def python_of(version: str) -> Path:
     python = Path(os.environ.get(variable) or ROOT / folder / "bin" / "python")
     if not python.exists():
         raise OracleMissingError(
-            f"no Python with the official client at {python}; `make .venv/.oracle{version[0]}{version[2]}` makes it, or "
-            f"set {variable} to the Python of an environment with questdb=={version}, pandas and pyarrow"
+            f"no Python with the official client at {python}; `make .venv/.oracle{version[0]}{version[2]}` makes it, "
+            f"or set {variable} to the Python of an environment with questdb=={version}, pandas and pyarrow"
         )
     return python
 
