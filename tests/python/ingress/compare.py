@@ -82,18 +82,24 @@ FRAGMENTS: Final = [
 _FRAGMENTS: Final = [re.compile(fragment, re.DOTALL) for fragment in FRAGMENTS]
 
 
+#: Differences of `differences.py` that are told by their errors, whatever led to them: class and code of the official
+#: exception, the code of ours, and what the official message says.
+INTENDED: Final = {
+    "an unknown protocol": ("AttributeError", None, "ConfigError", "'NoneType' object has no attribute"),
+    "an unknown protocol in a configuration string": ("AttributeError", None, "ConfigError", "'NoneType' object has"),
+    "an unknown tls_ca": ("AttributeError", None, "ConfigError", "'NoneType' object has no attribute"),
+    "a transaction of a closed sender": ("TypeError", None, "InvalidApiCall", "'NoneType' has no len()"),
+    "keys are looked at before there is a connection": ("IngressError", "SocketError", "AuthError", ""),
+}
+
+
 def is_intended(official: Outcome, ours: Outcome) -> bool:
-    """Whether outcomes differ as `differences.py` says, whatever led to them."""
-    theirs, mine = official.get("raised", {}), ours.get("raised", {})
-    pair = (theirs.get("class"), mine.get("code"))
-    return (
-        # "an unknown scheme", "an unknown `tls_ca`".
-        (pair == ("AttributeError", "ConfigError") and "'NoneType' object has no attribute" in theirs["message"])
-        # "a transaction of a closed sender".
-        or (pair == ("TypeError", "InvalidApiCall") and "'NoneType' has no len()" in theirs["message"])
-        # "keys are looked at before there is a connection".
-        or (theirs.get("code") == "SocketError" and mine.get("code") == "AuthError")
-    )
+    """Whether outcomes differ as `INTENDED` says."""
+    theirs, mine = official.get("raised"), ours.get("raised")
+    if theirs is None or mine is None:
+        return False
+    codes = (theirs["class"], theirs["code"], mine["code"])
+    return any(codes == known[:3] and known[3] in theirs["message"] for known in INTENDED.values())
 
 
 def disagreement(official: Outcome, ours: Outcome) -> str | None:
