@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -27,11 +28,17 @@ def received(player: Player, code: str) -> tuple[list[Outcome], bytes]:
     """Plays the code; the variable `port` is where one connection is accepted. Also what came over it."""
     chunks: list[bytes] = []
 
+    is_over = threading.Event()
+
     def take() -> None:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
+        while True:
+            # A connection that waits when the script is over is taken all the same.
+            is_last = is_over.is_set()
+            if select.select([listener], [], [], 0.05)[0]:
+                break
+            if is_last:
+                return
+        connection, _ = listener.accept()
         with connection:
             while chunk := connection.recv(1 << 16):
                 chunks.append(chunk)
@@ -42,8 +49,9 @@ def received(player: Player, code: str) -> tuple[list[Outcome], bytes]:
         thread.start()
         # The script closes its sender, and so the connection.
         outcomes = player.play(script(PROPERTIES + ADD + code, port=port))
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
+        is_over.set()
+        thread.join(30)
+        assert not thread.is_alive()
     return outcomes, b"".join(chunks)
 
 
