@@ -1,5 +1,7 @@
 //! `RowBuffer`, the base of `questframe.ingress.Buffer`.
 
+use std::sync::atomic::AtomicBool;
+
 use pyo3::exceptions::{PyMemoryError, PyOverflowError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -28,6 +30,7 @@ impl FromPyObject<'_, '_> for Size {
 pub(crate) struct Buffer {
     pub(super) lines: Guarded<RowBuffer>,
     init_buf_size: usize,
+    has_warned: AtomicBool,
 }
 
 impl Buffer {
@@ -64,7 +67,11 @@ impl Buffer {
             bare(py, ErrorKind::ProtocolVersionError, "Invalid protocol version. Supported versions are 1-3.")
         })?;
         let (init_buf_size, max_name_len) = (init_buf_size.0?, max_name_len.0?);
-        Ok(Self { lines: Guarded::new(RowBuffer::new(version, max_name_len, init_buf_size)), init_buf_size })
+        Ok(Self {
+            lines: Guarded::new(RowBuffer::new(version, max_name_len, init_buf_size)),
+            init_buf_size,
+            has_warned: AtomicBool::new(false),
+        })
     }
 
     /// Bytes of room that it began with.
@@ -130,7 +137,11 @@ impl Buffer {
         at: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, Self>> {
         let table = values::table_name(table_name)?;
-        values::write(&mut *slf.get().lock(slf.py())?, table, &Values { symbols, columns, at })?;
+        values::write(
+            &mut *slf.get().lock(slf.py())?,
+            table,
+            &Values { has_warned: &slf.get().has_warned, symbols, columns, at },
+        )?;
         Ok(slf)
     }
 

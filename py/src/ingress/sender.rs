@@ -1,5 +1,6 @@
 //! `RowSender`, the base of `questframe.ingress.Sender`: rows into a buffer of its own, and flushes.
 
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -107,11 +108,14 @@ fn send(
 
 /// Rows, frames and flushes of a sender; its life is Python's.
 #[pyclass(frozen, subclass, module = "questframe._questframe")]
-pub(crate) struct RowSender(Guarded<State>);
+pub(crate) struct RowSender {
+    state: Guarded<State>,
+    has_warned: AtomicBool,
+}
 
 impl RowSender {
     fn lock(&self, py: Python<'_>) -> PyResult<Guard<'_, State>> {
-        self.0.lock(py)
+        self.state.lock(py)
     }
 
     /// The state, for a call of the transaction.
@@ -176,7 +180,7 @@ impl RowSender {
     #[pyo3(signature = (*args, **kwargs))]
     fn new(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         let _ = (args, kwargs);
-        Self(Guarded::new(State {
+        let state = State {
             lines: RowBuffer::new(ProtocolVersion::V1, 127, 0),
             link: None,
             is_closed: false,
@@ -184,7 +188,8 @@ impl RowSender {
             auto: None,
             last_flush: Instant::now(),
             init_buf_size: 0,
-        }))
+        };
+        Self { state: Guarded::new(state), has_warned: AtomicBool::new(false) }
     }
 
     /// Limits of the automatic flush: rows, bytes, milliseconds; `None` for none at all.
@@ -285,7 +290,7 @@ impl RowSender {
         let table = values::table_name(table_name)?;
         values::check_at(at)?;
         let mut state = slf.get().open(py, "row")?;
-        values::write(&mut state.lines, table, &Values { symbols, columns, at })?;
+        values::write(&mut state.lines, table, &Values { has_warned: &slf.get().has_warned, symbols, columns, at })?;
         if state.is_due() {
             flush_own(py, &mut state, false)?;
         }
@@ -305,7 +310,7 @@ impl RowSender {
         let table = values::table_name(table_name)?;
         values::check_at(at)?;
         let mut state = self.in_transaction(at.py(), "row")?;
-        values::write(&mut state.lines, table, &Values { symbols, columns, at })
+        values::write(&mut state.lines, table, &Values { has_warned: &self.has_warned, symbols, columns, at })
     }
 
     /// Appends a prepared frame; flushes on the way and afterwards as it is configured, unless `in_transaction`.

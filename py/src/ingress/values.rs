@@ -2,6 +2,8 @@
 //!
 //! Source: `spec/dataframe.md` 1.7. Types are exact where the official client's are.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use arrow_buffer::i256;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -19,6 +21,8 @@ static SERVER: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 /// The arguments of `row()` beside the table.
 pub(super) struct Values<'a, 'py> {
+    /// Whether it has been said that a column takes the place of `at`.
+    pub(super) has_warned: &'a AtomicBool,
     pub(super) symbols: Option<&'a Bound<'py, PyDict>>,
     pub(super) columns: Option<&'a Bound<'py, PyDict>>,
     pub(super) at: &'a Bound<'py, PyAny>,
@@ -97,6 +101,9 @@ pub(super) fn write(buffer: &mut RowBuffer, table: &Bound<'_, PyString>, values:
             }
             is_touched = true;
             let name = text(exact_text(name)?)?;
+            if name.eq_ignore_ascii_case("timestamp") {
+                warn_of_shadow(name, value, values)?;
+            }
             // Of a bad name and a bad value the name is told.
             field(&mut row, name, value)
                 .or_else(|error| RowBuffer::check_column_name(name).map_err(failed).and(Err(error)))
@@ -107,6 +114,23 @@ pub(super) fn write(buffer: &mut RowBuffer, table: &Bound<'_, PyString>, values:
     }
     let at = at(values.at)?;
     row.finish(at).map_err(failed)
+}
+
+/// Warns, once, of an instant that the server will take for the designated timestamp although there is another.
+///
+/// # Errors
+/// The warning, where warnings are errors.
+#[cold]
+fn warn_of_shadow(name: &str, value: &Bound<'_, PyAny>, values: &Values<'_, '_>) -> PyResult<()> {
+    let py = value.py();
+    let is_instant = value.is_instance_of::<TimestampMicros>()
+        || value.is_instance_of::<TimestampNanos>()
+        || value.is_instance_of::<PyDateTime>();
+    let is_shadow = is_instant && at(values.at).is_ok_and(|at| at != RowAt::Server);
+    if is_shadow && !values.has_warned.swap(true, Ordering::Relaxed) {
+        py.import("questframe.ingress._warnings")?.call_method1("warn_of_shadow", (name,))?;
+    }
+    Ok(())
 }
 
 fn field(row: &mut Row<'_>, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -219,3 +219,66 @@ def test_the_names_of_4_1_0() -> None:
     listed += " TimestampMicros TimestampNanos TlsCa WARN_HIGH_RECONNECTS"
     assert set(ingress.__all__) == set(listed.split())
     assert (ingress.VERSION, ingress.WARN_HIGH_RECONNECTS) == ("4.1.0", True)
+
+
+INSTANTS = [
+    TimestampMicros(7),
+    TimestampNanos(7000),
+    datetime.datetime(1970, 1, 1, microsecond=7, tzinfo=datetime.timezone.utc),
+]
+
+
+@pytest.mark.parametrize("value", INSTANTS, ids=repr)
+def test_a_column_that_takes_the_place_of_at_is_warned_of_once(value: Any) -> None:
+    buffer = Buffer(2)
+    with pytest.warns(UserWarning, match="'TimeStamp' will take the place of `at`") as caught:
+        buffer.row("t", columns={"TimeStamp": value}, at=TimestampNanos(5))
+        buffer.row("t", columns={"TimeStamp": value}, at=TimestampNanos(5))
+    assert [warning.filename for warning in caught] == [__file__]
+    assert len(buffer.row("t", columns={"timestamp": 1, "timestamps": value}, at=TimestampNanos(5))) > 0
+    Buffer(2).row("t", columns={"timestamp": value, "a": 1}, at=ServerTimestamp)
+
+
+def test_so_is_one_of_a_sender_and_of_a_transaction(fake: FakeQuestDB) -> None:
+    columns = {"timestamp": TimestampMicros(7)}
+    with Sender.from_conf(fake.conf + OPTIONS) as sender:
+        with pytest.warns(UserWarning, match="take the place of `at`") as caught:
+            sender.row("t", columns=columns, at=TimestampNanos(5))
+        sender.flush()
+        sender.row("t", columns=columns, at=TimestampNanos(5))
+        sender.flush()
+    with Sender.from_conf(fake.conf + OPTIONS) as sender, sender.transaction("t") as transaction:
+        with pytest.warns(UserWarning, match="take the place of `at`") as also:
+            transaction.row(columns=columns, at=TimestampNanos(5))
+    assert [warning.filename for warning in [*caught, *also]] == [__file__] * 2
+    assert fake.writes == [b"t timestamp=7t 5n\n"] * 3
+
+
+def test_where_warnings_are_errors_nothing_is_written() -> None:
+    """As in these tests."""
+    buffer = Buffer(2)
+    with pytest.raises(UserWarning, match="take the place"):
+        buffer.row("t", columns={"a": 1, "timestamp": TimestampMicros(7)}, at=TimestampNanos(5))
+    assert bytes(buffer) == b""
+
+
+def test_so_is_a_column_of_a_frame() -> None:
+    frame = pl.DataFrame({"a": [1], "timestamp": [datetime.datetime(1970, 1, 1, microsecond=7)]})
+    for data in (frame, frame.to_pandas()):
+        buffer = Buffer(2)
+        with pytest.warns(UserWarning, match="'timestamp' will take the place of `at`") as caught:
+            buffer.dataframe(data, table_name="t", at=TimestampNanos(5))
+        assert [warning.filename for warning in caught] == [__file__]
+        assert bytes(buffer) == b"t a=1i,timestamp=7t 5n\n"
+        buffer.dataframe(data, table_name="t", at="timestamp").dataframe(data, table_name="t", at=ServerTimestamp)
+        buffer.dataframe(
+            data.rename({"timestamp": "b"}) if data is frame else data[["a"]], table_name="t", at=INSTANTS[0]
+        )
+
+
+def test_the_server_takes_it_for_the_designated_timestamp(server: QuestDB, table: str) -> None:
+    """What the warning says."""
+    with Sender.from_conf(server.conf + "auto_flush=off;") as sender, pytest.warns(UserWarning, match="take the place"):
+        sender.row(table, columns={"timestamp": TimestampMicros(7), "n": 1}, at=TimestampNanos(5_000_000))
+    assert server.wait_visible(table, 1) == 1
+    assert server.sql(f"select cast(timestamp as long) from {table}").rows == [(7000,)]

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import sys
-import warnings
 from typing import NoReturn
 
 from questframe.exceptions import IngressError, IngressErrorCode
 from questframe.ingress._texts import debug_char
+from questframe.ingress._warnings import warn
 
 __all__ = ["check_utf8", "is_control", "parse_conf", "warn_of_unknown_keys"]
 
@@ -201,7 +200,7 @@ def warn_of_unknown_keys(params: dict[str, str]) -> None:
     else:
         listed = ", ".join(f'"{key}"{_hint(key)}' for key in unknown)
         text = f"Unknown keys in the configuration string have no effect: {listed}."
-    warnings.warn(text, UserWarning, stacklevel=_stacklevel())
+    warn(text)
 
 
 def _hint(key: str) -> str:
@@ -210,13 +209,3 @@ def _hint(key: str) -> str:
     nearest = [known for known in OFFICIAL_KEYS if len(lower) > len("addr") and known.startswith(lower)]
     nearest += difflib.get_close_matches(lower, OFFICIAL_KEYS, n=1, cutoff=0.7)
     return f' (did you mean "{nearest[0]}"?)' if nearest else ""
-
-
-def _stacklevel() -> int:
-    """How many frames up from `warn_of_unknown_keys` the first one outside questframe is."""
-    level, frame = 1, sys._getframe(1)  # noqa: SLF001 - the interpreter has no other name for it
-    package = __name__.partition(".")[0]
-    while frame.f_back and str(frame.f_globals.get("__name__", "")).partition(".")[0] == package:
-        frame = frame.f_back
-        level += 1
-    return level

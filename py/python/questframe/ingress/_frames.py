@@ -23,6 +23,7 @@ from questframe.ingress._frame_errors import (
     table_problem,
 )
 from questframe.ingress._texts import name_of
+from questframe.ingress._warnings import DESIGNATED, warn_of_shadow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -162,6 +163,9 @@ def prepare(  # noqa: PLR0913 - the official arguments
             # No frame: ours is a TypeError, too, which the official client's is not.
             raise IngressError(error.code, str(error)) from error
         raise
+    except Warning:
+        # Where warnings are errors.
+        raise
     except Exception as error:
         raise IngressError(_INVALID, str(error)) from error
 
@@ -235,6 +239,10 @@ def _prepare(  # noqa: PLR0913, PLR0917 - as above
     written = [place for place in fields if columns[place].kind != "null"]
     if not written:
         raise bad_row(0)
+    if not isinstance(at, ServerTimestampType):
+        for column in (columns[place] for place in written):
+            if column.kind == "instants" and column.label.lower() == DESIGNATED:
+                warn_of_shadow(column.label)
     positions = [(place, columns[place].label) for place in written]
     if at_column is not None:
         positions.append((at_column, _free_name(columns[at_column].label, written, columns)))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import collections
 import sys
 import time
-import warnings
 from typing import TYPE_CHECKING
+
+from questframe.ingress._warnings import warn
 
 if TYPE_CHECKING:
     from questframe.ingress._settings import Settings
@@ -38,4 +39,4 @@ def note_connection(settings: Settings) -> None:
             f"A burst of reconnections: {_RECONNECTS} senders within {_RECONNECTS_SECONDS:.0f} seconds. A sender is "
             "meant to be kept and used again. Set questframe.ingress.WARN_HIGH_RECONNECTS = False to silence this."
         )
-        warnings.warn(msg, UserWarning, stacklevel=4)
+        warn(msg)
