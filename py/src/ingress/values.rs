@@ -202,14 +202,14 @@ fn array(row: &mut Row<'_>, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()
     row.array(name, &dims, elements).map_err(|error| of_row(py, &error))
 }
 
-/// NaN and infinities are left out.
+/// NaN and infinities are left out, but for the check of the name.
 fn decimal(row: &mut Row<'_>, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = value.py();
     // Of the class itself: a subclass may print itself otherwise.
     let to_text = DECIMAL.import(py, "decimal", "Decimal")?.getattr("__str__")?;
     let text: String = to_text.call1((value,))?.extract()?;
     let done = match parse_decimal(&text) {
-        Ok(None) => Ok(()),
+        Ok(None) => RowBuffer::check_column_name(name),
         Ok(Some((unscaled, scale))) => row.decimal(name, unscaled, scale),
         Err(error) => Err(error),
     };

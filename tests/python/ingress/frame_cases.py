@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+import pandas as pd
+
+#: Version of pandas, as older ones make other frames of some texts.
+PANDAS: Final = tuple(int(part) for part in pd.__version__.split(".")[:2])
+NAS: Final = ("pd.NA", "np.nan") if PANDAS >= (2, 3) else ()
 AT: Final = "at=TimestampNanos(1)"
 T: Final = f"table_name='t', {AT}"
 
@@ -182,7 +187,7 @@ DTYPES: Final = [
             f"{T}, symbols={s}",
         )
         for storage in ("python", "pyarrow")
-        for na in ("pd.NA", "np.nan")
+        for na in NAS
         for s in (True, False)
     ),
     *_with("category(['a', None, ''], ['a', '', 'unused'])", f"{T}, symbols='auto'", f"{T}, symbols=False"),

@@ -28,6 +28,7 @@ from ingress.frame_cases import (
     FRAME_DIFFERENCES,
     NAMES,
     OBJECTS,
+    PANDAS,
     SEVERAL,
     SYMBOLS,
     TABLES,
@@ -54,7 +55,7 @@ STEMS = (
     "Must be one of",
     ". Note that Cython",
     "containing bytes.",
-    "Expected pandas.DataFrame",
+    ", not an object of type",
 )
 
 
@@ -123,7 +124,8 @@ def test_differences(official: FrameOracle, newer: FrameOracle, difference: Diff
         else:
             assert answer[1] == difference.ours[0]
             assert difference.ours[1] in answer[2]
-    if "f8(1), " not in difference.case.frame:
+    # With pandas 2 some frames are others.
+    if "f8(1), " not in difference.case.frame and PANDAS >= (3, 0):
         # Where 4.1.0 does not crash, this is no difference unless it does something else. It crashes at random where it
         # reads stray memory.
         with contextlib.suppress(OracleCrashedError):
@@ -217,6 +219,7 @@ def calls(draw: st.DrawFn) -> tuple[Recipe, str]:
     )
 
 
+@pytest.mark.timeout(3600 if FULL else 240)
 @settings(
     max_examples=10_000 if FULL else 60,
     derandomize=not FULL,

@@ -158,7 +158,7 @@ BAD = [
     {"call": "b.row", "args": ["t", None, None], "kwargs": {"at": {"nanos": 1}}},
     {"call": "b.row", "args": ["t"], "kwargs": {"at": {"nanos": 1}, "column": None}},
     column({"decimal": "1E-77"}),
-    column({"decimal": "NaN"}),
+    *(column({"decimal": value}, name) for value in ("NaN", "-Infinity") for name in ("c", "a,b", "", "n" * 128)),
     row(columns={"dict": [["a", 1]]}, at=None),
     row(columns={"dict": [["a", 1]]}, at={"datetime": [1969, 1, 1, 0, 0, 0, 0, 0, "UTC"]}),
 ]

@@ -289,8 +289,9 @@ def _source(df: object) -> Source | None:
 
 
 def _no_frame(df: object) -> IngressError:
+    expected = name_of(sys.modules["pandas"].DataFrame) if "pandas" in sys.modules else "pandas.DataFrame"
     text = (
-        f"Bad argument `df`: Expected pandas.DataFrame, not an object of type {name_of(type(df))}; polars frames, "
+        f"Bad argument `df`: Expected {expected}, not an object of type {name_of(type(df))}; polars frames, "
         f"pyarrow tables and other objects with __arrow_c_stream__ are taken, too."
     )
     return refused(_INVALID, text)
