@@ -1,6 +1,79 @@
-//! The same function compiled twice, for any processor and for those with AVX2, where LLVM makes better of it.
+//! Which instruction set the kernels use: the best that the processor has, or what `QUESTFRAME_SIMD` says.
+//!
+//! Every variant of a kernel gives the same bytes, and all of them are tested wherever they can run. `QUESTFRAME_SIMD`
+//! (`scalar`, `avx2`, `avx512`), read once, holds them to at most that; what the processor lacks is never used.
 
-/// Makes `fn name` from an `#[inline(always)]` function of the same signature, choosing at run time.
+use std::sync::OnceLock;
+
+/// An instruction set that kernels are written for; a greater one includes the smaller ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// What every processor of the target has.
+    Scalar,
+    /// AVX2, FMA, BMI1 and BMI2: processors since 2013 (Intel Haswell, AMD Zen).
+    Avx2,
+    /// AVX-512 with F, BW, DQ, VL, IFMA, VBMI, VBMI2, VNNI and VPOPCNTDQ: Intel Ice Lake, AMD Zen 4, and newer.
+    Avx512,
+}
+
+impl Level {
+    /// Whether the processor has it.
+    pub(crate) fn is_available(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("bmi1")
+                    && is_x86_feature_detected!("bmi2")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512ifma")
+                    && is_x86_feature_detected!("avx512vbmi")
+                    && is_x86_feature_detected!("avx512vbmi2")
+                    && is_x86_feature_detected!("avx512vnni")
+                    && is_x86_feature_detected!("avx512vpopcntdq")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// What `QUESTFRAME_SIMD` may say.
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "scalar" => Some(Self::Scalar),
+            "avx2" => Some(Self::Avx2),
+            "avx512" => Some(Self::Avx512),
+            _ => None,
+        }
+    }
+
+    /// The best that is available and at most `most`.
+    fn best(most: Self) -> Self {
+        let levels = [Self::Avx512, Self::Avx2, Self::Scalar];
+        levels.into_iter().find(|level| *level <= most && level.is_available()).unwrap_or(Self::Scalar)
+    }
+}
+
+/// What kernels are to use in this process.
+pub(crate) fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let most = std::env::var("QUESTFRAME_SIMD").ok().and_then(|word| Level::parse(&word));
+        Level::best(most.unwrap_or(Level::Avx512))
+    })
+}
+
+/// Makes `fn name` from an `#[inline(always)]` function of the same signature, compiled twice: for any processor and for
+/// those with AVX2, where LLVM makes better of it.
 macro_rules! also_for_avx2 {
     ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty = $any:path) => {
         $(#[$attribute])*
@@ -11,8 +84,8 @@ macro_rules! also_for_avx2 {
                 fn avx2($($argument: $type),*) -> $result {
                     $any($($argument),*)
                 }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the feature has just been detected.
+                if $crate::simd::level() >= $crate::simd::Level::Avx2 {
+                    // SAFETY: the level is available.
                     return unsafe { avx2($($argument),*) };
                 }
             }
@@ -22,3 +95,26 @@ macro_rules! also_for_avx2 {
 }
 
 pub(crate) use also_for_avx2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_level_is_at_most_what_was_asked_for() {
+        for most in [Level::Scalar, Level::Avx2, Level::Avx512] {
+            let best = Level::best(most);
+            assert!(best <= most && best.is_available());
+        }
+        assert_eq!(Level::best(Level::Scalar), Level::Scalar);
+    }
+
+    #[test]
+    fn words_of_the_variable() {
+        assert_eq!(Level::parse("avx2"), Some(Level::Avx2));
+        assert_eq!(Level::parse("AVX2"), None);
+        if let Ok(word) = std::env::var("QUESTFRAME_SIMD") {
+            assert!(level() <= Level::parse(&word).expect("a word of ours"));
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 use super::SLOT;
 use crate::simd::also_for_avx2;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Level, level};
 
 /// 10^8: what fits into one word of eight digits.
 pub(crate) const WORD: u64 = 100_000_000;
@@ -42,8 +44,8 @@ pub(crate) fn eight_digits(value: u64) -> u64 {
 pub(crate) fn sixteen_digits(values: &[i64], base: u64, digits: &mut Vec<[u64; 2]>) {
     digits.resize(values.len(), [0; 2]);
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
-        // SAFETY: the features have just been detected.
+    if level() == Level::Avx512 {
+        // SAFETY: the level is available.
         unsafe { sixteen_avx512(values, base, digits) };
         return;
     }
