@@ -91,7 +91,11 @@ pub(super) fn write(buffer: &mut RowBuffer, table: &Bound<'_, PyString>, values:
             }
             is_touched = true;
             let (name, value) = (exact_text(name)?, exact_text(value)?);
-            row.symbol(text(name)?, text(value)?).map_err(failed)
+            let name = text(name)?;
+            // Of a bad name and a bad value the name is told.
+            let value =
+                text(value).or_else(|error| RowBuffer::check_column_name(name).map_err(failed).and(Err(error)))?;
+            row.symbol(name, value).map_err(failed)
         })?;
     }
     if let Some(columns) = values.columns {

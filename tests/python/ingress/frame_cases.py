@@ -195,6 +195,7 @@ DTYPES: Final = [
     Case("category([1, 2], [1, 2])"),
     Case("category(pd.to_datetime([1, 2]))"),
     Case("category([None, None], ['z'])"),
+    *_with("pd.DataFrame({'a': pd.array([None, None], dtype='string[python]')})", T, f"{T}, symbols=['a']"),
     Case("category(['a'], ['a', '\\ud800'])"),
     *(
         Case(f"arrow([1, None, 7], pa.{dtype}())")

@@ -112,6 +112,9 @@ def _official(error: IngressError, prepared: Prepared, df: Any) -> IngressError:
     offset = 0 if error.row is None else error.row - _first_row(error)
     found = []
     for text in error.problems:
+        if "no column to write" in text:
+            # All are of a type that has only nulls.
+            return bad_row(0)
         match = _PROBLEM.fullmatch(text)
         if match is None:
             limit = _LIMIT.search(text)
