@@ -31,11 +31,19 @@ demo: $(VENV)/.built ## write a real dataset into a real QuestDB started here (K
 	@KEEP=$(KEEP) $(BIN)/python examples/demo.py
 
 .PHONY: test
-test: test-rust test-python test-polars test-wheel ## all tests in their seeded slices, on a real QuestDB
+test: test-rust test-simd test-python test-polars test-wheel ## all tests in their seeded slices, on a real QuestDB
 
 .PHONY: test-rust
 test-rust: $(VENV)/.built ## Rust: unit, golden, property, doc and live tests
 	QUESTFRAME_PYTHON=$(CURDIR)/$(BIN)/python cargo test --quiet
+
+# What the machine lacks falls back to what it has. By default it is the best, with which all other tests run.
+.PHONY: test-simd
+test-simd: ## the Rust tests of bytes once more, without AVX-512 and without AVX2
+	for level in scalar avx2; do \
+		QUESTFRAME_SIMD=$$level cargo test --quiet --lib -- fmt:: encode:: simd:: sender::ilp && \
+		QUESTFRAME_SIMD=$$level cargo test --quiet --test golden --test properties || exit 1; \
+	done
 
 .PHONY: test-python
 test-python: $(VENV)/.built $(VENV)/.oracle41 $(VENV)/.oracle60 ## Python tests, the oracle's and live ones among them
@@ -62,6 +70,11 @@ test-pandas22: $(VENV)/.built $(VENV)/.pandas22 $(VENV)/.oracle60 ## what pandas
 test-full: $(VENV)/.built $(VENV)/.oracle41 $(VENV)/.oracle60 ## the same with many more random cases (an hour)
 	QUESTFRAME_PROPTEST_CASES=20 cargo test --release --quiet --test properties
 	QUESTFRAME_HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest tests/python -m "not slow or slow" $(SIDE_BY_SIDE)
+	for level in scalar avx2; do \
+		QUESTFRAME_SIMD=$$level QUESTFRAME_PROPTEST_CASES=5 cargo test --release --quiet --test properties && \
+		QUESTFRAME_SIMD=$$level $(BIN)/python -m pytest tests/python/test_oracle.py tests/python/ingress \
+			tests/python/test_frames.py tests/python/test_type_matrix.py $(SIDE_BY_SIDE) || exit 1; \
+	done
 	$(MAKE) test-pandas22
 	$(MAKE) test
 
