@@ -391,9 +391,8 @@ fn prepare_column(plan: &Plan, role: Role, column: &Column<'_>, rows: Range<usiz
                 let Scratch { words, slots, lengths, .. } = scratch;
                 let bits = floats.bits(rows, words);
                 slots.resize(bits.len(), [0; SLOT]);
-                lengths.clear();
-                lengths
-                    .extend(bits.iter().zip(slots).map(|(bits, slot)| float::write(f64::from_bits(*bits), slot) as u8));
+                lengths.resize(bits.len(), 0);
+                float::write_all(bits, slots, 0, lengths);
                 Form::Slot
             } else {
                 floats.bits(rows, &mut scratch.words);

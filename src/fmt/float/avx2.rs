@@ -1,0 +1,374 @@
+//! Sixty-four values at once with AVX2: see the parent module for the arithmetic.
+//!
+//! Four lanes, no 64-bit multiplication: the product is made of limbs of 32 bits. Passes as in `avx512`, for the same
+//! reason; characters go to their places sixteen digits at a time, and the 17th by a store of its own.
+
+use std::arch::x86_64::*;
+
+use super::tables::{
+    CONSTANTS, EXPONENT_TEXTS, LAST_PLACES, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, ROW_COUNT, SCIENTIFIC,
+    SHUFFLES, TEXT,
+};
+use super::{BLOCK, scalar};
+
+const LANES: usize = 4;
+const MASK_32: i64 = 0xffff_ffff;
+const MASK_52: i64 = (1 << 52) - 1;
+
+/// What the passes hand on, by value. Made once for many blocks.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Scratch {
+    /// Upper and lower half of the power of ten, and how far to shift its product.
+    hi: [u64; BLOCK],
+    lo: [u64; BLOCK],
+    shifts: [u64; BLOCK],
+    /// The product: whole and part.
+    whole: [u64; BLOCK],
+    part: [u64; BLOCK],
+    /// The 17th digit; more than nine if there is none.
+    last: [u64; BLOCK],
+    rows: [u64; BLOCK],
+    points: [u64; BLOCK],
+    /// The first and the second eight digits of each value, as numbers below ten.
+    spelled: [[u64; 2]; BLOCK],
+    /// One bit a value: notation is scientific; the value is none that this arithmetic is for.
+    scientific: u64,
+    special: u64,
+}
+
+impl Scratch {
+    pub(super) const fn new() -> Self {
+        Self {
+            hi: [0; BLOCK],
+            lo: [0; BLOCK],
+            shifts: [0; BLOCK],
+            whole: [0; BLOCK],
+            part: [0; BLOCK],
+            last: [0; BLOCK],
+            rows: [0; BLOCK],
+            points: [0; BLOCK],
+            spelled: [[0; 2]; BLOCK],
+            scientific: 0,
+            special: 0,
+        }
+    }
+}
+
+/// Writes the texts of a block to `offset` of each slot, and their lengths.
+#[target_feature(enable = "avx2,fma,bmi1,bmi2")]
+pub(super) fn write_block<const STRIDE: usize>(
+    bits: &[u64; BLOCK],
+    slots: &mut [[u8; STRIDE]; BLOCK],
+    offset: usize,
+    lengths: &mut [u8; BLOCK],
+    scratch: &mut Scratch,
+) {
+    (scratch.scientific, scratch.special) = (0, 0);
+    for group in 0..BLOCK / LANES {
+        look_up(bits, group, scratch);
+    }
+    for group in 0..BLOCK / LANES {
+        multiply(bits, group, scratch);
+    }
+    for group in 0..BLOCK / LANES {
+        choose(bits, group, scratch);
+    }
+    for group in 0..BLOCK / LANES {
+        spell(group, scratch);
+    }
+    for i in 0..BLOCK {
+        lengths[i] = lay_out(i, scratch, &mut slots[i][offset..]);
+    }
+    if scratch.scientific | scratch.special != 0 {
+        mend(bits, scratch, slots, offset, lengths);
+    }
+}
+
+/// The four values of a group.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(values: &[u64; BLOCK], group: usize) -> __m256i {
+    let (groups, _) = values.as_chunks::<LANES>();
+    // SAFETY: four values of 64 bits are 32 bytes.
+    unsafe { _mm256_loadu_si256(groups[group].as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(values: &mut [u64; BLOCK], group: usize, vector: __m256i) {
+    let (groups, _) = values.as_chunks_mut::<LANES>();
+    // SAFETY: four values of 64 bits are 32 bytes.
+    unsafe { _mm256_storeu_si256(groups[group].as_mut_ptr().cast(), vector) }
+}
+
+/// The entries of a table of powers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn gather(table: &'static [u64], indices: __m256i) -> __m256i {
+    // SAFETY: an exponent field of 0..=2047 gives an index of 0..=616 (tested for all of them), the table's entries.
+    unsafe { _mm256_i64gather_epi64::<8>(table.as_ptr().cast(), indices) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn all(value: i64) -> __m256i {
+    _mm256_set1_epi64x(value)
+}
+
+/// All bits of the lanes where `left` is less than `right`, both unsigned.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn less(left: __m256i, right: __m256i) -> __m256i {
+    let flip = all(i64::MIN);
+    _mm256_cmpgt_epi64(_mm256_xor_si256(right, flip), _mm256_xor_si256(left, flip))
+}
+
+/// One bit a lane.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn bits_of(mask: __m256i) -> u64 {
+    u64::from(_mm256_movemask_pd(_mm256_castsi256_pd(mask)) as u32)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn is_zero(value: __m256i) -> __m256i {
+    _mm256_cmpeq_epi64(value, _mm256_setzero_si256())
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn fraction_of(bits: __m256i) -> __m256i {
+    _mm256_and_si256(bits, all(MASK_52))
+}
+
+/// First pass: the power of ten, by the exponent.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn look_up(bits: &[u64; BLOCK], group: usize, scratch: &mut Scratch) {
+    let bits = load(bits, group);
+    let raw = _mm256_and_si256(_mm256_srli_epi64::<52>(bits), all(0x7ff));
+    let is_power = is_zero(fraction_of(bits));
+    let scaled = _mm256_add_epi64(_mm256_mul_epu32(raw, all(315_653)), all(411_649));
+    let scaled = _mm256_sub_epi64(scaled, _mm256_and_si256(is_power, all(131_072)));
+    let index = _mm256_srli_epi64::<20>(scaled);
+    let shift = _mm256_add_epi64(_mm256_mul_epu32(index, all(217_707)), all(2048 * 65_536 + 65_535 - 323 * 217_707));
+    let shift = _mm256_add_epi64(_mm256_sub_epi64(_mm256_srli_epi64::<16>(shift), raw), all(1075 - 2048));
+    store(&mut scratch.hi, group, gather(&POW10_HI, index));
+    store(&mut scratch.lo, group, gather(&POW10_LO, index));
+    store(&mut scratch.shifts, group, shift);
+    // Until the layout is known: the index.
+    let index = _mm256_blendv_epi8(index, all(309), is_zero(_mm256_slli_epi64::<1>(bits)));
+    store(&mut scratch.points, group, index);
+}
+
+/// Second pass: the significand times the power of ten.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn multiply(bits: &[u64; BLOCK], group: usize, scratch: &mut Scratch) {
+    let bits = load(bits, group);
+    let significand = _mm256_or_si256(fraction_of(bits), all(1 << 52));
+    let (hi, lo) = (load(&scratch.hi, group), load(&scratch.lo, group));
+    let upper = |value| _mm256_srli_epi64::<32>(value);
+    let low = |value| _mm256_and_si256(value, all(MASK_32));
+    let times = |left, right| _mm256_mul_epu32(left, right);
+    let plus = |left, right| _mm256_add_epi64(left, right);
+    // Doubled, so that its product has at least 64 bits to shift out.
+    let significand = _mm256_slli_epi64::<1>(significand);
+    let (s0, s1) = (significand, upper(significand));
+    let (p0, p1, p2, p3) = (lo, upper(lo), hi, upper(hi));
+    // Column by column, 32 bits each; no sum reaches 2^64, as s1 has 22 bits.
+    let m = plus(times(s0, p1), upper(times(s0, p0)));
+    let n = plus(times(s1, p0), low(m));
+    let carry = plus(upper(m), upper(n));
+    let m = plus(times(s0, p2), carry);
+    let n = plus(times(s1, p1), low(m));
+    let column2 = low(n);
+    let carry = plus(upper(m), upper(n));
+    let m = plus(times(s0, p3), carry);
+    let n = plus(times(s1, p2), low(m));
+    let lower = _mm256_or_si256(column2, _mm256_slli_epi64::<32>(n));
+    let top = plus(times(s1, p3), plus(upper(m), upper(n)));
+    let shift = load(&scratch.shifts, group);
+    let part =
+        _mm256_or_si256(_mm256_srlv_epi64(lower, shift), _mm256_sllv_epi64(top, _mm256_sub_epi64(all(64), shift)));
+    store(&mut scratch.whole, group, _mm256_srlv_epi64(top, shift));
+    store(&mut scratch.part, group, part);
+}
+
+/// The upper word of 10 * `part` + `low` + `high` * 2^12.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn tenth(part: __m256i, low: i64, high: i64) -> __m256i {
+    let ten_times = |value| _mm256_add_epi64(_mm256_slli_epi64::<3>(value), _mm256_slli_epi64::<1>(value));
+    let lower = _mm256_add_epi64(ten_times(_mm256_and_si256(part, all(0xfff))), all(low));
+    let upper = _mm256_add_epi64(ten_times(_mm256_srli_epi64::<12>(part)), all(high));
+    _mm256_srli_epi64::<52>(_mm256_add_epi64(upper, _mm256_srli_epi64::<12>(lower)))
+}
+
+/// Third pass: rounding, and the layout.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn choose(bits: &[u64; BLOCK], group: usize, scratch: &mut Scratch) {
+    let bits = load(bits, group);
+    let is_power = is_zero(fraction_of(bits));
+    let nothing = is_zero(_mm256_slli_epi64::<1>(bits));
+    let raw = _mm256_and_si256(_mm256_srli_epi64::<52>(bits), all(0x7ff));
+    let is_special = _mm256_or_si256(_mm256_cmpeq_epi64(raw, all(0x7ff)), is_zero(raw));
+    let is_special = _mm256_andnot_si256(nothing, is_special);
+
+    let part = load(&scratch.part, group);
+    let half = _mm256_srlv_epi64(load(&scratch.hi, group), load(&scratch.shifts, group));
+    let even = _mm256_andnot_si256(_mm256_or_si256(bits, is_power), all(1));
+    let half_up = _mm256_add_epi64(half, even);
+    let is_up = less(_mm256_add_epi64(part, half_up), part);
+    let half_down = _mm256_blendv_epi8(half_up, _mm256_srli_epi64::<1>(half_up), is_power);
+    let is_down = less(part, half_down);
+    let digits = _mm256_sub_epi64(load(&scratch.whole, group), is_up);
+    let digits = _mm256_andnot_si256(nothing, digits);
+
+    let mut last = tenth(part, 6, 1 << 51);
+    last = _mm256_blendv_epi8(last, all(2), _mm256_cmpeq_epi64(part, all(1 << 62)));
+    if bits_of(is_power) != 0 {
+        let nearest = tenth(part, 0xfff, (1 << 51) - 1);
+        let least = tenth(_mm256_sub_epi64(part, _mm256_srli_epi64::<1>(half)), 0xfff, MASK_52);
+        // Both are small.
+        let most = _mm256_max_epu32(nearest, least);
+        last = _mm256_blendv_epi8(last, most, is_power);
+    }
+    let has_none = _mm256_or_si256(_mm256_or_si256(is_up, is_down), nothing);
+    let last = _mm256_blendv_epi8(last, all(i64::from(NO_LAST)), has_none);
+
+    let is_short = _mm256_cmpgt_epi64(all(1_000_000_000_000_000), digits);
+    let point = _mm256_add_epi64(_mm256_sub_epi64(load(&scratch.points, group), all(307)), is_short);
+    let kind = _mm256_sub_epi64(point, all(LEAST_POINT));
+    let beyond = _mm256_or_si256(
+        _mm256_cmpgt_epi64(kind, all(SCIENTIFIC as i64 - 1)),
+        _mm256_cmpgt_epi64(_mm256_setzero_si256(), kind),
+    );
+    let kind = _mm256_blendv_epi8(kind, all(SCIENTIFIC as i64), beyond);
+    let row = _mm256_add_epi64(_mm256_slli_epi64::<2>(kind), _mm256_and_si256(is_short, all(2)));
+    let row = _mm256_add_epi64(row, _mm256_srli_epi64::<63>(bits));
+
+    store(&mut scratch.whole, group, digits);
+    store(&mut scratch.last, group, last);
+    store(&mut scratch.rows, group, row);
+    store(&mut scratch.points, group, point);
+    scratch.scientific |= bits_of(beyond) << (group * LANES);
+    scratch.special |= bits_of(is_special) << (group * LANES);
+}
+
+/// In place of a 17th digit.
+const NO_LAST: u8 = 0xf0;
+
+/// Fourth pass: the digits, a byte each.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn spell(group: usize, scratch: &mut Scratch) {
+    let digits = load(&scratch.whole, group);
+    // By 10^8 = 2^8 * 390625. What is below 2^46 is exact in a float, and the quotients lie apart by more than the error.
+    let magic = all(0x4330_0000_0000_0000);
+    let two_52 = _mm256_castsi256_pd(magic);
+    let number = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(_mm256_srli_epi64::<8>(digits), magic)), two_52);
+    // To the nearest integer by an addition; beyond 1.5 * 2^52 also what rounds to zero from below.
+    let middle = all(0x4338_0000_0000_0000);
+    let quotient = _mm256_fmadd_pd(number, _mm256_set1_pd(1.0 / 390_625.0), _mm256_set1_pd(-0.499_999));
+    let quotient = _mm256_castpd_si256(_mm256_add_pd(quotient, _mm256_castsi256_pd(middle)));
+    let quotient = _mm256_sub_epi64(quotient, middle);
+    let rest = _mm256_sub_epi64(digits, _mm256_mul_epu32(quotient, all(100_000_000)));
+    let (first, second) = (eight_digits(quotient), eight_digits(rest));
+    let (even, odd) = (_mm256_unpacklo_epi64(first, second), _mm256_unpackhi_epi64(first, second));
+    let (groups, _) = scratch.spelled.as_chunks_mut::<LANES>();
+    let pairs = [
+        _mm256_castsi256_si128(even),
+        _mm256_castsi256_si128(odd),
+        _mm256_extracti128_si256::<1>(even),
+        _mm256_extracti128_si256::<1>(odd),
+    ];
+    for (words, pair) in groups[group].iter_mut().zip(pairs) {
+        // SAFETY: two words are 16 bytes.
+        unsafe { _mm_storeu_si128(words.as_mut_ptr().cast(), pair) };
+    }
+}
+
+/// The eight digits of numbers below 10^8, a byte each, the first digit in the highest byte.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn eight_digits(number: __m256i) -> __m256i {
+    // Each step splits every lane in two of half the width: quotient up, rest down.
+    let quotient = _mm256_srli_epi64::<45>(_mm256_mul_epu32(number, all(3_518_437_209)));
+    let fours = _mm256_add_epi64(number, _mm256_mul_epu32(quotient, all((1 << 32) - 10_000)));
+    let quotient = _mm256_srli_epi32::<3>(_mm256_mulhi_epu16(fours, _mm256_set1_epi32(5_243)));
+    let hundreds = _mm256_mullo_epi16(quotient, _mm256_set1_epi32(100));
+    let twos = _mm256_add_epi32(_mm256_sub_epi32(fours, hundreds), _mm256_slli_epi32::<16>(quotient));
+    let quotient = _mm256_srli_epi16::<10>(_mm256_mullo_epi16(twos, _mm256_set1_epi16(103)));
+    _mm256_add_epi16(twos, _mm256_mullo_epi16(quotient, _mm256_set1_epi16(246)))
+}
+
+/// Fifth pass: every character to its place. Gives the length that plain notation has.
+#[inline]
+#[target_feature(enable = "avx2,bmi1")]
+fn lay_out(i: usize, scratch: &Scratch, slot: &mut [u8]) -> u8 {
+    let row = scratch.rows[i] as usize % ROW_COUNT;
+    // SAFETY: two words are 16 bytes.
+    let digits = unsafe { _mm_loadu_si128(scratch.spelled[i].as_ptr().cast()) };
+    let digits = _mm256_broadcastsi128_si256(_mm_or_si128(digits, _mm_set1_epi8(0x30)));
+    let text = _mm256_or_si256(_mm256_shuffle_epi8(digits, table(&SHUFFLES.0[row])), table(&CONSTANTS.0[row]));
+    let target = &mut slot[..TEXT];
+    // SAFETY: the target has 32 bytes.
+    unsafe { _mm256_storeu_si256(target.as_mut_ptr().cast(), text) };
+    let last = scratch.last[i] as u8;
+    // 0xf0 becomes a zero, too.
+    target[usize::from(LAST_PLACES[row]) % TEXT] = b'0' | (last & 0x0f);
+    let point = scratch.points[i] as i64;
+    let whole = (count(i, scratch) as i64).max(point + 1);
+    (whole + (2 - point).max(1) + (row & 1) as i64) as u8
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn table(row: &[u8; TEXT]) -> __m256i {
+    // SAFETY: a row has 32 bytes.
+    unsafe { _mm256_loadu_si256(row.as_ptr().cast()) }
+}
+
+/// How many digits are left without the zeros at the end; of zero, none that counts.
+#[inline]
+#[target_feature(enable = "bmi1")]
+fn count(i: usize, scratch: &Scratch) -> i32 {
+    let [first, second] = scratch.spelled[i];
+    let trailing = if second == 0 { 64 + first.trailing_zeros() } else { second.trailing_zeros() } / 8;
+    let all = if scratch.last[i] as u8 == NO_LAST { 16 - trailing as i32 } else { 17 };
+    all - (scratch.rows[i] as i32 >> 1 & 1)
+}
+
+/// Ends texts in scientific notation with their exponents, and writes what is not finite or subnormal.
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "bmi1")]
+fn mend<const STRIDE: usize>(
+    bits: &[u64; BLOCK],
+    scratch: &Scratch,
+    slots: &mut [[u8; STRIDE]; BLOCK],
+    offset: usize,
+    lengths: &mut [u8; BLOCK],
+) {
+    for i in 0..BLOCK {
+        let slot = &mut slots[i][offset..offset + TEXT];
+        if scratch.special >> i & 1 == 1 {
+            if let Some(slot) = slot.first_chunk_mut() {
+                lengths[i] = scalar::write(f64::from_bits(bits[i]), slot) as u8;
+            }
+        } else if scratch.scientific >> i & 1 == 1 {
+            let sign = usize::from(scratch.rows[i] & 1 == 1);
+            let count = count(i, scratch) as usize;
+            // The point and what follows it only if something does.
+            let end = sign + if count == 1 { 1 } else { count + 1 };
+            let exponent = scratch.points[i] as i64 - 1;
+            let text = EXPONENT_TEXTS[(exponent - LEAST_EXPONENT) as usize].to_le_bytes();
+            slot[end..end + 8].copy_from_slice(&text);
+            lengths[i] = end as u8 + text[7];
+        }
+    }
+}

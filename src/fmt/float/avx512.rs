@@ -1,0 +1,351 @@
+//! Sixty-four values at once with AVX-512: see the parent module for the arithmetic.
+//!
+//! Three passes over the block, each short enough for the processor to look past one group of eight lanes and begin the
+//! next: one fused loop waits for its own chain of some two hundred cycles, and took a third longer.
+
+use std::arch::x86_64::*;
+
+use super::tables::{
+    EXPONENT_TEXTS, LAST, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, ROW_COUNT, ROWS, SCIENTIFIC, TEXT,
+};
+use super::{BLOCK, scalar};
+
+const LANES: usize = 8;
+const MASK_52: i64 = (1 << 52) - 1;
+
+/// What the passes hand on, by value. Made once for many blocks.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Scratch {
+    /// Fifteen or sixteen digits as a number; then how many of all digits are left without the zeros at the end.
+    digits: [u64; BLOCK],
+    /// What follows the digits among the bytes that rows choose from: the last digit, point, zero, minus.
+    extras: [u64; BLOCK],
+    /// The row of the text.
+    rows: [u64; BLOCK],
+    /// The place of the point, counted from before the first digit.
+    points: [u64; BLOCK],
+    /// The first and the second eight digits as characters.
+    firsts: [u64; BLOCK],
+    seconds: [u64; BLOCK],
+    /// One bit a value: there is a 17th digit; notation is scientific; the value is none that this arithmetic is for.
+    has_last: [u8; BLOCK / LANES],
+    scientific: [u8; BLOCK / LANES],
+    special: [u8; BLOCK / LANES],
+}
+
+impl Scratch {
+    pub(super) const fn new() -> Self {
+        Self {
+            digits: [0; BLOCK],
+            extras: [0; BLOCK],
+            rows: [0; BLOCK],
+            points: [0; BLOCK],
+            firsts: [0; BLOCK],
+            seconds: [0; BLOCK],
+            has_last: [0; BLOCK / LANES],
+            scientific: [0; BLOCK / LANES],
+            special: [0; BLOCK / LANES],
+        }
+    }
+}
+
+/// Writes the texts of a block to `offset` of each slot, and their lengths.
+#[target_feature(
+    enable = "avx2,bmi1,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,avx512vbmi,avx512vbmi2,avx512vnni,avx512vpopcntdq"
+)]
+pub(super) fn write_block<const STRIDE: usize>(
+    bits: &[u64; BLOCK],
+    slots: &mut [[u8; STRIDE]; BLOCK],
+    offset: usize,
+    lengths: &mut [u8; BLOCK],
+    scratch: &mut Scratch,
+) {
+    let mut odd = 0;
+    for group in 0..BLOCK / LANES {
+        odd |= choose(bits, group, scratch);
+    }
+    for group in 0..BLOCK / LANES {
+        spell(group, scratch, lengths);
+    }
+    for group in 0..BLOCK / LANES {
+        lay_out(group, scratch, slots, offset);
+    }
+    if odd != 0 {
+        mend(bits, scratch, slots, offset, lengths);
+    }
+}
+
+/// The eight values of a group.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(values: &[u64; BLOCK], group: usize) -> __m512i {
+    let (groups, _) = values.as_chunks::<LANES>();
+    // SAFETY: eight values of 64 bits are 64 bytes.
+    unsafe { _mm512_loadu_si512(groups[group].as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(values: &mut [u64; BLOCK], group: usize, vector: __m512i) {
+    let (groups, _) = values.as_chunks_mut::<LANES>();
+    // SAFETY: eight values of 64 bits are 64 bytes.
+    unsafe { _mm512_storeu_si512(groups[group].as_mut_ptr().cast(), vector) }
+}
+
+/// The entries of a table of powers.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn gather(table: &'static [u64], indices: __m512i) -> __m512i {
+    // SAFETY: an exponent field of 0..=2047 gives an index of 0..=616 (tested for all of them), the table's entries.
+    unsafe { _mm512_i64gather_epi64::<8>(indices, table.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn all(value: i64) -> __m512i {
+    _mm512_set1_epi64(value)
+}
+
+/// First pass: finds the digits as a number, and the layout. Tells whether any lane needs mending.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vbmi2")]
+fn choose(bits: &[u64; BLOCK], group: usize, scratch: &mut Scratch) -> u8 {
+    let bits = load(bits, group);
+    let fraction = _mm512_and_si512(bits, all(MASK_52));
+    let raw = _mm512_and_si512(_mm512_srli_epi64::<52>(bits), all(0x7ff));
+    let is_power = _mm512_testn_epi64_mask(fraction, fraction);
+    let is_zero = _mm512_testn_epi64_mask(_mm512_slli_epi64::<1>(bits), _mm512_slli_epi64::<1>(bits));
+    let is_special = (_mm512_cmpeq_epi64_mask(raw, all(0x7ff)) | _mm512_testn_epi64_mask(raw, raw)) & !is_zero;
+
+    let scaled = _mm512_add_epi64(_mm512_mul_epu32(raw, all(315_653)), all(411_649));
+    let scaled = _mm512_mask_sub_epi64(scaled, is_power, scaled, all(131_072));
+    let index = _mm512_srli_epi64::<20>(scaled);
+    let shift = _mm512_add_epi64(_mm512_mul_epu32(index, all(217_707)), all(2048 * 65_536 + 65_535 - 323 * 217_707));
+    let shift = _mm512_add_epi64(_mm512_sub_epi64(_mm512_srli_epi64::<16>(shift), raw), all(1075 - 2048));
+    let (hi, lo) = (gather(&POW10_HI, index), gather(&POW10_LO, index));
+
+    // The power of ten in three limbs of 52 bits. IFMA reads no more than 52 of its factors.
+    let limb2 = _mm512_srlv_epi64(hi, _mm512_add_epi64(shift, all(11)));
+    let limb1 = _mm512_shrdv_epi64(lo, hi, _mm512_add_epi64(shift, all(23)));
+    let limb0 = _mm512_sllv_epi64(lo, _mm512_sub_epi64(all(29), shift));
+    // 2^52 + fraction times it: the implicit bit is an addition one limb up. The product of the lowest limbs cannot carry.
+    let sum1 = _mm512_and_si512(limb0, all(MASK_52));
+    let sum1 = _mm512_madd52hi_epu64(sum1, fraction, limb0);
+    let sum1 = _mm512_madd52lo_epu64(sum1, fraction, limb1);
+    let sum2 = _mm512_add_epi64(_mm512_and_si512(limb1, all(MASK_52)), _mm512_srli_epi64::<52>(sum1));
+    let sum2 = _mm512_madd52hi_epu64(sum2, fraction, limb1);
+    let sum2 = _mm512_madd52lo_epu64(sum2, fraction, limb2);
+    let whole = _mm512_madd52hi_epu64(_mm512_add_epi64(limb2, _mm512_srli_epi64::<52>(sum2)), fraction, limb2);
+    let part_low = _mm512_and_si512(_mm512_srli_epi64::<40>(sum1), all(0xfff));
+    let part = _mm512_or_si512(_mm512_slli_epi64::<12>(sum2), part_low);
+
+    let half = _mm512_srlv_epi64(hi, shift);
+    let even = _mm512_andnot_si512(bits, all(1));
+    let half_up = _mm512_mask_add_epi64(half, !is_power, half, even);
+    let is_up = _mm512_cmplt_epu64_mask(_mm512_add_epi64(part, half_up), part);
+    let half_down = _mm512_mask_srli_epi64::<1>(half_up, is_power, half_up);
+    let is_down = _mm512_cmpgt_epu64_mask(half_down, part);
+    let digits = _mm512_mask_add_epi64(whole, is_up, whole, all(1));
+    let digits = _mm512_mask_set1_epi64(digits, is_zero, 0);
+    let has_last = !(is_up | is_down | is_zero);
+
+    let last = tenth(part, 6, 1 << 51);
+    let last = _mm512_mask_set1_epi64(last, _mm512_cmpeq_epi64_mask(part, all(1 << 62)), 2);
+    let last = if is_power == 0 { last } else { last_of_power(part, half, last, is_power) };
+
+    let is_short = _mm512_cmplt_epu64_mask(digits, all(1_000_000_000_000_000));
+    let index = _mm512_mask_set1_epi64(index, is_zero, 309);
+    let point = _mm512_sub_epi64(index, all(307));
+    let point = _mm512_mask_sub_epi64(point, is_short, point, all(1));
+    let kind = _mm512_min_epu64(_mm512_sub_epi64(point, all(LEAST_POINT)), all(SCIENTIFIC as i64));
+    let row = _mm512_slli_epi64::<2>(kind);
+    let row = _mm512_mask_add_epi64(row, is_short, row, all(2));
+    let row = _mm512_add_epi64(row, _mm512_srli_epi64::<63>(bits));
+    let is_scientific = _mm512_cmpeq_epi64_mask(kind, all(SCIENTIFIC as i64));
+
+    store(&mut scratch.digits, group, digits);
+    let extra = all(i64::from_le_bytes([b'0', b'.', b'0', b'-', 0, 0, 0, 0]));
+    store(&mut scratch.extras, group, _mm512_mask_add_epi64(extra, has_last, extra, last));
+    store(&mut scratch.rows, group, row);
+    store(&mut scratch.points, group, point);
+    scratch.has_last[group] = has_last;
+    scratch.scientific[group] = is_scientific;
+    scratch.special[group] = is_special;
+    is_scientific | is_special
+}
+
+/// The upper word of 10 * `part` + `low` + `high` * 2^12.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn tenth(part: __m512i, low: i64, high: i64) -> __m512i {
+    let ten_times = |value| _mm512_add_epi64(_mm512_slli_epi64::<3>(value), _mm512_slli_epi64::<1>(value));
+    let lower = _mm512_add_epi64(ten_times(_mm512_and_si512(part, all(0xfff))), all(low));
+    let upper = _mm512_add_epi64(ten_times(_mm512_srli_epi64::<12>(part)), all(high));
+    _mm512_srli_epi64::<52>(_mm512_add_epi64(upper, _mm512_srli_epi64::<12>(lower)))
+}
+
+/// The last digit where the value is a power of two, whose lower neighbour is nearer.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn last_of_power(part: __m512i, half: __m512i, last: __m512i, is_power: __mmask8) -> __m512i {
+    let nearest = tenth(part, 0xfff, (1 << 51) - 1);
+    let least = tenth(_mm512_sub_epi64(part, _mm512_srli_epi64::<1>(half)), 0xfff, MASK_52);
+    _mm512_mask_max_epu64(last, is_power, nearest, least)
+}
+
+/// Second pass: the digits as characters, and lengths.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vpopcntdq")]
+fn spell(group: usize, scratch: &mut Scratch, lengths: &mut [u8; BLOCK]) {
+    /// 2^70 / 390625, rounded up: exact for numbers below 2^46.
+    const BY_390625: i64 = 3_022_314_549_036_573;
+    let digits = load(&scratch.digits, group);
+    // By 10^8 = 2^8 * 390625.
+    let quotient = _mm512_madd52hi_epu64(all(0), _mm512_srli_epi64::<8>(digits), all(BY_390625));
+    let quotient = _mm512_srli_epi64::<18>(quotient);
+    let rest = _mm512_sub_epi64(digits, _mm512_mul_epu32(quotient, all(100_000_000)));
+    let (first, second) = (eight_digits(quotient), eight_digits(rest));
+
+    let zeros = |word| {
+        let below = _mm512_andnot_si512(word, _mm512_sub_epi64(word, all(1)));
+        _mm512_srli_epi64::<3>(_mm512_popcnt_epi64(below))
+    };
+    let none = _mm512_testn_epi64_mask(second, second);
+    let trailing = zeros(second);
+    let trailing = _mm512_mask_add_epi64(trailing, none, trailing, zeros(first));
+    let count = _mm512_sub_epi64(all(16), trailing);
+    let count = _mm512_mask_set1_epi64(count, scratch.has_last[group], 17);
+    let row = load(&scratch.rows, group);
+    let skipped = _mm512_and_si512(_mm512_srli_epi64::<1>(row), all(1));
+    let count = _mm512_sub_epi64(count, skipped);
+    let point = load(&scratch.points, group);
+    let whole = _mm512_max_epi64(count, _mm512_add_epi64(point, all(1)));
+    let rest = _mm512_max_epi64(all(1), _mm512_sub_epi64(all(2), point));
+    let sign = _mm512_and_si512(row, all(1));
+    let length = _mm512_add_epi64(_mm512_add_epi64(whole, rest), sign);
+
+    let zero_digits = all(0x3030_3030_3030_3030);
+    store(&mut scratch.firsts, group, _mm512_or_si512(first, zero_digits));
+    store(&mut scratch.seconds, group, _mm512_or_si512(second, zero_digits));
+    store(&mut scratch.digits, group, count);
+    let (lengths, _) = lengths.as_chunks_mut::<LANES>();
+    lengths[group] = bytes_of(length);
+}
+
+/// The lowest byte of each lane.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn bytes_of(lanes: __m512i) -> [u8; LANES] {
+    _mm_cvtsi128_si64(_mm512_cvtepi64_epi8(lanes)).to_le_bytes()
+}
+
+/// The eight digits of numbers below 10^8, a byte each, the first digit in the highest byte.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn eight_digits(number: __m512i) -> __m512i {
+    // Each step splits every lane in two of half the width: quotient up, rest down.
+    let quotient = _mm512_srli_epi64::<45>(_mm512_mul_epu32(number, all(3_518_437_209)));
+    let fours = _mm512_add_epi64(number, _mm512_mul_epu32(quotient, all((1 << 32) - 10_000)));
+    let quotient = _mm512_srli_epi32::<3>(_mm512_mulhi_epu16(fours, _mm512_set1_epi32(5_243)));
+    let hundreds = _mm512_mullo_epi16(quotient, _mm512_set1_epi32(100));
+    let twos = _mm512_add_epi32(_mm512_sub_epi32(fours, hundreds), _mm512_slli_epi32::<16>(quotient));
+    let quotient = _mm512_srli_epi16::<10>(_mm512_mullo_epi16(twos, _mm512_set1_epi16(103)));
+    _mm512_add_epi16(twos, _mm512_mullo_epi16(quotient, _mm512_set1_epi16(246)))
+}
+
+/// Third pass: every character to its place, two values a register.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn lay_out<const STRIDE: usize>(group: usize, scratch: &Scratch, slots: &mut [[u8; STRIDE]; BLOCK], offset: usize) {
+    let (firsts, seconds) = (load(&scratch.firsts, group), load(&scratch.seconds, group));
+    let extras = load(&scratch.extras, group);
+    let even = _mm512_unpacklo_epi64(firsts, seconds);
+    let odd = _mm512_unpackhi_epi64(firsts, seconds);
+    // Lanes of two values apart by two: digits, digits, extra, anything.
+    let lower = _mm512_set_epi64(10, 10, 3, 2, 8, 8, 1, 0);
+    let upper = _mm512_set_epi64(14, 14, 7, 6, 12, 12, 5, 4);
+    let odd_lower = _mm512_set_epi64(11, 11, 3, 2, 9, 9, 1, 0);
+    let odd_upper = _mm512_set_epi64(15, 15, 7, 6, 13, 13, 5, 4);
+    let first = group * LANES;
+    pair(first, 0, _mm512_permutex2var_epi64(even, lower, extras), scratch, slots, offset);
+    pair(first, 1, _mm512_permutex2var_epi64(odd, odd_lower, extras), scratch, slots, offset);
+    pair(first, 4, _mm512_permutex2var_epi64(even, upper, extras), scratch, slots, offset);
+    pair(first, 5, _mm512_permutex2var_epi64(odd, odd_upper, extras), scratch, slots, offset);
+}
+
+/// Writes the texts of the values `at` and `at + 2` of a group.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn pair<const STRIDE: usize>(
+    first: usize,
+    at: usize,
+    source: __m512i,
+    scratch: &Scratch,
+    slots: &mut [[u8; STRIDE]; BLOCK],
+    offset: usize,
+) {
+    let (one, two) = (first + at, first + at + 2);
+    let second_half = _mm512_set_epi64(
+        0x2020_2020_2020_2020,
+        0x2020_2020_2020_2020,
+        0x2020_2020_2020_2020,
+        0x2020_2020_2020_2020,
+        0,
+        0,
+        0,
+        0,
+    );
+    let rows = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(row(scratch.rows[one])), row(scratch.rows[two]));
+    let text = _mm512_permutexvar_epi8(_mm512_or_si512(rows, second_half), source);
+    put(&mut slots[one], offset, _mm512_castsi512_si256(text));
+    put(&mut slots[two], offset, _mm512_extracti64x4_epi64::<1>(text));
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn row(number: u64) -> __m256i {
+    let row: &[u8; TEXT] = &ROWS.0[number as usize % ROW_COUNT];
+    // SAFETY: a row has 32 bytes.
+    unsafe { _mm256_loadu_si256(row.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn put(slot: &mut [u8], offset: usize, text: __m256i) {
+    let target = &mut slot[offset..offset + TEXT];
+    // SAFETY: the target has 32 bytes.
+    unsafe { _mm256_storeu_si256(target.as_mut_ptr().cast(), text) }
+}
+
+/// Ends texts in scientific notation with their exponents, and writes what is not finite or subnormal.
+#[cold]
+#[inline(never)]
+fn mend<const STRIDE: usize>(
+    bits: &[u64; BLOCK],
+    scratch: &Scratch,
+    slots: &mut [[u8; STRIDE]; BLOCK],
+    offset: usize,
+    lengths: &mut [u8; BLOCK],
+) {
+    for i in 0..BLOCK {
+        let (group, bit) = (i / LANES, 1 << (i % LANES));
+        let slot = &mut slots[i][offset..offset + TEXT];
+        if scratch.special[group] & bit != 0 {
+            if let Some(slot) = slot.first_chunk_mut() {
+                lengths[i] = scalar::write(f64::from_bits(bits[i]), slot) as u8;
+            }
+        } else if scratch.scientific[group] & bit != 0 {
+            let sign = usize::from(scratch.rows[i] & 1 == 1);
+            let count = scratch.digits[i] as usize;
+            // The point and what follows it only if something does.
+            let end = sign + if count == 1 { 1 } else { count + 1 };
+            let exponent = scratch.points[i] as i64 - 1;
+            let text = EXPONENT_TEXTS[(exponent - LEAST_EXPONENT) as usize].to_le_bytes();
+            slot[end..end + 8].copy_from_slice(&text);
+            lengths[i] = end as u8 + text[7];
+        }
+    }
+}
+
+const _: () = assert!(LAST == 16, "the bytes of an extra");
