@@ -1,8 +1,8 @@
 """Instructions by callgrind, told apart by the function of ours that they were compiled from.
 
-Release code is inlined across crates, so the symbols that callgrind sees say little. Its counts are taken by address, and
-`addr2line` tells the chain of inlined functions of each; the innermost one that is in this repository (or in one of the
-crates whose text we send) has the count. What the program does before and after the measured function is not collected.
+Release code is inlined across crates, so the symbols that callgrind sees say little. Its counts are taken by address,
+and `addr2line` tells the chain of inlined functions of each; the innermost one that is in this repository (or in one of
+the crates whose text we send) has the count. What the program does outside the measured function is not collected.
 
 valgrind 3.19 does not know AVX-512: it tells programs that the processor has none. So only `scalar` and `avx2` are
 counted here.

@@ -2,15 +2,16 @@
 
 Each part runs `benches/growth.rs` with one shape a process:
 
-- `instructions`: callgrind's instructions per row of `trades` from 10^5 to 5*10^6 rows, for scalar code and AVX2, within
-  10 %. They do not depend on what else the machine does;
-- `rows`: time per row of `trades` from 10^5 to 5*10^7 rows, within 30 % (5*10^7 as a stream of a million rows fifty times);
+- `instructions`: callgrind's instructions per row of `trades` from 10^5 to 5*10^6 rows, for scalar code and AVX2,
+  within 10 %. They do not depend on what else the machine does;
+- `rows`: time per row of `trades` from 10^5 to 5*10^7 rows, within 30 % (5*10^7 as a stream of a million rows fifty
+  times);
 - `columns`: time per cell of 5 to 2,000 columns, ten million cells, within 1.5 times;
 - `chunks`: time per row of a million rows in 1 to 10,000 batches, within 1.5 times;
-- `kernels`: instructions per row of `trades`, `tsbs` and `mixed` by kernel, as `docs/performance.md` has them. No gate.
+- `kernels`: instructions per row of `trades`, `tsbs` and `mixed` by kernel, as `docs/performance.md` has them.
 
-`instructions` and `kernels` are skipped, and say so, where valgrind is missing. Times are medians of rounds; the fastest
-shape of a part is what the others are compared with. The exit status is 1 when a gate fails.
+`instructions` and `kernels` are skipped, and say so, where valgrind is missing. Times are medians of rounds; all shapes
+of a series are compared with its cheapest one. The exit status is 1 when a gate fails.
 
     python benches/python/growth.py [PART ...] [--record] [--no-gates]
 """
@@ -106,9 +107,7 @@ def build() -> Path:
 def measure(part: str, binary: Path, rounds: int) -> list[Point]:
     """Measure all shapes of a part."""
     if part == "instructions":
-        return [
-            counted(binary, simd, protocol, rows) for simd in SIMD for protocol in VERSIONS for rows in ROWS
-        ]
+        return [counted(binary, simd, protocol, rows) for simd in SIMD for protocol in VERSIONS for rows in ROWS]
     if part == "kernels":
         return [
             point
@@ -117,12 +116,14 @@ def measure(part: str, binary: Path, rounds: int) -> list[Point]:
             for simd in SIMD
             for point in by_kernel(binary, simd, frame, protocol)
         ]
-    shapes: list[dict[str, Any]] = {
+    shapes: dict[str, list[dict[str, Any]]] = {
         "rows": [{"rows": rows} for rows in ROWS] + [{"rows": STREAMED[0], "times": STREAMED[1]}],
         "columns": [{"frame": "columns", "columns": count, "rows": CELLS // count} for count in COLUMNS],
         "chunks": [{"rows": MILLION, "chunks": chunks} for chunks in CHUNKS],
-    }[part]
-    return [timed(part, binary, {**shape, "version": protocol}, rounds) for protocol in VERSIONS for shape in shapes]
+    }
+    return [
+        timed(part, binary, {**shape, "version": protocol}, rounds) for protocol in VERSIONS for shape in shapes[part]
+    ]
 
 
 def counted(binary: Path, simd: str, protocol: int, rows: int) -> Point:
@@ -168,7 +169,10 @@ def timed(part: str, binary: Path, shape: dict[str, Any], rounds: int) -> Point:
 
 
 def report(part: str, points: list[Point]) -> None:
-    """Print what was measured, a line a shape."""
+    """Print what was measured, a line a shape; kernels as the table of the documentation."""
+    if part == "kernels":
+        print(kernel_table(points))
+        return
     table = Table(title=f"{part}: {points[0].unit}", title_justify="left")
     for heading in ("frame", "protocol", "code", "rows", "columns", "chunks", "kernel", points[0].unit):
         table.add_column(heading, justify="left" if heading in {"frame", "code", "kernel"} else "right")
@@ -176,6 +180,21 @@ def report(part: str, points: list[Point]) -> None:
         sizes = (f"{point.rows:,}", f"{point.columns:,}", f"{point.chunks:,}")
         table.add_row(point.frame, f"v{point.protocol}", point.simd, *sizes, point.kernel, f"{point.cost:.2f}")
     console.print(table)
+
+
+def kernel_table(points: list[Point]) -> str:
+    """Give a table in Markdown, a line a kernel; what is below half a per cent everywhere is left out."""
+    series = list(dict.fromkeys((point.frame, point.protocol, point.simd) for point in points))
+    costs = {(point.kernel, (point.frame, point.protocol, point.simd)): point.cost for point in points}
+    sums = {point.kernel: sum(costs.get((point.kernel, each), 0.0) for each in series) for point in points}
+    kernels = sorted(sums, key=lambda kernel: -sums[kernel])
+    lines = [["instructions per row", *(f"{frame} v{protocol}, {simd}" for frame, protocol, simd in series)]]
+    lines.append(["---", *("---:" for _ in series)])
+    for kernel in kernels:
+        shares = [(costs.get((kernel, each), 0.0), costs["all", each]) for each in series]
+        if any(cost >= 0.005 * whole for cost, whole in shares):
+            lines.append([kernel, *(f"{cost:.1f}" if cost >= 0.005 * whole else "" for cost, whole in shares)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def judge(part: str, points: list[Point]) -> int:
@@ -192,7 +211,8 @@ def judge(part: str, points: list[Point]) -> int:
         failures += not passed
         console.print(
             f"[bold {'green' if passed else 'red'}]{'PASS' if passed else 'FAIL'}[/] {name}: the dearest shape costs "
-            f"{spread:.2f} times the cheapest (at most {GATES[part]:g})"
+            f"{spread:.2f} times the cheapest (at most {GATES[part]:g})",
+            soft_wrap=True,
         )
     console.print()
     return failures

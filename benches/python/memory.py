@@ -1,8 +1,8 @@
 """Memory of a write above the caller's frame: its pool and little more, whatever the frame's size.
 
-A process for each case makes a frame, gives back what making it left behind, and sets the kernel's peak to what it holds
-then. The client is made, and everything else, after that: so all that a write needs counts, the first touch of code and
-libraries among it. The peak (`VmHWM`) when the write is over is compared.
+A process for each case makes a frame, gives back what making it left behind, and sets the kernel's peak to what it
+holds then. The client is made, and everything else, after that: so all that a write needs counts, the first touch of
+code and libraries among it. The peak (`VmHWM`) when the write is over is compared.
 
 - a million rows of `trades` (`data.py`) of each library into a real QuestDB;
 - 50 million rows as a Polars frame of 50 chunks, and as an Arrow stream, into a sink in another process, which
@@ -10,8 +10,8 @@ libraries among it. The peak (`VmHWM`) when the write is over is compared.
 - 10,000 writes of ten rows over one client, which must leave nothing: what is resident after the first thousand is
   compared with what is resident at the end.
 
-Gates: the pool (64 MiB, the default) and 32 MiB; `LEFT_BEHIND` for the small writes. The exit status is 1 when one fails.
-Reads Linux's /proc, and says so elsewhere.
+Gates: the pool (64 MiB, the default) and 32 MiB; `LEFT_BEHIND` for the small writes. The exit status is 1 when one
+fails. Reads Linux's /proc, and says so elsewhere.
 
     python benches/python/memory.py [CASE ...] [--record] [--no-gates]
 """
@@ -70,7 +70,7 @@ CASES = {
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """What one case needed: bytes of the frame (0 where it is a stream), and of the write above it."""
+    """What one case needed: bytes of the frame with its library, of the write above it, and the most that it may be."""
 
     case: str
     rows: int
@@ -133,13 +133,14 @@ def run(name: str, case: Case, conf: str) -> Peak:
     passed = found.above_bytes <= most
     what = f"{case.rows:,} writes of ten rows" if case.make == "small" else f"{case.rows:,} rows of trades"
     console.print(
-        f"[bold {'green' if passed else 'red'}]{'PASS' if passed else 'FAIL'}[/] {name}: {what}, frame of "
-        f"{found.frame_bytes / MIB:,.0f} MiB, {found.above_bytes / MIB:.1f} MiB above it (at most {most / MIB:.0f})"
+        f"[bold {'green' if passed else 'red'}]{'PASS' if passed else 'FAIL'}[/] {name}: {what}, frame and library "
+        f"{found.frame_bytes / MIB:,.0f} MiB, {found.above_bytes / MIB:.1f} MiB above it (at most {most / MIB:.0f})",
+        soft_wrap=True,
     )
     return found
 
 
-# ------------------------------------------------------------------------------------------------------- the child's end
+# ------------------------------------------------------------------------------------------------ the child's end
 
 
 def peak(make: str, rows: int, conf: str) -> dict[str, int]:
@@ -205,20 +206,13 @@ def arrow(rows: int) -> Any:
 
 
 def stream(rows: int) -> Any:
-    """Make a reader that has a million rows again and again, at later times."""
+    """Make a reader of batches that are there: what a producer makes on the way is its own affair, and its memory."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    table = data.trades(MILLION).to_polars().to_arrow().combine_chunks()
-    place = table.schema.get_field_index(data.AT)
-    times = table.column(place).chunk(0)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for number in range(rows // MILLION):
-            later = pc.add(times.cast(pa.int64()), data.STEP_NS * MILLION * number).cast(times.type)
-            yield from table.set_column(place, table.field(place), later).to_batches(max_chunksize=65_536)
-
-    return pa.RecordBatchReader.from_batches(table.schema, batches())
+    frame = polars(rows)
+    tables = (frame.slice(start, MILLION).to_arrow() for start in range(0, rows, MILLION))
+    batches = [batch for table in tables for batch in table.to_batches(max_chunksize=65_536)]
+    return pa.RecordBatchReader.from_batches(batches[0].schema, batches)
 
 
 MAKERS: dict[str, Callable[[int], Any]] = {"polars": polars, "pandas": pandas, "arrow": arrow, "stream": stream}

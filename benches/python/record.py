@@ -58,7 +58,7 @@ def append(
 
 
 def append_rows(kind: str, measured: Iterable[Any], records: Path = RECORDS) -> Path:
-    """Append measurements of another shape, dataclasses of one kind, to `<date>.<kind>.csv` and give the file's path."""
+    """Append measurements of another shape, dataclasses of one kind, to `<date>.<kind>.csv`; give the file's path."""
     rows = [
         {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(each).items()}
         for each in measured

@@ -137,7 +137,8 @@ def judge(cost: Cost) -> bool:
     spread = f", {cost.least:.2f} to {cost.most:.2f} in {cost.rounds} rounds" if cost.rounds > 1 else ""
     console.print(
         f"[bold {'green' if passed else 'red'}]{'PASS' if passed else 'FAIL'}[/] {cost.what}: {cost.value:.2f} "
-        f"{cost.unit}{spread} (at most {GATES[cost.what]:g})"
+        f"{cost.unit}{spread} (at most {GATES[cost.what]:g})",
+        soft_wrap=True,
     )
     return not passed
 
