@@ -171,14 +171,15 @@ def timed(part: str, binary: Path, shape: dict[str, Any], rounds: int) -> Point:
 def report(part: str, points: list[Point]) -> None:
     """Print what was measured, a line a shape; kernels as the table of the documentation."""
     if part == "kernels":
-        print(kernel_table(points))
+        for frame in dict.fromkeys(point.frame for point in points):
+            print(kernel_table([point for point in points if point.frame == frame]), end="\n\n")
         return
     table = Table(title=f"{part}: {points[0].unit}", title_justify="left")
-    for heading in ("frame", "protocol", "code", "rows", "columns", "chunks", "kernel", points[0].unit):
-        table.add_column(heading, justify="left" if heading in {"frame", "code", "kernel"} else "right")
+    for heading in ("frame", "protocol", "code", "rows", "columns", "chunks", "cost"):
+        table.add_column(heading, justify="left" if heading in {"frame", "code"} else "right")
     for point in points:
         sizes = (f"{point.rows:,}", f"{point.columns:,}", f"{point.chunks:,}")
-        table.add_row(point.frame, f"v{point.protocol}", point.simd, *sizes, point.kernel, f"{point.cost:.2f}")
+        table.add_row(point.frame, f"v{point.protocol}", point.simd, *sizes, f"{point.cost:.2f}")
     console.print(table)
 
 
@@ -188,7 +189,7 @@ def kernel_table(points: list[Point]) -> str:
     costs = {(point.kernel, (point.frame, point.protocol, point.simd)): point.cost for point in points}
     sums = {point.kernel: sum(costs.get((point.kernel, each), 0.0) for each in series) for point in points}
     kernels = sorted(sums, key=lambda kernel: -sums[kernel])
-    lines = [["instructions per row", *(f"{frame} v{protocol}, {simd}" for frame, protocol, simd in series)]]
+    lines = [[f"`{points[0].frame}`", *(f"v{protocol}, {simd}" for _, protocol, simd in series)]]
     lines.append(["---", *("---:" for _ in series)])
     for kernel in kernels:
         shares = [(costs.get((kernel, each), 0.0), costs["all", each]) for each in series]
