@@ -117,7 +117,7 @@ PANELS = (
     Panel("instructions", "rows", "rows", "instructions per row"),
     Panel("rows", "rows", "rows", "ns per row"),
     Panel("columns", "columns", "columns", "ns per cell"),
-    Panel("chunks", "chunks", "chunks of 1 M rows", "ns per row"),
+    Panel("chunks", "chunks", "batches that a million rows come in", "ns per row"),
 )
 PANEL_WIDTH, PANEL_HEIGHT = 400, 230
 LEFT, TOP = 56, 56
@@ -133,7 +133,7 @@ def growth() -> str | None:
     if not any(found for _, found in panels):
         return None
     last = max(newest.values(), key=lambda row: row["time"])
-    picture = Picture(2 * PANEL_WIDTH + 20, 2 * PANEL_HEIGHT + 40, "What a row or a cell costs as frames grow")
+    picture = Picture(2 * PANEL_WIDTH + 20, 2 * PANEL_HEIGHT + 56, "What a row or a cell costs as frames grow")
     picture.text(10, 20, "What a row or a cell costs as frames grow, one thread", kind="title")
     picture.text(10, 38, f"{last['cpu']}, {last['time'][:10]}; logarithmic across, from zero upwards")
     for number, (panel, found) in enumerate(panels):
