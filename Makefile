@@ -131,6 +131,23 @@ bench: $(VENV)/.built $(VENV)/.oracle60 ## compare with the official client, on 
 	$(BIN)/python benches/python/compare_rows.py $(BENCH_FLAGS)
 	cargo bench --quiet --bench encode
 
+.PHONY: bench-memory
+bench-memory: $(VENV)/.built ## peak memory of writes above the frame, to 50 M rows, and growth over 10,000 writes
+	$(BIN)/python benches/python/memory.py $(BENCH_FLAGS)
+
+.PHONY: bench-start
+bench-start: $(VENV)/.built ## import time, size of the wheel, latency of one row, on an otherwise idle machine
+	$(BIN)/python benches/python/start.py $(BENCH_FLAGS)
+
+# Parts can be chosen: instructions (callgrind), rows, columns, chunks, kernels (callgrind).
+.PHONY: bench-growth
+bench-growth: $(VENV)/.built ## what a row costs as frames grow, and in which kernels (GROWTH_PARTS="rows chunks")
+	$(BIN)/python benches/python/growth.py $(GROWTH_PARTS) $(BENCH_FLAGS)
+
+.PHONY: charts
+charts: $(VENV)/.built ## draw benches/record/*.svg from what has been recorded
+	$(BIN)/python benches/python/charts.py
+
 .PHONY: load
 load: $(VENV)/.built ## 64 threads, 1,000 small writes a second for a minute, 10 GB through 64 MiB: on one client, some minutes
 	$(BIN)/python tests/support/load.py threads

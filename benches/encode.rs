@@ -5,6 +5,7 @@
 //! changes, is `benches/python/compare_encode.py`.
 
 #[path = "common/mod.rs"]
+#[allow(dead_code)]
 mod common;
 #[path = "../tests/support/reference.rs"]
 #[allow(dead_code, missing_docs, missing_debug_implementations, unreachable_pub, clippy::all)]

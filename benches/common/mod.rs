@@ -60,6 +60,17 @@ pub(crate) fn tsbs(rows: usize) -> RecordBatch {
     batch(columns)
 }
 
+/// So many columns, five or more: symbols of 10 values and floats in equal numbers, and a nanosecond timestamp.
+pub(crate) fn columns(rows: usize, count: usize) -> RecordBatch {
+    let mut dice = Dice::new(4, &[]);
+    let symbols_count = count.saturating_sub(1) / 2;
+    let mut columns: Vec<_> =
+        (0..symbols_count).map(|i| (format!("tag_{i}"), symbols(&mut dice, rows, "tag", 10))).collect();
+    columns.extend((symbols_count + 1..count).map(|i| (format!("value_{i}"), floats(&mut dice, rows))));
+    columns.push(("timestamp".into(), times(rows)));
+    batch(columns)
+}
+
 /// Two symbols, two floats, an integer of 1 to 7 digits, a boolean, a string of 10 to 30 characters of which one in ten
 /// holds an escape, and a timestamp.
 pub(crate) fn mixed(rows: usize) -> RecordBatch {

@@ -1,5 +1,7 @@
 """Keeps benchmark results: `benches/record/<cpu model>/<date>.csv`, one row for each measurement.
 
+Measurements of other shapes than a comparison's have files of their own beside it: `<date>.growth.csv` and so on.
+
 A record says what the machine is (processor model, cores, kernel's major and minor version, Python) and which versions
 were compared. It never holds a host name, a user name or a path.
 """
@@ -14,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,6 +47,26 @@ def append(
 
     `versions` names the software compared, beside questframe and Polars. A new file gets a header row.
     """
+    rows = []
+    for measurement in measurements:
+        row = asdict(measurement)
+        for speed in ("rows_per_second", "bytes_per_second"):
+            row[speed] = round(row[speed])
+        row["ratio"] = round(row["ratio"], 3)
+        rows.append(row)
+    return _append("", rows, versions or {}, records)
+
+
+def append_rows(kind: str, measured: Iterable[Any], records: Path = RECORDS) -> Path:
+    """Append measurements of another shape, dataclasses of one kind, to `<date>.<kind>.csv`; give the file's path."""
+    rows = [
+        {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(each).items()}
+        for each in measured
+    ]
+    return _append(f".{kind}", rows, {}, records)
+
+
+def _append(suffix: str, rows: Iterable[Mapping[str, object]], versions: Mapping[str, str], records: Path) -> Path:
     now = datetime.now(timezone.utc)
     machine = {
         "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -52,22 +74,18 @@ def append(
         "cores": os.cpu_count() or 0,
         "kernel": kernel(),
         "python": platform.python_version(),
-        "versions": _versions(versions or {}),
+        "versions": _versions(versions),
     }
-    path = records / _slug(cpu_model()) / f"{now:%Y-%m-%d}.csv"
+    path = records / _slug(cpu_model()) / f"{now:%Y-%m-%d}{suffix}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", newline="", encoding="utf-8") as file:
         writer: csv.DictWriter[str] | None = None
-        for measurement in measurements:
-            row = {**machine, **asdict(measurement)}
-            for speed in ("rows_per_second", "bytes_per_second"):
-                row[speed] = round(row[speed])
-            row["ratio"] = round(row["ratio"], 3)
+        for row in rows:
             if writer is None:
-                writer = csv.DictWriter(file, row)
+                writer = csv.DictWriter(file, [*machine, *row])
                 if file.tell() == 0:
                     writer.writeheader()
-            writer.writerow(row)
+            writer.writerow({**machine, **row})
     return path
 
 

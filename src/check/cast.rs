@@ -5,6 +5,7 @@
 //! would change is a misfit. Casts of common pairs (integers of any width, instants, floats) are not here: the encoder
 //! reads those as they are.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, StringBuilder};
@@ -29,13 +30,33 @@ use crate::fmt::{SLOT, float};
 use crate::plan::landing::Cast;
 use crate::plan::{ColumnPlan, Plan, Role};
 
-/// The batch's columns in the form that the encoder reads. The check has found everything that does not fit.
+/// The batch's columns in the form that the encoder reads: mostly they are in it. The check has found everything that does
+/// not fit.
 ///
 /// # Errors
 /// If arrow cannot unpack a dictionary.
-pub(crate) fn cast_batch(plan: &Plan, batch: &RecordBatch) -> Result<Vec<ArrayRef>, ArrowError> {
-    let columns = plan.columns.iter();
-    columns.map(|column| cast(column, batch.column(column.index), &mut Misfits::default())).collect()
+pub(crate) fn cast_batch<'a>(plan: &Plan, batch: &'a RecordBatch) -> Result<Cow<'a, [ArrayRef]>, ArrowError> {
+    let columns = || plan.columns.iter().map(|column| (column, batch.column(column.index)));
+    if columns().all(|(column, array)| is_as_written(column, array)) {
+        return Ok(Cow::Borrowed(batch.columns()));
+    }
+    columns().map(|(column, array)| cast(column, array, &mut Misfits::default())).collect()
+}
+
+/// Whether a cast would give the array back. Many small batches feel what it costs to find that out for each.
+fn is_as_written(column: &ColumnPlan, array: &ArrayRef) -> bool {
+    column.role == Role::Skipped || column.cast == Cast::Keep && !is_packed(array.data_type(), true)
+}
+
+/// Whether [`unpacked`] has something to do.
+fn is_packed(data_type: &DataType, keep_text: bool) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => {
+            !(keep_text && matches!(**values, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View))
+        }
+        DataType::RunEndEncoded(..) => true,
+        _ => false,
+    }
 }
 
 /// A column in the form that the encoder reads; values that do not fit are noted and null in it.
@@ -59,12 +80,10 @@ pub(super) fn cast(column: &ColumnPlan, array: &ArrayRef, misfits: &mut Misfits)
 /// The array, or what its dictionary or its runs stand for. Dictionaries of text may stay. Unpacked from the inside:
 /// taking from runs arrow forgets which indices are null.
 fn unpacked(array: &ArrayRef, keep_text: bool) -> Result<ArrayRef, ArrowError> {
+    if !is_packed(array.data_type(), keep_text) {
+        return Ok(array.clone());
+    }
     match array.data_type() {
-        DataType::Dictionary(_, values)
-            if keep_text && matches!(**values, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) =>
-        {
-            Ok(array.clone())
-        }
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
             let values = countable(&unpacked(dictionary.values(), keep_text)?)?;

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 
@@ -137,7 +138,8 @@ impl Cells {
     /// Takes the dictionary of the next batch; `rows` is how many there are to come, at least.
     pub(crate) fn bind(&mut self, keys: &Keys<'_>, rows: usize) {
         let values = keys.values;
-        if self.dictionary.as_ref().is_some_and(|last| last.to_data().ptr_eq(&values.to_data())) {
+        let is_same = |last: &ArrayRef| Arc::ptr_eq(last, values) || last.to_data().ptr_eq(&values.to_data());
+        if self.dictionary.as_ref().is_some_and(is_same) {
             return;
         }
         let is_first = self.dictionary.replace(values.clone()).is_none();
@@ -334,7 +336,6 @@ mod tests {
     use super::*;
     use arrow_array::types::Int32Type;
     use arrow_array::{DictionaryArray, StringArray};
-    use std::sync::Arc;
 
     fn cells() -> Cells {
         Cells::new(b"t,s=".to_vec(), Escape::Unquoted, b"", b"t".to_vec())

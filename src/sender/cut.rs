@@ -115,6 +115,7 @@ pub(super) fn cut(
         max_bytes: limits.max_bytes,
         is_first: true,
         skipped: Vec::new(),
+        row_bound: 0,
     };
     let failed = |error: arrow_schema::ArrowError| Error::source(error).with_table(plan.table());
     if let Source::Frame(frame) = feed.source() {
@@ -190,6 +191,8 @@ struct Cutter<'a, 'p> {
     /// Whether the first request is still being filled.
     is_first: bool,
     skipped: Vec<usize>,
+    /// The room that the last block asked for, by row.
+    row_bound: usize,
 }
 
 impl Cutter<'_, '_> {
@@ -244,12 +247,22 @@ impl Cutter<'_, '_> {
             for ((index, lost), before) in self.encoder.lost().zip(lost_before) {
                 read.lost[index] += lost - before;
             }
-            for (nulls, array) in read.nulls.iter_mut().zip(&arrays) {
+            for (nulls, array) in read.nulls.iter_mut().zip(&*arrays) {
                 *nulls += null_count(array) as u64;
             }
             read.counted = read.row;
         }
         Ok(())
+    }
+
+    /// The rows of a block: fewer than the encoder would take where rows are so long that they would fill a buffer. What
+    /// does not fit has been prepared in vain, and preparing is most of the work.
+    fn block_rows(&self) -> usize {
+        let (rows, buffer) = (self.encoder.block_rows(), self.outlet.buffer_size());
+        if self.row_bound.saturating_mul(rows) <= buffer / 2 {
+            return rows;
+        }
+        (buffer / 4 / self.row_bound).clamp(1, rows)
     }
 
     /// Encodes some rows from `start` on and returns the next row.
@@ -262,13 +275,14 @@ impl Cutter<'_, '_> {
             self.submit_before(batch.at_of(start))?;
             return Ok(start);
         }
-        let most = self.encoder.block_rows();
+        let most = self.block_rows();
         // The last block that the limit on rows leaves room for ends the request, where `at` changes if it does.
         let is_last = room <= most && start + room < batch.rows();
         let mut rows = start..batch.block_end(start, most.min(room));
         let mut misses = 0;
         loop {
             let block = self.encoder.prepare(batch, rows.clone());
+            self.row_bound = block.bound / rows.len();
             let capacity = self.max_bytes.min(self.outlet.buffer_size());
             let used = self.filling.as_ref().map_or(0, |filling| filling.buffer.len());
             let free = capacity.saturating_sub(used);

@@ -43,6 +43,31 @@ def test_import_loads_no_dataframe_library() -> None:
     assert run(code) == "[] False"
 
 
+def test_import_loads_nothing_slow_of_the_standard_library() -> None:
+    """Each of these takes milliseconds, with what it loads itself; `make bench-start` measures the whole."""
+    slow = (
+        "asyncio dataclasses difflib importlib.resources inspect json logging socket subprocess tempfile urllib.parse"
+    )
+    code = f"""
+        import sys
+        before = set(sys.modules)
+        import questframe
+        print([name for name in {slow!r}.split() if name in set(sys.modules) - before])
+    """
+    assert run(code) == "[]"
+
+
+def test_names_that_are_loaded_late_are_names_like_all_others() -> None:
+    code = """
+        import questframe, typing
+        assert "TableSpec" in dir(questframe)
+        hints = typing.get_type_hints(questframe.WriteOptions)
+        from questframe import *
+        print(TableSpec in typing.get_args(hints["create"]), TableSpec is questframe.TableSpec)
+    """
+    assert run(code) == "True True"
+
+
 def test_writing_polars_loads_neither_pandas_nor_pyarrow_nor_numpy() -> None:
     code = """
         import polars as pl, questframe as qf, sys

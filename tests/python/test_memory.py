@@ -135,3 +135,45 @@ def test_lines_into_a_file_take_the_memory_of_one_pool(tmp_path: Path) -> None:
     told = run(POLARS, "", str(path))
     assert told["bytes"] == path.stat().st_size > 150 * MIB
     assert told["grown"] < 64 * MIB + SLACK
+
+
+GROWTH = """
+    import ctypes, gc, json, sys
+    import polars as pl
+    import questframe as qf
+
+    def resident():
+        gc.collect()
+        # Memory that was freed before and is still resident would hide what is kept.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        trim and trim(0)
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * 4096
+
+    conf, writes = sys.argv[1], int(sys.argv[2])
+    frame = pl.DataFrame({
+        "s": pl.Series(["a", "b"] * 5, dtype=pl.Categorical),
+        "x": [0.5] * 10,
+        "note": ["some text"] * 10,
+        "ts": pl.Series(range(10), dtype=pl.Datetime("us")),
+    })
+    with qf.connect(conf) as client:
+        for number in range(writes + 200):
+            if number == 200:
+                before = resident()
+            report = client.write(frame, table="t", at="ts")
+        print(json.dumps({"rows": report.rows, "grown": resident() - before}))
+"""
+
+
+@pytest.mark.parametrize("writes", [600, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_small_writes_leave_nothing_behind(writes: int) -> None:
+    with Sink() as sink:
+        command = [sys.executable, "-c", textwrap.dedent(GROWTH), sink.conf, str(writes)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+        assert done.returncode == 0, done.stderr
+        assert len(sink.sizes) == writes + 200
+    told = json.loads(done.stdout)
+    assert told["rows"] == 10
+    # As little for many writes as for some: 100 bytes for each of 10,000 would be seen.
+    assert told["grown"] < MIB

@@ -21,14 +21,14 @@ from questframe import _register, spool
 from questframe._api import Client, awrite_questdb, connect, plan, to_ilp, write_questdb
 from questframe._options import WriteOptions
 from questframe._questframe import ColumnReport, Plan, PlannedColumn, Rejected, ServerInfo, WriteReport, __version__
-from questframe._table_spec import TableSpec
 from questframe._timestamps import ServerTimestamp, ServerTimestampType, TimestampMicros, TimestampNanos
 from questframe.exceptions import IngressError, IngressErrorCode, IngressTypeError, WriteInterrupted
 
 if TYPE_CHECKING:
-    import types
+    from typing import Any
 
     from questframe import local as local
+    from questframe._table_spec import TableSpec as TableSpec
 
 __all__ = [
     "Client",
@@ -60,9 +60,18 @@ __all__ = [
 _register.register()
 
 
-def __getattr__(name: str) -> types.ModuleType:
-    """Load `questframe.local`, the embedded server, when it is first asked for."""
+def __getattr__(name: str) -> Any:
+    """What few need is loaded when it is asked for: the embedded server, and a class that brings dataclasses along."""
     if name == "local":
         return importlib.import_module("questframe.local")
+    if name == "TableSpec":
+        from questframe._table_spec import TableSpec
+
+        globals()[name] = TableSpec
+        return TableSpec
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 
-from questframe._table_spec import TableSpec, as_options
+import questframe
 from questframe._timestamps import (
     ServerTimestamp,
     ServerTimestampType,
@@ -66,7 +65,8 @@ class CheckedPlanOptions(PlanOptions, total=False):
         check: whether the target table is looked up first. Default True.
     """
 
-    create: Literal["auto", "server", "never"] | TableSpec
+    # By the package's name: it loads the class when somebody evaluates this.
+    create: Literal["auto", "server", "never"] | questframe.TableSpec
     check: bool
 
 
@@ -149,6 +149,8 @@ def normalize(options: dict[str, Any], allowed: type, function: str) -> dict[str
     }
     for name in options:
         if name not in known:
+            import difflib
+
             nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; it takes {', '.join(sorted(known))}"
             msg = f"{function}() has no option {name!r}{hint}"
@@ -174,13 +176,15 @@ def _word(name: str, value: object) -> object:
 
 
 def _create(name: str, value: object) -> object:
-    if isinstance(value, TableSpec):
-        return as_options(value)
-    if value not in _WORDS[name]:
+    if isinstance(value, str) and value in _WORDS[name]:
+        return value
+    from questframe._table_spec import TableSpec, as_options
+
+    if not isinstance(value, TableSpec):
         choices = ", ".join(repr(word) for word in _WORDS[name])
         msg = f"{name} must be {choices} or a TableSpec, not {value!r}"
         raise _wrong(msg)
-    return value
+    return as_options(value)
 
 
 def _text(name: str, value: object) -> object:

@@ -62,7 +62,7 @@ class PolarsFrame:
         for index, (codes, texts) in _coded(frame).items():
             columns.append(codes)
             self.dictionaries[index] = texts
-        self._frame = frame.with_columns(columns)
+        self._frame = _replaced(frame, columns)
         self.rows = frame.height
         self.never_null = [
             index
@@ -112,6 +112,20 @@ class PolarsFrame:
                 piece = pl.DataFrame([piece.to_series(index) for index in columns])
             yield piece
             start = end
+
+
+def _replaced(frame: pl.DataFrame, columns: list[pl.Series]) -> pl.DataFrame:
+    """The frame with these columns in the place of those of the same names.
+
+    Not by `with_columns`: that is a query, planned and run on the thread pool of Polars, whose sleeping threads a small
+    write would wait for.
+    """
+    import polars as pl
+
+    if not columns:
+        return frame
+    named = {column.name: column for column in columns}
+    return pl.DataFrame([named.get(column.name, column) for column in frame.get_columns()])
 
 
 def _coded(frame: pl.DataFrame) -> dict[int, tuple[pl.Series, pl.Series]]:
