@@ -6,8 +6,6 @@ use arrow_array::types::{Decimal32Type, Decimal64Type, Decimal128Type, Decimal25
 use arrow_buffer::i256;
 use arrow_schema::DataType;
 
-use crate::fmt::SLOT;
-
 /// The values of a decimal array.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decimals<'a> {
@@ -61,20 +59,37 @@ impl<'a> Decimals<'a> {
         }
     }
 
-    /// The unscaled values of these rows, big-endian, to the starts of the slots.
-    pub(crate) fn fill(&self, rows: std::ops::Range<usize>, slots: &mut [[u8; SLOT]]) {
+    /// The unscaled values of these rows, big-endian, to `at` of their slots.
+    pub(crate) fn fill<const STRIDE: usize>(
+        &self,
+        rows: std::ops::Range<usize>,
+        slots: &mut [[u8; STRIDE]],
+        at: usize,
+    ) {
         match self.values {
             Unscaled::D32(values) => {
-                slots.iter_mut().zip(&values[rows]).for_each(|(slot, v)| slot[..4].copy_from_slice(&v.to_be_bytes()));
+                slots
+                    .iter_mut()
+                    .zip(&values[rows])
+                    .for_each(|(slot, v)| slot[at..at + 4].copy_from_slice(&v.to_be_bytes()));
             }
             Unscaled::D64(values) => {
-                slots.iter_mut().zip(&values[rows]).for_each(|(slot, v)| slot[..8].copy_from_slice(&v.to_be_bytes()));
+                slots
+                    .iter_mut()
+                    .zip(&values[rows])
+                    .for_each(|(slot, v)| slot[at..at + 8].copy_from_slice(&v.to_be_bytes()));
             }
             Unscaled::D128(values) => {
-                slots.iter_mut().zip(&values[rows]).for_each(|(slot, v)| slot[..16].copy_from_slice(&v.to_be_bytes()));
+                slots
+                    .iter_mut()
+                    .zip(&values[rows])
+                    .for_each(|(slot, v)| slot[at..at + 16].copy_from_slice(&v.to_be_bytes()));
             }
             Unscaled::D256(values) => {
-                slots.iter_mut().zip(&values[rows]).for_each(|(slot, v)| slot[..32].copy_from_slice(&v.to_be_bytes()));
+                slots
+                    .iter_mut()
+                    .zip(&values[rows])
+                    .for_each(|(slot, v)| slot[at..at + 32].copy_from_slice(&v.to_be_bytes()));
             }
         }
     }

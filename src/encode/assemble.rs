@@ -12,8 +12,9 @@
 //! bound from the encoder is a panic here, never a wrong write.
 
 use super::cells::{Cells, Width};
-use super::program::{Lane, Maybe, PIECE, Program, Step};
-use super::segment::{CellLane, Segment, full, write_rows};
+use super::program::{Keyed, Lane, Maybe, PIECE, Program, Step};
+use super::segment::{CellLane, Segment, SlotLane, full, write_rows};
+use super::slots::Slots;
 use super::store::{copy, get, pieces};
 use crate::column::Text;
 use crate::column::arrays::Arrays;
@@ -29,7 +30,7 @@ pub(super) const SLACK: usize = 192;
 pub(super) struct Prepared<'a> {
     pub(super) words: &'a [u64],
     pub(super) bytes: &'a [u8],
-    pub(super) slots: &'a [[u8; SLOT]],
+    pub(super) slots: Option<&'a Slots>,
     pub(super) lengths: &'a [u8],
     /// 1 where a row holds a value, 0 where it is null. Filled for nullable columns only.
     pub(super) valid: &'a [u8],
@@ -45,7 +46,7 @@ pub(super) struct Prepared<'a> {
 #[derive(Debug, Default)]
 pub(super) struct PreparedAt<'a> {
     pub(super) digits: &'a [[u64; 2]],
-    pub(super) slots: &'a [[u8; SLOT]],
+    pub(super) slots: Option<&'a Slots>,
     pub(super) lengths: &'a [u8],
     pub(super) valid: &'a [u8],
 }
@@ -76,14 +77,11 @@ enum Op<'a> {
     Cells64(CellLane<'a>),
     Cells128(CellLane<'a>),
     CellsAny { codes: &'a [u32], cells: &'a Cells },
-    Word { words: &'a [u64], lengths: &'a [u8] },
-    Slot { slots: &'a [[u8; SLOT]], lengths: &'a [u8] },
     Text { text: &'a Text<'a>, base: usize, escape: Option<Escape> },
     Array { arrays: &'a Arrays<'a>, base: usize },
     MaybeFixed { key: Key<'a>, words: &'a [u64], valid: &'a [u8] },
     MaybeByte { key: Key<'a>, bytes: &'a [u8], valid: &'a [u8] },
-    MaybeWord { key: Key<'a>, words: &'a [u64], lengths: &'a [u8], valid: &'a [u8] },
-    MaybeSlot { key: Key<'a>, slots: &'a [[u8; SLOT]], lengths: &'a [u8], valid: &'a [u8] },
+    MaybeSlot { key: Key<'a>, slot: SlotLane<'a>, valid: &'a [u8] },
     MaybeText { key: Key<'a>, text: &'a Text<'a>, base: usize, escape: Option<Escape>, valid: &'a [u8] },
     MaybeArray { key: Key<'a>, arrays: &'a Arrays<'a>, base: usize, valid: &'a [u8] },
     FieldsStart,
@@ -147,8 +145,8 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
     let mut ops: Vec<Op<'_>> = Vec::with_capacity(program.steps.len());
     for op in program.steps.iter().filter_map(|step| op(block, step)) {
         match (ops.last_mut(), op) {
-            // Neighbouring cells, and the run behind them.
-            (Some(Op::Segment(last)), Op::Segment(next)) if last.template.is_empty() => last.join(next),
+            // Neighbouring cells and slots, and the run behind them.
+            (Some(Op::Segment(last)), Op::Segment(next)) if last.takes(&next) => last.join(next),
             (_, op) => ops.push(op),
         }
     }
@@ -165,8 +163,8 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
     // SAFETY of all blocks below. Reads: `op` has checked every lane with `full` and every code with `CellLane::new`, and
     // `i < rows`. Writes: `room` has checked, since the position last moved by more than fixed cells, that `need` bytes
     // are left, and `need` counts the most that all fixed cells of a row write, one after the other: `Program::row_max`
-    // and the widths of its cells, which `Cells::widen` keeps no shorter than their lengths; lengths of words are at
-    // most 8 and of slots at most a slot by the kernels that make them.
+    // and the widths of its cells, which `Cells::widen` keeps no shorter than their lengths; lengths of texts in slots are
+    // at most what their form says by the kernels that make them.
     'rows: for i in 0..rows {
         let row = p;
         room(out, p, need);
@@ -185,20 +183,6 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
                     out[p..p + cell.len()].copy_from_slice(cell);
                     p += cell.len();
                     room(out, p, need);
-                }
-                Op::Word { words, lengths } => {
-                    // SAFETY: see above.
-                    let word = unsafe { get(words, i) };
-                    // SAFETY: see above.
-                    unsafe { copy::<8>(out, p, &word.to_le_bytes(), 0) };
-                    // SAFETY: see above.
-                    p += unsafe { get(lengths, i) } as usize;
-                }
-                Op::Slot { slots, lengths } => {
-                    // SAFETY: see above; `op` has checked the slots with `full`.
-                    unsafe { copy::<SLOT>(out, p, slots.as_flattened(), i * SLOT) };
-                    // SAFETY: see above.
-                    p += unsafe { get(lengths, i) } as usize;
                 }
                 Op::Text { text, base, escape } => {
                     p += text.write(base + i, *escape, out, p);
@@ -228,27 +212,11 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
                     // SAFETY: see above.
                     p += (value + 1 - p) * unsafe { get(valid, i) } as usize;
                 }
-                Op::MaybeWord { key, words, lengths, valid } => {
+                Op::MaybeSlot { key, slot, valid } => {
                     // SAFETY: see above.
                     let value = unsafe { key.write(out, p) };
                     // SAFETY: see above.
-                    let word = unsafe { get(words, i) };
-                    // SAFETY: see above.
-                    unsafe { copy::<8>(out, value, &word.to_le_bytes(), 0) };
-                    // SAFETY: see above.
-                    let length = unsafe { get(lengths, i) } as usize;
-                    // SAFETY: see above.
-                    let end = unsafe { key.close(out, value + length) };
-                    // SAFETY: see above.
-                    p += (end - p) * unsafe { get(valid, i) } as usize;
-                }
-                Op::MaybeSlot { key, slots, lengths, valid } => {
-                    // SAFETY: see above.
-                    let value = unsafe { key.write(out, p) };
-                    // SAFETY: see above.
-                    unsafe { copy::<SLOT>(out, value, slots.as_flattened(), i * SLOT) };
-                    // SAFETY: see above.
-                    let length = unsafe { get(lengths, i) } as usize;
+                    let length = unsafe { slot.write(i, out, value) };
                     // SAFETY: see above.
                     let end = unsafe { key.close(out, value + length) };
                     // SAFETY: see above.
@@ -298,6 +266,11 @@ fn room(out: &[u8], at: usize, need: usize) {
     assert!(at <= out.len() && out.len() - at >= need, "the output is shorter than its bound");
 }
 
+fn slot_segment<'a>(slots: &'a Slots, lengths: &'a [u8], keyed: &Keyed, rows: usize) -> Op<'a> {
+    let slot = SlotLane::new(slots, lengths, keyed.prefix.len(), keyed.most, rows);
+    Op::Segment(Segment { slots: vec![slot], ..Segment::default() })
+}
+
 fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
     let PreparedBlock { program, columns, at, rows } = block;
     let rows = *rows;
@@ -312,7 +285,7 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
                 }
             }
             let template = &program.bytes[*start..*start + len.next_multiple_of(PIECE)];
-            Op::Segment(Segment { cells: Vec::new(), template, len: *len, words, bytes, digits })
+            Op::Segment(Segment { template, len: *len, words, bytes, digits, ..Segment::default() })
         }
         Step::Cells(column) => {
             let column = &columns[*column];
@@ -325,13 +298,11 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
                 _ => Op::CellsAny { codes, cells },
             }
         }
-        Step::Word(column) => {
-            Op::Word { words: full(columns[*column].words, rows), lengths: full(columns[*column].lengths, rows) }
+        Step::Slot(column, keyed) => {
+            let column = &columns[*column];
+            slot_segment(column.slots?, column.lengths, keyed, rows)
         }
-        Step::Slot(column) => {
-            Op::Slot { slots: full(columns[*column].slots, rows), lengths: full(columns[*column].lengths, rows) }
-        }
-        Step::AtSlot => Op::Slot { slots: full(at.slots, rows), lengths: full(at.lengths, rows) },
+        Step::AtSlot(keyed) => slot_segment(at.slots?, at.lengths, keyed, rows),
         Step::Text(column) => {
             let (text, base, escape) = columns[*column].text?;
             Op::Text { text, base, escape }
@@ -352,35 +323,19 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
                 valid: full(column.valid, rows),
             }
         }
-        Step::MaybeWord(maybe) => {
+        Step::MaybeWord(maybe) | Step::MaybeSlot(maybe) => {
             let column = &columns[maybe.column];
-            let key = Key::new(program, maybe);
-            Op::MaybeWord {
-                key,
-                words: full(column.words, rows),
-                lengths: full(column.lengths, rows),
+            Op::MaybeSlot {
+                key: Key::new(program, maybe),
+                slot: SlotLane::new(column.slots?, column.lengths, 0, SLOT, rows),
                 valid: full(column.valid, rows),
             }
         }
-        Step::MaybeSlot(maybe) => {
-            let column = &columns[maybe.column];
-            let key = Key::new(program, maybe);
-            Op::MaybeSlot {
-                key,
-                slots: full(column.slots, rows),
-                lengths: full(column.lengths, rows),
-                valid: full(column.valid, rows),
-            }
-        }
-        Step::MaybeAt(maybe) => {
-            let key = Key::new(program, maybe);
-            Op::MaybeSlot {
-                key,
-                slots: full(at.slots, rows),
-                lengths: full(at.lengths, rows),
-                valid: full(at.valid, rows),
-            }
-        }
+        Step::MaybeAt(maybe) => Op::MaybeSlot {
+            key: Key::new(program, maybe),
+            slot: SlotLane::new(at.slots?, at.lengths, 0, SLOT, rows),
+            valid: full(at.valid, rows),
+        },
         Step::MaybeText(maybe) => {
             let column = &columns[maybe.column];
             let (text, base, escape) = column.text?;

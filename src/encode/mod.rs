@@ -10,6 +10,7 @@ mod lines;
 mod program;
 mod row;
 mod segment;
+mod slots;
 mod store;
 
 pub(crate) use lines::{line_ends, value_in, value_text};
@@ -22,12 +23,13 @@ use arrow_array::ArrayRef;
 
 use crate::column::{Column, Floats, Instants, Values};
 use crate::error::{Error, Problem};
-use crate::fmt::{SLOT, escape::Escape, float, int};
+use crate::fmt::{escape::Escape, float, int};
 use crate::options::{Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
 use assemble::{Prepared, PreparedAt, PreparedBlock, SLACK};
 use cells::{Cells, Width};
-use program::{AtShape, Form, Program, Shape, WireColumn};
+use program::{AtShape, Form, Program, Shape, Step, WireColumn};
+use slots::{KEYED, Slots, TEXT_AT};
 
 /// Rows prepared at a time: as many as scratch has room for, within limits. Blocks of few rows cost their fixed share,
 /// which narrow frames feel; many rows of many columns would leave the second cache level.
@@ -82,7 +84,7 @@ struct Scratch {
     words: Vec<u64>,
     digits: Vec<[u64; 2]>,
     bytes: Vec<u8>,
-    slots: Vec<[u8; SLOT]>,
+    slots: Slots,
     lengths: Vec<u8>,
     valid: Vec<u8>,
     codes: Vec<u32>,
@@ -149,7 +151,7 @@ impl<'p> Encoder<'p> {
         let lost = vec![0; columns.len()];
         let bytes_per_row = columns.iter().map(|column| match column.role {
             Role::Field(Wire::Float) if plan.version > ProtocolVersion::V1 => 8,
-            Role::Field(Wire::Integer | Wire::Float | Wire::Timestamp(_) | Wire::Decimal { .. }) => SLOT + 9,
+            Role::Field(Wire::Integer | Wire::Float | Wire::Timestamp(_) | Wire::Decimal { .. }) => KEYED + 9,
             _ => 8,
         });
         let block_rows = SCRATCH_BYTES / bytes_per_row.sum::<usize>().max(1);
@@ -301,6 +303,14 @@ impl<'p> Encoder<'p> {
         if let AtShape::Words { shared: 1.. } = program.at {
             program.bytes[program.at_shared.clone()].copy_from_slice(self.at_leading.to_string().as_bytes());
         }
+        for step in &program.steps {
+            let (scratch, keyed) = match step {
+                Step::Slot(column, keyed) => (&mut self.scratch[*column], keyed),
+                Step::AtSlot(keyed) => (&mut self.at_scratch, keyed),
+                _ => continue,
+            };
+            scratch.slots.put_before(&program.bytes[keyed.prefix.clone()], rows.len());
+        }
         let columns: Vec<Prepared<'_>> = batch
             .columns
             .iter()
@@ -331,7 +341,7 @@ impl<'p> Encoder<'p> {
                     arrays,
                     words,
                     bytes: &scratch.bytes,
-                    slots: &scratch.slots,
+                    slots: Some(&scratch.slots),
                     lengths: &scratch.lengths,
                     valid: &scratch.valid,
                     codes: &scratch.codes,
@@ -342,7 +352,7 @@ impl<'p> Encoder<'p> {
             .collect();
         let at = PreparedAt {
             digits: &self.at_scratch.digits,
-            slots: &self.at_scratch.slots,
+            slots: Some(&self.at_scratch.slots),
             lengths: &self.at_scratch.lengths,
             valid: &self.at_scratch.valid,
         };
@@ -390,9 +400,8 @@ fn prepare_column(plan: &Plan, role: Role, column: &Column<'_>, rows: Range<usiz
             if plan.version == ProtocolVersion::V1 {
                 let Scratch { words, slots, lengths, .. } = scratch;
                 let bits = floats.bits(rows, words);
-                slots.resize(bits.len(), [0; SLOT]);
                 lengths.resize(bits.len(), 0);
-                float::write_all(bits, slots, 0, lengths);
+                float::write_all(bits, slots.of(bits.len()), TEXT_AT, lengths);
                 Form::Slot
             } else {
                 floats.bits(rows, &mut scratch.words);
@@ -406,8 +415,7 @@ fn prepare_column(plan: &Plan, role: Role, column: &Column<'_>, rows: Range<usiz
             Form::Text
         }
         Values::Decimals(decimals) => {
-            scratch.slots.resize(rows.len(), [0; SLOT]);
-            decimals.fill(rows.clone(), &mut scratch.slots);
+            decimals.fill(rows.clone(), scratch.slots.of(rows.len()), TEXT_AT);
             scratch.lengths.clear();
             scratch.lengths.resize(rows.len(), decimals.width() as u8);
             Form::Slot
@@ -434,12 +442,12 @@ fn prepare_integers(scratch: &mut Scratch, nullable: bool) -> Form {
         fill_slots(scratch);
         return Form::Slot;
     }
-    scratch.words.clear();
-    scratch.lengths.clear();
-    for value in &scratch.integers {
-        let (word, length) = int::short(*value as u64);
-        scratch.words.push(word);
-        scratch.lengths.push(length);
+    let Scratch { integers, slots, lengths, .. } = scratch;
+    lengths.resize(integers.len(), 0);
+    for ((value, slot), length) in integers.iter().zip(slots.of(integers.len())).zip(lengths) {
+        let (word, digits) = int::short(*value as u64);
+        slot[TEXT_AT..TEXT_AT + 8].copy_from_slice(&word.to_le_bytes());
+        *length = digits;
     }
     Form::Word
 }
@@ -453,9 +461,12 @@ fn not_finite(bits: impl Iterator<Item = u64>) -> u64 {
 /// Text of `scratch.integers`, whatever they are.
 fn fill_slots(scratch: &mut Scratch) {
     let Scratch { integers, slots, lengths, .. } = scratch;
-    slots.resize(integers.len(), [0; SLOT]);
+    let slots = slots.of(integers.len());
     lengths.clear();
-    lengths.extend(integers.iter().zip(slots).map(|(value, slot)| int::write(*value, slot) as u8));
+    lengths.extend(integers.iter().zip(slots).map(|(value, slot)| {
+        let (_, text) = slot.split_last_chunk_mut().expect("a slot ends with a text");
+        int::write(*value, text) as u8
+    }));
 }
 
 /// What all timestamps from `min` to `max` have before their last sixteen digits, if it is the same and sixteen follow.

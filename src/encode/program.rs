@@ -9,6 +9,8 @@ use std::ops::Range;
 
 use arrow_schema::DataType;
 
+use super::slots::TEXT_AT;
+use crate::fmt::SLOT;
 use crate::options::{EmptyRows, ProtocolVersion};
 use crate::plan::landing::Cast;
 use crate::plan::{AtPlan, ColumnPlan, Plan, Role, Wire, WireUnit};
@@ -23,7 +25,7 @@ pub(super) enum Form {
     Fixed,
     /// One byte: a boolean.
     Byte,
-    /// At most eight bytes of text.
+    /// At most eight bytes of text, in a slot.
     Word,
     /// At most a slot of text.
     Slot,
@@ -129,6 +131,16 @@ pub(super) enum Lane {
     AtDigits,
 }
 
+impl Lane {
+    fn bytes(self) -> usize {
+        match self {
+            Self::Words(_) => 8,
+            Self::Bytes(_) => 1,
+            Self::AtDigits => 16,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Poke {
     pub(super) offset: usize,
@@ -146,6 +158,14 @@ pub(super) struct Maybe {
     pub(super) close: Option<u8>,
 }
 
+/// A value in a slot, and what stands before it: in [`Program::bytes`], padded to pieces.
+#[derive(Clone, Debug)]
+pub(super) struct Keyed {
+    pub(super) prefix: Range<usize>,
+    /// The most bytes of the value.
+    pub(super) most: usize,
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Run {
@@ -154,11 +174,10 @@ pub(super) enum Step {
         pokes: Range<usize>,
     },
     Cells(usize),
-    Word(usize),
-    Slot(usize),
+    Slot(usize, Keyed),
     Text(usize),
     Array(usize),
-    AtSlot,
+    AtSlot(Keyed),
     MaybeFixed(Maybe),
     MaybeByte(Maybe),
     MaybeWord(Maybe),
@@ -282,10 +301,10 @@ impl Builder {
         self.constant(&[separator]);
         self.constant(&wire.key[1..]);
         match form {
-            Form::Fixed => self.poke(Lane::Words(column), 8),
-            Form::Byte => self.poke(Lane::Bytes(column), 1),
-            Form::Word => self.variable(Step::Word(column), 8),
-            Form::Slot => self.variable(Step::Slot(column), crate::fmt::SLOT),
+            Form::Fixed => self.poke(Lane::Words(column)),
+            Form::Byte => self.poke(Lane::Bytes(column)),
+            Form::Word => self.slot(8, |keyed| Step::Slot(column, keyed)),
+            Form::Slot => self.slot(SLOT, |keyed| Step::Slot(column, keyed)),
             Form::Text | Form::Cells => self.step(Step::Text(column)),
             Form::Array { dims } => self.variable(Step::Array(column), 4 * dims),
         }
@@ -312,12 +331,12 @@ impl Builder {
                 let start = self.run.len();
                 self.shared = Some(start..start + shared);
                 self.run.resize(start + shared, b'0');
-                self.poke(Lane::AtDigits, 16);
+                self.poke(Lane::AtDigits);
                 self.constant(suffix);
             }
             AtShape::Slot => {
                 self.constant(b" ");
-                self.variable(Step::AtSlot, crate::fmt::SLOT);
+                self.slot(SLOT, Step::AtSlot);
                 self.constant(suffix);
             }
             AtShape::MaybeSlot => {
@@ -331,14 +350,27 @@ impl Builder {
         self.run.extend_from_slice(bytes);
     }
 
-    fn poke(&mut self, lane: Lane, len: usize) {
+    fn poke(&mut self, lane: Lane) {
         self.run_pokes.push(Poke { offset: self.run.len(), lane });
-        self.run.resize(self.run.len() + len, 0);
+        self.run.resize(self.run.len() + lane.bytes(), 0);
     }
 
     fn variable(&mut self, step: Step, max: usize) {
         self.step(step);
         self.program.row_max += max;
+    }
+
+    /// A value of at most so many bytes in a slot. What the run has behind its last poke goes there, too.
+    fn slot(&mut self, most: usize, step: impl FnOnce(Keyed) -> Step) {
+        let pokes = self.run_pokes.iter().map(|poke| poke.offset + poke.lane.bytes());
+        let shared = self.shared.iter().map(|shared| shared.end);
+        let from = pokes.chain(shared).max().unwrap_or(0);
+        let from = if self.run.len() - from <= TEXT_AT { from } else { self.run.len() };
+        let prefix = self.run.split_off(from);
+        self.end_run();
+        let (start, len) = self.store(&prefix);
+        self.program.row_max += len + most;
+        self.program.steps.push(step(Keyed { prefix: start..start + len, most }));
     }
 
     fn step(&mut self, step: Step) {
@@ -348,7 +380,7 @@ impl Builder {
 
     fn maybe(&mut self, column: usize, key: &[u8], close: &[u8]) -> Maybe {
         // Whatever the form: a value that is no string fits a slot.
-        self.program.row_max += key.len() + crate::fmt::SLOT + close.len();
+        self.program.row_max += key.len() + SLOT + close.len();
         let (start, key_len) = self.store(key);
         Maybe { column, key: start, key_len, close: close.first().copied() }
     }

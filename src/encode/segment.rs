@@ -1,7 +1,9 @@
 //! Segments: the short cells of neighbouring columns, and the run behind them. Most lines are one segment as a whole.
 
 use super::cells::{Cells, Width};
+use super::slots::{KEYED, Slots, TEXT_AT};
 use super::store::{copy, get, pieces, prefetch, prefetch_lane};
+use crate::fmt::SLOT;
 use crate::simd::also_for_avx2;
 
 /// One column's cells: the row's code tells which.
@@ -41,6 +43,52 @@ impl<'a> CellLane<'a> {
     }
 }
 
+/// The values of one column in slots, and what stands before each.
+#[derive(Clone, Copy)]
+pub(super) struct SlotLane<'a> {
+    /// All slots, end to end.
+    bytes: &'a [u8],
+    /// Where in its slot the copy begins.
+    from: usize,
+    /// Bytes before the value.
+    before: usize,
+    lengths: &'a [u8],
+    /// Whether a cell may be longer than 32 bytes.
+    is_wide: bool,
+}
+
+impl<'a> SlotLane<'a> {
+    /// The slots of `rows` rows, with `before` bytes before values of at most `most`.
+    ///
+    /// # Panics
+    /// If there are fewer slots than one more than rows, or fewer lengths: our bug.
+    pub(super) fn new(slots: &'a Slots, lengths: &'a [u8], before: usize, most: usize, rows: usize) -> Self {
+        let bytes = slots.bytes();
+        assert!(before <= TEXT_AT && most <= SLOT, "a cell longer than its slot");
+        assert!(bytes.len() >= (rows + 1) * KEYED, "a row without a slot");
+        let lengths = full(lengths, rows);
+        Self { bytes, from: TEXT_AT - before, before, lengths, is_wide: before + most > 32 }
+    }
+
+    /// Writes the cell of row `i` to `out[at..]` and returns its length.
+    ///
+    /// # Safety
+    /// `i` is less than the rows of the lane, and `out` has room for 64 bytes.
+    #[inline(always)]
+    pub(super) unsafe fn write(&self, i: usize, out: &mut [u8], at: usize) -> usize {
+        let start = i * KEYED + self.from;
+        if self.is_wide {
+            // SAFETY: there is a slot of 64 bytes behind that of the last row, and the copy begins inside a row's.
+            unsafe { copy::<64>(out, at, self.bytes, start) };
+        } else {
+            // SAFETY: as above.
+            unsafe { copy::<32>(out, at, self.bytes, start) };
+        }
+        // SAFETY: promised by the caller.
+        self.before + unsafe { get(self.lengths, i) } as usize
+    }
+}
+
 also_for_avx2! {
     fn largest(codes: &[u32]) -> u32 = largest_any
 }
@@ -62,10 +110,11 @@ pub(super) fn full<T>(lane: &[T], rows: usize) -> &[T] {
 /// Where in a run the values of a lane go.
 pub(super) type Poke<'a> = (usize, &'a [u64]);
 
-/// Some cells of at most 32 bytes, then a run with what is poked into it.
+/// Some cells of at most 32 bytes, then values in slots, then a run with what is poked into it.
 #[derive(Default)]
 pub(super) struct Segment<'a> {
     pub(super) cells: Vec<CellLane<'a>>,
+    pub(super) slots: Vec<SlotLane<'a>>,
     /// The run, padded to whole pieces.
     pub(super) template: &'a [u8],
     pub(super) len: usize,
@@ -76,10 +125,16 @@ pub(super) struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    /// Puts `next` behind the cells of this one, which has no run yet.
+    /// Whether `next` can be put behind this one: there is no run yet, and cells come before slots.
+    pub(super) fn takes(&self, next: &Self) -> bool {
+        self.template.is_empty() && (self.slots.is_empty() || next.cells.is_empty())
+    }
+
+    /// Puts `next` behind this one, which [`takes`](Self::takes) it.
     pub(super) fn join(&mut self, mut next: Self) {
         self.cells.append(&mut next.cells);
-        next.cells = std::mem::take(&mut self.cells);
+        self.slots.append(&mut next.slots);
+        (next.cells, next.slots) = (std::mem::take(&mut self.cells), std::mem::take(&mut self.slots));
         *self = next;
     }
 
@@ -87,7 +142,7 @@ impl<'a> Segment<'a> {
     ///
     /// # Safety
     /// `i` is less than the rows of every lane, and `out` has room for the most that the segment writes: each of its
-    /// cells padded, the template, and what is poked into it.
+    /// cells and slots padded, the template, and what is poked into it.
     #[inline(always)]
     pub(super) unsafe fn write(&self, i: usize, out: &mut [u8], at: usize) -> usize {
         // SAFETY: the caller's promise is the callee's.
@@ -111,6 +166,10 @@ impl<'a> Segment<'a> {
         for cell in cells {
             // SAFETY: promised by the caller.
             p += unsafe { cell.write::<32>(i, out, p) };
+        }
+        for slot in &self.slots {
+            // SAFETY: promised by the caller.
+            p += unsafe { slot.write(i, out, p) };
         }
         // SAFETY: promised by the caller.
         unsafe { pieces(out, p, self.template) };
