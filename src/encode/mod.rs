@@ -444,11 +444,7 @@ fn prepare_integers(scratch: &mut Scratch, nullable: bool) -> Form {
     }
     let Scratch { integers, slots, lengths, .. } = scratch;
     lengths.resize(integers.len(), 0);
-    for ((value, slot), length) in integers.iter().zip(slots.of(integers.len())).zip(lengths) {
-        let (word, digits) = int::short(*value as u64);
-        slot[TEXT_AT..TEXT_AT + 8].copy_from_slice(&word.to_le_bytes());
-        *length = digits;
-    }
+    int::write_short(integers, slots.of(integers.len()), TEXT_AT, lengths);
     Form::Word
 }
 
