@@ -26,6 +26,7 @@ use crate::error::{Error, Problem};
 use crate::fmt::{escape::Escape, float, int};
 use crate::options::{Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
+use crate::simd::{also_for_avx2, prefetch_ahead};
 use assemble::{Prepared, PreparedAt, PreparedBlock, SLACK};
 use cells::{Cells, Width};
 use program::{AtShape, Form, Program, Shape, Step, WireColumn};
@@ -330,11 +331,8 @@ impl<'p> Encoder<'p> {
                     _ => None,
                 };
                 self.lost[position] += match (&column.values, column.has_nulls(&rows)) {
-                    (Values::Floats(_), true) => not_finite(words.iter().zip(&scratch.valid).map(|(bits, valid)| {
-                        // What lies under a null is not written.
-                        if *valid == 0 { 0 } else { *bits }
-                    })),
-                    (Values::Floats(_), false) => not_finite(words.iter().copied()),
+                    (Values::Floats(_), true) => not_finite_where(words, &scratch.valid),
+                    (Values::Floats(_), false) => not_finite(words),
                     _ => scratch.lost,
                 };
                 Prepared {
@@ -448,10 +446,31 @@ fn prepare_integers(scratch: &mut Scratch, nullable: bool) -> Form {
     Form::Word
 }
 
-/// How many of these floats are infinite or no number.
-fn not_finite(bits: impl Iterator<Item = u64>) -> u64 {
-    const EXPONENT: u64 = 0x7ff0_0000_0000_0000;
-    bits.map(|bits| u64::from(bits & EXPONENT == EXPONENT)).sum()
+/// The exponent of infinities and NaN.
+const NOT_FINITE: u64 = 0x7ff0_0000_0000_0000;
+
+/// How many of these floats are infinite or no number, nulls aside.
+fn not_finite_where(bits: &[u64], valid: &[u8]) -> u64 {
+    let counted = bits.iter().zip(valid).map(|(bits, valid)| bits & NOT_FINITE == NOT_FINITE && *valid != 0);
+    counted.map(u64::from).sum()
+}
+
+also_for_avx2! {
+    /// How many of these floats are infinite or no number.
+    fn not_finite(bits: &[u64]) -> u64 = not_finite_any
+}
+
+#[inline(always)]
+fn not_finite_any(bits: &[u64]) -> u64 {
+    let (groups, rest) = bits.as_chunks::<8>();
+    let mut counts = [0; 8];
+    for (i, group) in groups.iter().enumerate() {
+        prefetch_ahead(groups, i);
+        for (count, bits) in counts.iter_mut().zip(group) {
+            *count += u64::from(bits & NOT_FINITE == NOT_FINITE);
+        }
+    }
+    counts.iter().sum::<u64>() + rest.iter().map(|bits| u64::from(bits & NOT_FINITE == NOT_FINITE)).sum::<u64>()
 }
 
 /// Text of `scratch.integers`, whatever they are.

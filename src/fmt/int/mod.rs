@@ -6,7 +6,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-use crate::simd::{Level, also_for_avx2, level};
+use crate::simd::{Level, also_for_avx2, level, prefetch_ahead};
 
 /// Values that a kernel takes at once.
 const LANES: usize = 8;
@@ -155,7 +155,17 @@ also_for_avx2! {
 
 #[inline(always)]
 fn range_any(values: &[i64]) -> (i64, i64) {
-    values.iter().fold((i64::MAX, i64::MIN), |(min, max), value| (min.min(*value), max.max(*value)))
+    let (groups, rest) = values.as_chunks::<LANES>();
+    let (mut least, mut most) = ([i64::MAX; LANES], [i64::MIN; LANES]);
+    for (i, group) in groups.iter().enumerate() {
+        prefetch_ahead(groups, i);
+        for lane in 0..LANES {
+            least[lane] = least[lane].min(group[lane]);
+            most[lane] = most[lane].max(group[lane]);
+        }
+    }
+    let all = |values: [i64; LANES]| values.into_iter().chain(rest.iter().copied());
+    (all(least).fold(i64::MAX, i64::min), all(most).fold(i64::MIN, i64::max))
 }
 
 /// The text of `value` below [`WORD`] without leading zeros: the word to store and its length, 1 to 8.
