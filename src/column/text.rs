@@ -2,13 +2,11 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, StringViewArray};
+use arrow_data::{ByteView, MAX_INLINE_VIEW_LEN};
 use arrow_schema::DataType;
 use std::ops::Range;
 
-use crate::fmt::escape::Escape;
-
-/// The bytes copied at once where the source allows it; most values are shorter.
-const PIECE: usize = 32;
+use crate::fmt::escape::{Escape, PIECE};
 
 /// A string array, borrowed.
 #[derive(Clone, Copy, Debug)]
@@ -82,21 +80,66 @@ impl<'a> Text<'a> {
             Self::Utf8 { offsets, data } => (*data, offsets[row] as usize..offsets[row + 1] as usize),
             Self::LargeUtf8 { offsets, data } => (*data, offsets[row] as usize..offsets[row + 1] as usize),
             Self::View(array) => {
-                let value = array.value(row).as_bytes();
-                (value, 0..value.len())
+                let view = array.views()[row];
+                let length = view as u32;
+                if length <= MAX_INLINE_VIEW_LEN {
+                    // The text stands in the view itself.
+                    let mut piece = [0; PIECE];
+                    piece[..16].copy_from_slice(&(view >> 32).to_le_bytes());
+                    return write_piece(&piece, length as usize, escape, out, at);
+                }
+                let view = ByteView::from(view);
+                let start = view.offset as usize;
+                let data: &[u8] = &array.data_buffers()[view.buffer_index as usize];
+                (data, start..start + length as usize)
             }
         };
         let length = range.len();
-        if let Some(escape) = escape
-            && escape.is_needed(&data[range.clone()])
-        {
-            return escape.write(&data[range], &mut out[at..]);
+        match data.get(range.start..range.start + PIECE).and_then(|piece| piece.first_chunk()) {
+            Some(piece) if length <= PIECE => write_piece(piece, length, escape, out, at),
+            _ => write_long(&data[range], escape, out, at),
         }
-        // One copy of fixed size beats a call of memcpy; what it copies too much, the next value overwrites.
-        match data.get(range.start..range.start + PIECE) {
-            Some(piece) if length <= PIECE => out[at..at + PIECE].copy_from_slice(piece),
-            _ => out[at..at + length].copy_from_slice(&data[range]),
-        }
-        length
     }
+}
+
+/// Writes the first `length` bytes of a piece. One copy of fixed size beats a call of memcpy; what it copies too much, the
+/// next value overwrites.
+#[inline(always)]
+fn write_piece(piece: &[u8; PIECE], length: usize, escape: Option<Escape>, out: &mut [u8], at: usize) -> usize {
+    out[at..at + PIECE].copy_from_slice(piece);
+    match escape {
+        Some(escape) => {
+            let places = escape.places(piece) & (((1_u64 << length) - 1) as u32);
+            if places == 0 { length } else { write_escaped(piece, length, places, out, at) }
+        }
+        None => length,
+    }
+}
+
+/// The same with a backslash before each of these places, of which there is at least one.
+#[inline(never)]
+fn write_escaped(piece: &[u8; PIECE], length: usize, mut places: u32, out: &mut [u8], at: usize) -> usize {
+    let mut source = [0; 2 * PIECE];
+    source[..PIECE].copy_from_slice(piece);
+    let mut added = 0;
+    while places != 0 {
+        let place = places.trailing_zeros() as usize;
+        out[at + place + added] = b'\\';
+        added += 1;
+        // What follows, again as much as fits.
+        out[at + place + added..at + place + added + PIECE].copy_from_slice(&source[place..place + PIECE]);
+        places &= places - 1;
+    }
+    length + added
+}
+
+#[inline(never)]
+fn write_long(text: &[u8], escape: Option<Escape>, out: &mut [u8], at: usize) -> usize {
+    if let Some(escape) = escape
+        && escape.is_needed(text)
+    {
+        return escape.write(text, &mut out[at..]);
+    }
+    out[at..at + text.len()].copy_from_slice(text);
+    text.len()
 }
