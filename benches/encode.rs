@@ -92,9 +92,16 @@ fn main() {
         let chosen = words.iter().any(|word| names.contains(&word.as_str()));
         !chosen || words.iter().any(|word| word == name)
     };
-    let frames: [(&str, Frame); 3] = [("trades", common::trades), ("tsbs", common::tsbs), ("mixed", common::mixed)];
+    let frames: [(&str, Frame); 5] = [
+        ("trades", common::trades),
+        ("tsbs", common::tsbs),
+        ("mixed", common::mixed),
+        ("strings", common::strings),
+        ("views", common::views),
+    ];
+    let names = frames.map(|(name, _)| name);
     for (name, frame) in frames {
-        if !wanted(&["trades", "tsbs", "mixed"], name) {
+        if !wanted(&names, name) {
             continue;
         }
         let batch = frame(rows);

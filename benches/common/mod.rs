@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::types::UInt32Type;
 use arrow_array::{
-    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray, StringViewArray,
     TimestampNanosecondArray, UInt32Array,
 };
 
@@ -28,6 +28,16 @@ fn times(rows: usize) -> ArrayRef {
     Arc::new(TimestampNanosecondArray::from_iter_values(
         (0..rows as i64).map(|i| 1_735_689_600_000_000_000 + i * 1_000_000),
     ))
+}
+
+/// Letters, so many of them; one text in ten has an escape in it.
+fn text(dice: &mut Dice, least: u64, most: u64) -> String {
+    let length = least + dice.below(most - least + 1);
+    let mut text: Vec<u8> = (0..length).map(|_| b'a' + dice.below(26) as u8).collect();
+    if dice.below(10) == 0 {
+        text[dice.below(length) as usize] = b'"';
+    }
+    String::from_utf8(text).expect("ASCII")
 }
 
 fn batch(columns: Vec<(String, ArrayRef)>) -> RecordBatch {
@@ -86,18 +96,24 @@ pub(crate) fn mixed(rows: usize) -> RecordBatch {
         dice.below(10u64.pow(digits)) as i64
     }));
     let booleans = BooleanArray::from_iter((0..rows).map(|_| Some(dice.below(2) == 1)));
-    let strings = StringArray::from_iter_values((0..rows).map(|_| {
-        let length = 10 + dice.below(21) as usize;
-        let mut text: Vec<u8> = (0..length).map(|_| b'a' + dice.below(26) as u8).collect();
-        if dice.below(10) == 0 {
-            let place = dice.below(length as u64) as usize;
-            text[place] = b'"';
-        }
-        String::from_utf8(text).expect("ASCII")
-    }));
+    let strings = StringArray::from_iter_values((0..rows).map(|_| text(&mut dice, 10, 30)));
     columns.push(("count".to_owned(), Arc::new(integers)));
     columns.push(("ok".to_owned(), Arc::new(booleans)));
     columns.push(("note".to_owned(), Arc::new(strings)));
     columns.push(("timestamp".to_owned(), times(rows)));
     batch(columns)
+}
+
+/// A string of 20 characters, of which one in ten holds an escape, and a timestamp.
+pub(crate) fn strings(rows: usize) -> RecordBatch {
+    let mut dice = Dice::new(4, &[]);
+    let strings = StringArray::from_iter_values((0..rows).map(|_| text(&mut dice, 20, 20)));
+    batch(vec![("text".to_owned(), Arc::new(strings)), ("timestamp".to_owned(), times(rows))])
+}
+
+/// The same in the layout that Polars has.
+pub(crate) fn views(rows: usize) -> RecordBatch {
+    let mut dice = Dice::new(4, &[]);
+    let strings = StringViewArray::from_iter_values((0..rows).map(|_| text(&mut dice, 20, 20)));
+    batch(vec![("text".to_owned(), Arc::new(strings)), ("timestamp".to_owned(), times(rows))])
 }

@@ -11,7 +11,7 @@ Before anything is timed, the rows of both contenders are compared byte for byte
 interleaved and change their order every time; medians are compared. Gates: `GATES`, and one thread means one thread.
 The exit status is 1 when one fails.
 
-    python benches/python/compare_encode.py [--rows N] [--rounds N] [--record] [--no-gates]
+    python benches/python/compare_encode.py [--rows N] [--rounds N] [--frames NAME...] [--record] [--no-gates]
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ GATES: dict[tuple[str, Version], float] = {
     ("orderbook", 2): 2.0,
     ("decimals", 3): 3.0,
     ("wide", 2): 2.5,
+    ("strings", 2): 4.0,
+    ("mixed", 2): 8.0,
 }
 ONE_THREAD = 1.15  # processor seconds per wall second that still count as one thread
 
@@ -61,6 +63,7 @@ def main() -> None:
         "--rows", type=int, default=1_000_000, help="rows of each frame (default 1,000,000; long rows: fewer)"
     )
     parser.add_argument("--rounds", type=int, default=9, help="timed rounds of each contender (default 9)")
+    parser.add_argument("--frames", nargs="+", choices=data.FRAMES, help="only these frames")
     parser.add_argument("--record", action="store_true", help="append the results to benches/record/")
     parser.add_argument("--no-gates", action="store_true", help="print, but always pass (for small --rows)")
     options = parser.parse_args()
@@ -70,6 +73,8 @@ def main() -> None:
     failures = 0
     with Official() as official:
         for name, protocol in GATES:
+            if options.frames and name not in options.frames:
+                continue
             rows = options.rows // data.FEWER.get(name, 1)
             timings = compare(official, name, protocol, rows, options.rounds)
             measured = summarise("encode", name, protocol, rows, timings)

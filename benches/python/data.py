@@ -5,6 +5,8 @@
 - `orderbook`: the categoricals of `trades`; arrays `bids` and `asks` of 20 floats each.
 - `decimals`: the categoricals of `trades`; decimals `price` and `amount` of 18 digits, 4 of them after the point.
 - `wide`: 300 columns: 20 categoricals of 10 values, 200 floats, 60 integers of 1 to 7 digits, 20 booleans.
+- `strings`: strings of 20 characters, no two the same, one in ten with a quote or a backslash.
+- `mixed`: the columns of `trades`, an integer of 1 to 7 digits, a boolean, strings of 10 to 30 characters, likewise.
 - all end with `timestamp`: nanoseconds, 1 ms apart, sorted.
 
 Every value is drawn uniformly and independently, with a fixed seed: two processes with the same `rows` hold the same
@@ -56,6 +58,7 @@ class Dataset:
     at: NDArray[np.int64]
     integers: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     booleans: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    strings: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     decimals: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     arrays: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
@@ -77,13 +80,14 @@ class Dataset:
             floats=moved(self.floats),
             integers=moved(self.integers),
             booleans=moved(self.booleans),
+            strings=moved(self.strings),
             decimals=moved(self.decimals),
             arrays=moved(self.arrays),
             at=self.at[order],
         )
 
     def to_polars(self) -> pl.DataFrame:
-        """Build it in one chunk per column: `Categorical`, numbers, `Decimal`, `List`, `Datetime("ns")`."""
+        """Build it in one chunk per column: `Categorical`, numbers, strings, `Decimal`, `List`, `Datetime("ns")`."""
         import polars as pl
 
         symbols = [
@@ -95,15 +99,17 @@ class Dataset:
             for columns in (self.floats, self.integers, self.booleans)
             for name, values in columns.items()
         ]
+        strings = [pl.Series(name, values.tolist()) for name, values in self.strings.items()]
         decimals = [pl.Series(name, values).cast(pl.Decimal(DIGITS, SCALE)) for name, values in self.decimals.items()]
         arrays = [
             pl.Series(name, values, dtype=pl.Array(pl.Float64, values.shape[1])).arr.to_list()
             for name, values in self.arrays.items()
         ]
-        return pl.DataFrame([*symbols, *numbers, *decimals, *arrays, pl.Series(AT, self.at).cast(pl.Datetime("ns"))])
+        times = pl.Series(AT, self.at).cast(pl.Datetime("ns"))
+        return pl.DataFrame([*symbols, *numbers, *strings, *decimals, *arrays, times])
 
     def to_pandas(self) -> pd.DataFrame:
-        """Build it of `category`, NumPy numbers, Arrow decimals, objects (arrays) and `datetime64[ns]`."""
+        """Build it of `category`, NumPy numbers, `str`, Arrow decimals, objects (arrays) and `datetime64[ns]`."""
         import pandas as pd
 
         symbols = {
@@ -119,8 +125,9 @@ class Dataset:
                 name: pd.Series(pa.array(values).cast(pa.decimal128(19)).cast(kind), dtype=pd.ArrowDtype(kind))
                 for name, values in self.decimals.items()
             }
+        strings = {name: pd.Series(values.tolist(), dtype="str") for name, values in self.strings.items()}
         arrays = {name: pd.Series(list(values), dtype=object) for name, values in self.arrays.items()}
-        columns = {**symbols, **self.floats, **self.integers, **self.booleans, **decimals, **arrays}
+        columns = {**symbols, **self.floats, **self.integers, **self.booleans, **strings, **decimals, **arrays}
         frame: pd.DataFrame = pd.DataFrame({**columns, AT: self.at.view("datetime64[ns]")})
         return frame
 
@@ -173,13 +180,39 @@ def wide(rows: int, seed: int = 5) -> Dataset:
         name="wide",
         symbols={f"tag_{i}": _symbols(rng, rows, [f"tag{i}_{j}" for j in range(10)]) for i in range(20)},
         floats={f"value_{i}": rng.uniform(0.0, 100.0, rows) for i in range(200)},
-        integers={f"count_{i}": (10.0 ** rng.uniform(0.0, 7.0, rows)).astype(np.int64) for i in range(60)},
+        integers={f"count_{i}": _integers(rng, rows) for i in range(60)},
         booleans={f"flag_{i}": rng.random(rows) < 0.5 for i in range(20)},
         at=_sorted_times(rows),
     )
 
 
-FRAMES = {"trades": trades, "tsbs": tsbs, "orderbook": orderbook, "decimals": decimals, "wide": wide}
+def strings(rows: int, seed: int = 6) -> Dataset:
+    """Make rows of a text and a timestamp."""
+    texts = _strings(np.random.default_rng(seed), rows, 20, 20)
+    return Dataset(name="strings", symbols={}, floats={}, strings={"text": texts}, at=_sorted_times(rows))
+
+
+def mixed(rows: int, seed: int = 7) -> Dataset:
+    """Make a tape of trades with a number, a flag and a note."""
+    rng = np.random.default_rng(seed)
+    return replace(
+        trades(rows),
+        name="mixed",
+        integers={"count": _integers(rng, rows)},
+        booleans={"ok": rng.random(rows) < 0.5},
+        strings={"note": _strings(rng, rows, 10, 30)},
+    )
+
+
+FRAMES = {
+    "trades": trades,
+    "tsbs": tsbs,
+    "orderbook": orderbook,
+    "decimals": decimals,
+    "wide": wide,
+    "strings": strings,
+    "mixed": mixed,
+}
 
 #: Of frames with long rows there are fewer, one in so many.
 FEWER = {"orderbook": 4, "decimals": 2, "wide": 50}
@@ -193,6 +226,20 @@ def make(name: str, rows: int, *, shuffled: bool = False) -> Dataset:
 
 def _symbols(rng: np.random.Generator, rows: int, labels: list[str]) -> Symbols:
     return Symbols(rng.integers(0, len(labels), rows, dtype=np.int16), labels)
+
+
+def _integers(rng: np.random.Generator, rows: int) -> NDArray[np.int64]:
+    return (10.0 ** rng.uniform(0.0, 7.0, rows)).astype(np.int64)
+
+
+def _strings(rng: np.random.Generator, rows: int, least: int, most: int) -> NDArray[np.str_]:
+    """Strings of letters, so many of them each; one string in ten has a quote or a backslash in it."""
+    letters = rng.integers(ord("a"), ord("z") + 1, (rows, most), dtype=np.uint8)
+    lengths = rng.integers(least, most + 1, rows)
+    escaped = np.flatnonzero(rng.random(rows) < 0.1)
+    letters[escaped, rng.integers(0, lengths[escaped])] = rng.choice(np.frombuffer(b'"\\', np.uint8), len(escaped))
+    letters[np.arange(most) >= lengths[:, None]] = 0  # NumPy's strings end there
+    return letters.view(f"S{most}").ravel().astype(np.str_)
 
 
 def _sorted_times(rows: int) -> NDArray[np.int64]:

@@ -1,19 +1,33 @@
 //! String columns: where the bytes of each value lie, whatever the Arrow layout.
 
+use arrow_array::Array;
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, StringViewArray};
-use arrow_data::{ByteView, MAX_INLINE_VIEW_LEN};
+use arrow_buffer::Buffer;
 use arrow_schema::DataType;
 use std::ops::Range;
 
 use crate::fmt::escape::{Escape, PIECE};
 
+/// The most bytes of a value that is in its view, behind the length.
+const INLINE: usize = 12;
+
 /// A string array, borrowed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Text<'a> {
-    Utf8 { offsets: &'a [i32], data: &'a [u8] },
-    LargeUtf8 { offsets: &'a [i64], data: &'a [u8] },
-    View(&'a StringViewArray),
+    Utf8 {
+        offsets: &'a [i32],
+        data: &'a [u8],
+    },
+    LargeUtf8 {
+        offsets: &'a [i64],
+        data: &'a [u8],
+    },
+    /// The views, the same as bytes, and where the values lie that are too long for them.
+    View {
+        views: &'a [u128],
+        inline: &'a [u8],
+        buffers: &'a [Buffer],
+    },
 }
 
 impl<'a> Text<'a> {
@@ -33,7 +47,11 @@ impl<'a> Text<'a> {
                 let array = array.as_binary::<i64>();
                 Some(Self::LargeUtf8 { offsets: array.value_offsets(), data: array.value_data() })
             }
-            DataType::Utf8View => Some(Self::View(array.as_string_view())),
+            DataType::Utf8View => {
+                let array = array.as_string_view();
+                let views = array.views();
+                Some(Self::View { views, inline: views.inner(), buffers: array.data_buffers() })
+            }
             _ => None,
         }
     }
@@ -41,12 +59,28 @@ impl<'a> Text<'a> {
     /// The value at `row`; that of a null is unspecified.
     #[inline]
     pub(crate) fn get(&self, row: usize) -> &'a [u8] {
-        let (data, range) = match self {
-            Self::Utf8 { offsets, data } => (*data, offsets[row] as usize..offsets[row + 1] as usize),
-            Self::LargeUtf8 { offsets, data } => (*data, offsets[row] as usize..offsets[row + 1] as usize),
-            Self::View(array) => return array.value(row).as_bytes(),
-        };
+        let (data, range) = self.locate(row);
         &data[range]
+    }
+
+    /// What the value at `row` lies in, and where.
+    #[inline(always)]
+    fn locate(&self, row: usize) -> (&'a [u8], Range<usize>) {
+        match self {
+            Self::Utf8 { offsets, data } => (data, offsets[row] as usize..offsets[row + 1] as usize),
+            Self::LargeUtf8 { offsets, data } => (data, offsets[row] as usize..offsets[row + 1] as usize),
+            Self::View { views, inline, buffers } => {
+                // Length, first bytes, buffer and offset, of 32 bits each; or the length, and behind it the value.
+                let view = views[row];
+                let length = view as u32 as usize;
+                let (data, start) = if length <= INLINE {
+                    (*inline, row * size_of::<u128>() + size_of::<u32>())
+                } else {
+                    (buffers[(view >> 64) as u32 as usize].as_slice(), (view >> 96) as usize)
+                };
+                (data, start..start + length)
+            }
+        }
     }
 
     /// The bytes of all values of these rows, nulls included.
@@ -54,8 +88,7 @@ impl<'a> Text<'a> {
         match self {
             Self::Utf8 { offsets, .. } => (offsets[rows.end] - offsets[rows.start]) as usize,
             Self::LargeUtf8 { offsets, .. } => (offsets[rows.end] - offsets[rows.start]) as usize,
-            // The low half of a view is its length.
-            Self::View(array) => array.views()[rows].iter().map(|view| *view as u32 as usize).sum(),
+            Self::View { views, .. } => views[rows].iter().map(|view| *view as u32 as usize).sum(),
         }
     }
 
@@ -68,34 +101,17 @@ impl<'a> Text<'a> {
             Self::LargeUtf8 { offsets, data } => {
                 escape.is_needed(&data[offsets[rows.start] as usize..offsets[rows.end] as usize])
             }
-            Self::View(_) => true,
+            Self::View { .. } => true,
         }
     }
 
     /// Writes the value at `row`, escaped, to `out[at..]` and returns the bytes written: at most twice its length.
     /// May touch [`PIECE`] bytes more.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&self, row: usize, escape: Option<Escape>, out: &mut [u8], at: usize) -> usize {
-        let (data, range) = match self {
-            Self::Utf8 { offsets, data } => (*data, offsets[row] as usize..offsets[row + 1] as usize),
-            Self::LargeUtf8 { offsets, data } => (*data, offsets[row] as usize..offsets[row + 1] as usize),
-            Self::View(array) => {
-                let view = array.views()[row];
-                let length = view as u32;
-                if length <= MAX_INLINE_VIEW_LEN {
-                    // The text stands in the view itself.
-                    let mut piece = [0; PIECE];
-                    piece[..16].copy_from_slice(&(view >> 32).to_le_bytes());
-                    return write_piece(&piece, length as usize, escape, out, at);
-                }
-                let view = ByteView::from(view);
-                let start = view.offset as usize;
-                let data: &[u8] = &array.data_buffers()[view.buffer_index as usize];
-                (data, start..start + length as usize)
-            }
-        };
+        let (data, range) = self.locate(row);
         let length = range.len();
-        match data.get(range.start..range.start + PIECE).and_then(|piece| piece.first_chunk()) {
+        match data.get(range.start..range.start + PIECE).and_then(<[u8]>::first_chunk) {
             Some(piece) if length <= PIECE => write_piece(piece, length, escape, out, at),
             _ => write_long(&data[range], escape, out, at),
         }

@@ -5,6 +5,7 @@
 //! Measured against a naive row-wise encoder and the official client by `make bench`.
 
 mod assemble;
+mod bits;
 mod cells;
 mod lines;
 mod program;
@@ -367,8 +368,7 @@ fn prepare_column(plan: &Plan, role: Role, column: &Column<'_>, rows: Range<usiz
     }
     let form = match &column.values {
         Values::Booleans(values) => {
-            scratch.bytes.clear();
-            scratch.bytes.extend(rows.map(|row| if values.value(row) { b't' } else { b'f' }));
+            bits::to_bytes(values, rows, b'f', b't', &mut scratch.bytes);
             if nullable && plan.null_bool == NullBool::False {
                 for (byte, valid) in scratch.bytes.iter_mut().zip(&scratch.valid) {
                     if *valid == 0 {
@@ -495,7 +495,7 @@ fn shared_digits(min: i64, max: i64) -> Option<u64> {
 fn fill_valid(column: &Column<'_>, rows: Range<usize>, valid: &mut Vec<u8>) {
     valid.clear();
     if let Some(nulls) = column.nulls {
-        valid.extend(nulls.slice(rows.start, rows.len()).iter().map(u8::from));
+        bits::to_bytes(nulls.inner(), rows, 0, 1, valid);
     }
 }
 
