@@ -11,6 +11,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 
 use super::resumable::Resumable;
+use super::share::share;
 use crate::buffer::Buffer;
 use crate::check::cast::cast_batch;
 use crate::check::{self, ValueError};
@@ -22,9 +23,6 @@ use crate::rows::RowSet;
 
 /// The part of a request, one in so many, that a cut may go back over.
 const LOOK_BACK: usize = 10;
-
-/// Requests are not made smaller than this to share a frame among connections.
-const MIN_SHARED: usize = 1 << 20;
 
 /// What bounds a request.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +111,7 @@ pub(super) fn cut(
         tail: Vec::new(),
         total_rows,
         max_bytes: limits.max_bytes,
+        sent: Sent::default(),
         is_first: true,
         skipped: Vec::new(),
     };
@@ -177,6 +176,14 @@ impl Filling {
     }
 }
 
+/// What has been handed over.
+#[derive(Debug, Default)]
+struct Sent {
+    requests: usize,
+    rows: u64,
+    bytes: u64,
+}
+
 struct Cutter<'a, 'p> {
     plan: &'p Plan,
     limits: Limits,
@@ -187,6 +194,7 @@ struct Cutter<'a, 'p> {
     tail: Vec<u8>,
     total_rows: Option<u64>,
     max_bytes: usize,
+    sent: Sent,
     /// Whether the first request is still being filled.
     is_first: bool,
     skipped: Vec<usize>,
@@ -317,9 +325,9 @@ impl Cutter<'_, '_> {
         let written = self.encoder.encode(batch, filling.buffer.spare(), &mut self.skipped);
         filling.buffer.advance(written);
         self.advance(&mut filling, rows.len(), block, read);
-        // The first block tells how long lines are: enough to share a small frame among the connections.
-        if filling.marks.len() == 1 && self.is_first && !self.limits.atomic {
-            self.share(written, rows.len());
+        // The first block tells how long lines are.
+        if filling.marks.len() == 1 && self.is_first {
+            self.share(rows.len() as u64, written as u64);
         }
         self.filling = Some(filling);
         Ok(())
@@ -355,13 +363,14 @@ impl Cutter<'_, '_> {
         Ok(())
     }
 
-    fn share(&mut self, bytes: usize, rows: usize) {
-        if let Some(total) = self.total_rows {
-            let frame = bytes as u128 * u128::from(total) / rows.max(1) as u128;
-            let share = usize::try_from(frame / (2 * self.limits.connections.max(1)) as u128).unwrap_or(usize::MAX);
-            // A little more, so that the last request is not a crumb.
-            self.max_bytes = self.limits.max_bytes.min(share.saturating_add(share / 16).max(MIN_SHARED));
-        }
+    /// Sets the size of the next request by what is left of the frame, if so many of its rows make so many bytes.
+    fn share(&mut self, rows: u64, bytes: u64) {
+        let Some(total) = self.total_rows.filter(|_| !self.limits.atomic) else { return };
+        let left = u128::from(bytes) * u128::from(total.saturating_sub(self.sent.rows)) / u128::from(rows.max(1));
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        let largest = self.limits.max_bytes.min(self.outlet.buffer_size());
+        let share = share(left, largest, self.sent.requests, self.limits.connections);
+        self.max_bytes = self.limits.max_bytes.min(share);
     }
 
     /// A row too long for the pool's buffers goes alone in a buffer of its own.
@@ -453,6 +462,10 @@ impl Cutter<'_, '_> {
         }
         self.is_first = false;
         let end = filling.end_row();
+        self.sent.requests += 1;
+        self.sent.rows += end - filling.first_row;
+        self.sent.bytes += bytes as u64;
+        self.share(self.sent.rows, self.sent.bytes);
         // One block without timestamps of its own, and the request has none to go by.
         let at =
             filling.marks.iter().map(|mark| mark.at).reduce(|a, b| Some((a?.0.min(b?.0), a?.1.max(b?.1)))).flatten();

@@ -10,6 +10,7 @@ mod ilp;
 mod lines;
 mod quarantine;
 mod resumable;
+mod share;
 mod spooled;
 mod stream;
 mod write;
