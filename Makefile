@@ -128,6 +128,7 @@ format: $(VENV)/.tools ## format everything
 bench: $(VENV)/.built $(VENV)/.oracle60 ## compare with the official client, on an otherwise idle machine
 	$(BIN)/python benches/python/compare_encode.py $(BENCH_FLAGS)
 	$(BIN)/python benches/python/compare_send.py $(BENCH_FLAGS)
+	$(BIN)/python benches/python/compare_small.py $(BENCH_FLAGS)
 	$(BIN)/python benches/python/compare_rows.py $(BENCH_FLAGS)
 	cargo bench --quiet --bench encode
 

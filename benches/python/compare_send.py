@@ -1,12 +1,18 @@
-"""End to end, until the rows can be queried: questframe's `client.write` against the official `Sender.dataframe`.
+"""End to end, until the rows can be queried: `client.write` against replays and the official `Sender.dataframe`.
 
-Both write the same rows over HTTP into one embedded QuestDB, each into a fresh table made beforehand with the same
-statement, with its own defaults, over a connection opened beforehand. The clock runs from the call until the server
-counts every row. Then rows, sums, times and symbols are checked in SQL against the frame, and the table is dropped.
+All write the same rows over HTTP into one embedded QuestDB, each into a fresh table made beforehand with the same
+statement, over connections opened beforehand, both clients with their own defaults. The clock runs from the call until
+the server counts every row. Then rows, sums, times and symbols are checked in SQL against the frame, and the table is
+dropped. The replays (`replay.py`) send bytes that are ready, and so show what the server takes:
 
-The frames are `trades` and `tsbs` (`data.py`), sorted by time, and `trades` in random order. The rounds are interleaved
-after one warm-up round and change their order every time; medians are compared. Gate: at least 1.6 times the official
-client on both sorted frames (the server, not the client, limits both); the unsorted frame is only reported. The exit
+- *same cut*: in the requests that our client makes, over as many connections as it has in flight at once;
+- *best*: of requests of 1 to 32 MiB over 1, 2 and 4 connections, the fastest of a sweep that comes first and is
+  printed (`--replay MIB CONNECTIONS` takes it as known), timed again among the others.
+
+The frames are `trades` and `tsbs` (`data.py`), sorted by time, and `trades` in random order, whose requests the order
+rule sends one at a time. The rounds are interleaved after one warm-up round (`--no-warm-up`, for frames that take
+minutes) and change their order every time; medians are compared. Gates on both sorted frames: at least 90 % of the
+speed of the same cut, 85 % of the best, and twice the official client's; the unsorted frame is only reported. The exit
 status is 1 when a gate fails. Bytes are those of our requests; the official client writes the same rows in the same
 bytes (`compare_encode.py` asserts that).
 
@@ -16,16 +22,15 @@ bytes (`compare_encode.py` asserts that).
 from __future__ import annotations
 
 import argparse
-import math
 import sys
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
 import data
-import numpy as np
 import record
+import visible
+from replay import Lines, Replay, even, port_of, recorded
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -34,24 +39,63 @@ from worker import VERSION, Official
 import questframe as qf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
-OURS, OFFICIAL = "questframe", f"official {VERSION}"
-GATE = 1.6
+    import polars as pl
+
+OURS, OFFICIAL, SAME, BEST = "questframe", f"official {VERSION}", "replay, same cut", "replay, best"
+GATES = {SAME: 0.9, BEST: 0.85, OFFICIAL: 2.0}
 FRAMES = {"trades": ("trades", False), "tsbs": ("tsbs", False), "trades, unsorted": ("trades", True)}
 GATED = ("trades", "tsbs")
-VISIBLE_TIMEOUT = 300.0
+SIZES = (1, 2, 4, 8, 16, 32)
+CONNECTIONS = (1, 2, 4)
 console = Console()
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """The rounds of one contender on one frame."""
+class Contender:
+    """One way to write the frame into a table: `open` makes ready and gives what is timed."""
 
-    seconds: list[float]
-    request_bytes: int
-    protocol: int
+    open: Callable[[], Callable[[str], object]]
+    table: str
     note: str
+    seconds: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Where they run: a server, and a frame in both forms."""
+
+    server: qf.local.QuestDB
+    client: qf.Client
+    dataset: data.Dataset
+    frame: pl.DataFrame
+    prefix: str
+    ordered: bool
+
+    def time(self, contender: Contender, number: int) -> float:
+        """Time one write, into a table that no other had over a kept connection.
+
+        QuestDB 9.3.4 acknowledges and loses the first rows that a kept connection sends to a table dropped and made
+        again under the same name. The names of one frame are equally long: equal bytes.
+        """
+        return visible.write_and_check(
+            self.server, contender.open(), contender.table.format(number=number), self.dataset
+        )
+
+    def replay(self, lines: Lines, ends: Sequence[int], connections: int) -> Contender:
+        """Give a contender that sends requests which are ready; one at a time unless the frame is sorted."""
+        connections = connections if self.ordered else 1
+        port = port_of(self.server)
+
+        def ready() -> Callable[[str], object]:
+            replay = Replay(port, lines, ends, connections)
+            return lambda _table: replay.run()
+
+        mib = ends[0] / (1 << 20)
+        return Contender(
+            ready, lines.table, f"{len(ends)} requests, the first {mib:.1f} MiB; {connections} connections"
+        )
 
 
 def main() -> None:
@@ -59,7 +103,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each frame (default 1,000,000)")
     parser.add_argument("--rounds", type=int, default=6, help="timed rounds of each contender (default 6)")
+    parser.add_argument("--sweep-rounds", type=int, default=2, help="timed rounds of each replay swept (default 2)")
     parser.add_argument("--frames", nargs="+", choices=FRAMES, default=list(FRAMES), help="which frames (default all)")
+    parser.add_argument("--replay", nargs=2, type=int, metavar=("MIB", "CONNECTIONS"), help="the best, if known")
+    parser.add_argument("--no-warm-up", action="store_true", help="time the first round, too")
     parser.add_argument("--record", action="store_true", help="append the results to benches/record/")
     parser.add_argument("--no-gates", action="store_true", help="print, but always pass (for small --rows)")
     options = parser.parse_args()
@@ -72,173 +119,141 @@ def main() -> None:
             name, shuffled = FRAMES[label]
             dataset = data.make(name, options.rows, shuffled=shuffled)
             official.load(name, options.rows, shuffled=shuffled)
-            outcomes = compare(
-                server,
-                client,
-                official,
-                dataset,
-                prefix=f"{name}_any" if shuffled else name,
-                official_protocol=protocol,
-                rounds=options.rounds,
-            )
-            measured = summarise(label, options.rows, outcomes)
-            report(measured, outcomes)
+            prefix = f"{name}_any" if shuffled else name
+            course = Course(server, client, dataset, dataset.to_polars(), prefix, not shuffled)
+            contenders, report = line_up(course, official, options.replay, options.sweep_rounds)
+            interleave(course, contenders, options.rounds, warms_up=not options.no_warm_up)
+            versions = {**dict.fromkeys(contenders, report.protocol_version), OFFICIAL: protocol}
+            measured = summarise(label, report.rows, report.bytes, versions, contenders)
+            show(measured, contenders, report.bytes)
             measurements += measured
-            failures += judge(measured[0])
+            failures += judge(measured)
         if options.record:
             console.print(f"recorded in {record.append(measurements, official.versions)}")
     sys.exit(1 if failures and not options.no_gates else 0)
 
 
-def compare(
-    server: qf.local.QuestDB,
-    client: qf.Client,
-    official: Official,
-    dataset: data.Dataset,
-    *,
-    prefix: str,
-    official_protocol: int,
-    rounds: int,
-) -> dict[str, Outcome]:
-    """Time `rounds` interleaved rounds, every one into a table of its own, every one checked.
+def line_up(
+    course: Course, official: Official, best: tuple[int, int] | None, sweep_rounds: int
+) -> tuple[dict[str, Contender], qf.WriteReport]:
+    """Make all contenders ready. The report is that of a write of the frame, which also opens our connections."""
+    first, replayed = f"{course.prefix}_q00", f"{course.prefix}_r00"
+    for table in (first, replayed):
+        course.server.sql(visible.create_table(table, course.dataset))
+    report = course.client.write(course.frame, table=first, at=data.AT)
+    lines, ends = recorded(course.server, course.frame, data.AT, replayed)
+    for table in (first, replayed):
+        visible.wait(course.server, table, report.rows)
+        course.server.sql(f"DROP TABLE {table}")
 
-    No table name is used twice: QuestDB 9.3.4 acknowledges and loses the first rows that a kept connection sends to a
-    table dropped and made again under the same name.
-    """
-    frame = dataset.to_polars()
-    reports: list[qf.WriteReport] = []
-
-    def ours(table: str) -> None:
-        reports.append(client.write(frame, table=table, at=data.AT))
-
-    contenders: dict[str, Callable[[str], object]] = {OURS: ours, OFFICIAL: official.send}
-    seconds: dict[str, list[float]] = {contender: [] for contender in contenders}
-    order = list(contenders)
-    for number in track(range(rounds + 1), prefix, console=console, transient=True):
-        for contender in order:
-            table = f"{prefix}_{'q' if contender == OURS else 'o'}{number:02}"  # equally long: equal bytes
-            taken = write_and_check(server, contenders[contender], table, dataset)
-            if number > 0:  # the first round only warms up
-                seconds[contender].append(taken)
-        order.reverse()
-    last = reports[-1]
-    note = f"{last.requests} requests, {sum(report.retries for report in reports)} retries in all rounds"
-    return {
-        OURS: Outcome(seconds[OURS], last.bytes, last.protocol_version, note),
-        OFFICIAL: Outcome(seconds[OFFICIAL], last.bytes, official_protocol, "a request every 75,000 rows or 1 s"),
+    mib, connections = best or sweep(course, lines, sweep_rounds)
+    contenders = {
+        OURS: Contender(
+            lambda: lambda table: course.client.write(course.frame, table=table, at=data.AT),
+            f"{course.prefix}_q{{number:02}}",
+            f"{report.requests} requests",
+        ),
+        OFFICIAL: Contender(
+            lambda: official.send, f"{course.prefix}_o{{number:02}}", "a request every 75,000 rows or 1 s"
+        ),
+        SAME: course.replay(lines, ends, report.in_flight),
+        BEST: course.replay(lines, even(lines, mib << 20), connections),
     }
+    return contenders, report
 
 
-def write_and_check(
-    server: qf.local.QuestDB, write: Callable[[str], object], table: str, dataset: data.Dataset
-) -> float:
-    """Measure the seconds from the call until all rows are visible; the table is made and dropped outside of them."""
-    server.sql(create_table(table, dataset))
-    start = time.perf_counter()
-    write(table)
-    wait_visible(server, table, dataset.rows)
-    taken = time.perf_counter() - start
-    check(server, table, dataset)
-    server.sql(f"DROP TABLE {table}")
-    return taken
+def sweep(course: Course, lines: Lines, rounds: int) -> tuple[int, int]:
+    """Time replays of every size (in MiB) and number of connections, print them, and give the fastest."""
+    sizes = [size for size in SIZES if size == SIZES[0] or size << 19 < len(lines.body)]  # larger would be the same
+    taken: dict[tuple[int, int], list[float]] = {}
+    for _ in track(range(rounds), f"{course.prefix}, replays", console=console, transient=True):
+        for connections in CONNECTIONS if course.ordered else CONNECTIONS[:1]:
+            for size in sizes:
+                contender = course.replay(lines, even(lines, size << 20), connections)
+                taken.setdefault((size, connections), []).append(course.time(contender, 0))
+    speeds = {key: course.dataset.rows / median(seconds) / 1e6 for key, seconds in taken.items()}
+    table = Table(title=f"{course.prefix}: replays, M rows/s by request size", title_justify="left")
+    for heading in ("connections", *(f"{size} MiB" for size in sizes)):
+        table.add_column(heading, justify="right")
+    for connections in sorted({connections for _, connections in speeds}):
+        table.add_row(str(connections), *(f"{speeds[size, connections]:.3f}" for size in sizes))
+    console.print(table)
+    return max(speeds, key=lambda key: speeds[key])
 
 
-def wait_visible(server: qf.local.QuestDB, table: str, rows: int) -> None:
-    """Ask for the row count every 5 ms (`server.wait_visible` asks ever less often, which would blur the times)."""
-    deadline = time.monotonic() + VISIBLE_TIMEOUT
-    while server.sql(f"SELECT count() FROM {table}").scalar() < rows:
-        if time.monotonic() > deadline:
-            server.wait_visible(table, rows=rows, timeout=1)  # raises, and says why
-        time.sleep(0.005)
+def interleave(course: Course, contenders: dict[str, Contender], rounds: int, *, warms_up: bool) -> None:
+    """Time `rounds` interleaved rounds, every one into a table of its own, every one checked."""
+    order = list(contenders.values())
+    warm_up = [0] if warms_up else []
+    for number in track([*warm_up, *range(1, rounds + 1)], course.prefix, console=console, transient=True):
+        for contender in order:
+            taken = course.time(contender, number + 1)
+            if number > 0:
+                contender.seconds.append(taken)
+        order.reverse()
 
 
-def create_table(table: str, dataset: data.Dataset) -> str:
-    """Write the statement for the table that ILP itself would make for this frame."""
-    columns = [f"{name} SYMBOL" for name in dataset.symbols] + [f"{name} DOUBLE" for name in dataset.floats]
-    return (
-        f"CREATE TABLE {table} ({', '.join(columns)}, {data.AT} TIMESTAMP_NS) TIMESTAMP({data.AT}) PARTITION BY DAY WAL"
-    )
-
-
-def check(server: qf.local.QuestDB, table: str, dataset: data.Dataset) -> None:
-    """Assert that the table holds the frame.
-
-    Compared are rows, first and last time, and the sum of each float column, in total and for each value of each
-    symbol column (so that values that landed in another row show).
-    """
-    sums = ", ".join(f"ksum({name})" for name in dataset.floats)
-    times = f"count(), min({data.AT})::LONG, max({data.AT})::LONG"
-    totals = [dataset.rows, dataset.at.min(), dataset.at.max(), *(values.sum() for values in dataset.floats.values())]
-    same(table, server.sql(f"SELECT {times}, {sums} FROM {table}")[0], totals)
-    for name, column in dataset.symbols.items():
-        counts = np.bincount(column.codes, minlength=len(column.labels))
-        weights = [np.bincount(column.codes, values, len(column.labels)) for values in dataset.floats.values()]
-        wanted = dict(zip(column.labels, zip(counts, *weights, strict=True), strict=True))
-        for label, *found in server.sql(f"SELECT {name}, count(), {sums} FROM {table}"):
-            same(f"{table} {name}={label}", found, wanted.pop(label))
-        assert not any(count for count, *_ in wanted.values()), f"{table}: no rows with {name} in {list(wanted)}"
-
-
-def same(what: str, found: Iterable[float], wanted: Iterable[float]) -> None:
-    """Assert equal numbers: integers exactly, sums of floats to 1e-9 of their size (the order of addition differs)."""
-    for left, right in zip(found, wanted, strict=True):
-        equal = math.isclose(left, right, rel_tol=1e-9) if isinstance(left, float) else left == right
-        assert equal, f"{what}: {left} instead of {right}"
-
-
-def summarise(label: str, rows: int, outcomes: dict[str, Outcome]) -> list[record.Measurement]:
+def summarise(
+    label: str, rows: int, size: int, versions: dict[str, int], contenders: dict[str, Contender]
+) -> list[record.Measurement]:
     """Take the median of each contender, ours first, and say how many times the official client's they are."""
-    seconds = {contender: median(outcome.seconds) for contender, outcome in outcomes.items()}
+    seconds = {name: median(contender.seconds) for name, contender in contenders.items()}
     return [
         record.Measurement(
             bench="send until visible",
             frame=label,
-            protocol=outcome.protocol,
-            contender=contender,
+            protocol=versions[name],
+            contender=name,
             rows=rows,
-            rows_per_second=rows / seconds[contender],
-            bytes_per_second=outcome.request_bytes / seconds[contender],
-            ratio=seconds[OFFICIAL] / seconds[contender],
-            rounds=len(outcome.seconds),
+            rows_per_second=rows / seconds[name],
+            bytes_per_second=size / seconds[name],
+            ratio=seconds[OFFICIAL] / seconds[name],
+            rounds=len(contender.seconds),
         )
-        for contender, outcome in outcomes.items()
+        for name, contender in contenders.items()
     ]
 
 
-def report(measured: list[record.Measurement], outcomes: dict[str, Outcome]) -> None:
+def show(measured: list[record.Measurement], contenders: dict[str, Contender], size: int) -> None:
     """Print one table: medians, and the slowest and fastest round of each contender."""
     first = measured[0]
     table = Table(
-        title=f"{first.frame}: {first.rows:,} rows, {outcomes[OURS].request_bytes / 1e6:,.1f} MB, until visible, "
+        title=f"{first.frame}: {first.rows:,} rows, {size / 1e6:,.1f} MB, until visible, "
         f"medians of {first.rounds} interleaved rounds",
         title_justify="left",
     )
-    headings = ("contender", "protocol", "M rows/s", "MB/s", "M rows/s, slowest to fastest", "times official", "note")
+    headings = ("contender", "protocol", "M rows/s", "MB/s", "M rows/s, slowest to fastest", "ours is", "note")
     for heading in headings:
         table.add_column(heading, justify="left" if heading in {"contender", "note"} else "right")
     for result in measured:
-        speeds = sorted(result.rows / seconds / 1e6 for seconds in outcomes[result.contender].seconds)
+        speeds = sorted(result.rows / seconds / 1e6 for seconds in contenders[result.contender].seconds)
         table.add_row(
             result.contender,
             f"v{result.protocol}",
             f"{result.rows_per_second / 1e6:.3f}",
             f"{result.bytes_per_second / 1e6:,.0f}",
             f"{speeds[0]:.3f} to {speeds[-1]:.3f}",
-            f"{result.ratio:.2f}",
-            outcomes[result.contender].note,
+            f"{first.ratio / result.ratio:.2f} times",
+            contenders[result.contender].note,
         )
     console.print(table)
 
 
-def judge(ours: record.Measurement) -> int:
-    """Print PASS or FAIL where the frame has a gate. Gives the number of FAILs."""
-    if ours.frame not in GATED:
-        console.print(f"[dim]no gate[/] {ours.frame}: {ours.ratio:.2f} times the official client\n")
-        return 0
-    passed = ours.ratio >= GATE
-    verdict = f"[bold {'green' if passed else 'red'}]{'PASS' if passed else 'FAIL'}[/]"
-    console.print(f"{verdict} {ours.frame}: {ours.ratio:.2f} times the official client (at least {GATE:g})\n")
-    return 0 if passed else 1
+def judge(measured: list[record.Measurement]) -> int:
+    """Print PASS or FAIL for each gate, where the frame has them. Gives the number of FAILs."""
+    ours, *others = measured
+    failures = 0
+    for other in others:
+        least, reached = GATES[other.contender], ours.ratio / other.ratio
+        passed = reached >= least
+        gated = ours.frame in GATED
+        verdict = (
+            f"[bold {'green' if passed else 'red'}]{'PASS' if passed else 'FAIL'}[/]" if gated else "[dim]no gate[/]"
+        )
+        console.print(f"{verdict} {ours.frame}: {reached:.2f} times {other.contender} (at least {least:g})")
+        failures += gated and not passed
+    console.print()
+    return failures
 
 
 if __name__ == "__main__":

@@ -95,6 +95,10 @@ class Official:
         """Run `Sender.dataframe` and `flush` once; returns when the last request is acknowledged (`size` is rows)."""
         return Timing(**self._ask("send", table=table))
 
+    def calls(self, table: str, count: int, pause: float) -> list[float]:
+        """Run `send` so many times, a pause before each; gives the seconds of each call."""
+        return list(self._ask("calls", table=table, count=count, pause=pause))
+
     def close(self) -> None:
         """End the process; the sender, if any, is closed first."""
         if self._process.stdin is not None:
@@ -198,6 +202,13 @@ class _Worker:
             sender.flush()
 
         return {**_timed(run), "size": len(frame)}
+
+    def calls(self, table: str, count: int, pause: float) -> list[float]:
+        seconds = []
+        for _ in range(count):
+            time.sleep(pause)
+            seconds.append(self.send(table)["seconds"])
+        return seconds
 
     def disconnect(self) -> None:
         if self._sender is not None:

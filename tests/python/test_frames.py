@@ -239,6 +239,17 @@ def test_chunk_borders_of_large_polars_frames_do_not_show(borders: tuple[int, ..
     assert shaped.n_chunks("all") == chunks, "the caller's frame was rechunked"
 
 
+def test_symbols_of_few_rows_are_written_as_those_of_many() -> None:
+    """Few are left to Polars' own export."""
+    many = large_polars()
+    many = many.with_columns(e=pl.col("s").cast(pl.String).cast(pl.Enum([*(f"s{i}" for i in range(97)), "unused"])))
+    expected = v1(many, at="ts")
+    assert expected.count(b",e=s96") > 500
+    pieces = (many.slice(start, 4_096) for start in range(0, 60_000, 4_096))
+    assert b"".join(v1(piece, at="ts") for piece in pieces) == expected
+    assert b"".join(v1(many.slice(start, 4_097), at="ts") for start in range(0, 60_000, 4_097)) == expected
+
+
 def test_more_small_chunks_than_one_export_takes() -> None:
     rows = 300_000
     whole = pl.DataFrame({"i": range(rows), "ts": pl.Series(range(rows), dtype=pl.Datetime("us"))})

@@ -22,6 +22,10 @@ _SLICE = 262_144
 #: Categories listed for a column, per row of it: beyond, Polars' own export of the values in use is cheaper.
 _CATEGORIES_PER_ROW = 4
 
+#: Frames of so few rows leave their categoricals to Polars' own export: to ask for codes and strings costs some 80
+#: microseconds a column, however few.
+_FEW = 4_096
+
 #: Types whose Arrow form is private to polars, but for integers of 128 bits in columns of their own.
 _PRIVATE = {"Int128", "UInt128", "Object"}
 #: What a LONG has room for; the least is refused where it is found to mean NULL.
@@ -59,7 +63,7 @@ class PolarsFrame:
         #: The strings that the codes of a categorical stand for, by the column's position; its codes are exported in
         #: place, where Polars' own export would build new codes and a new dictionary for every slice.
         self.dictionaries: dict[int, pl.Series] = {}
-        for index, (codes, texts) in _coded(frame).items():
+        for index, (codes, texts) in _coded(frame).items() if frame.height > _FEW else ():
             columns.append(codes)
             self.dictionaries[index] = texts
         self._frame = _replaced(frame, columns)
