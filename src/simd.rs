@@ -98,7 +98,7 @@ macro_rules! also_for_avx2 {
         $visibility fn $name($($argument: $type),*) -> $result {
             #[cfg(target_arch = "x86_64")]
             {
-                #[target_feature(enable = "avx2")]
+                #[target_feature(enable = "avx2,fma,bmi1,bmi2")]
                 fn avx2($($argument: $type),*) -> $result {
                     $any($($argument),*)
                 }
@@ -112,7 +112,36 @@ macro_rules! also_for_avx2 {
     };
 }
 
+/// As [`also_for_avx2`], and compiled a third time, for processors with AVX-512.
+macro_rules! also_for_avx512 {
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty = $any:path) => {
+        $(#[$attribute])*
+        $visibility fn $name($($argument: $type),*) -> $result {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma,bmi1,bmi2,avx512f,avx512bw,avx512dq,avx512vl")]
+                fn avx512($($argument: $type),*) -> $result {
+                    $any($($argument),*)
+                }
+                #[target_feature(enable = "avx2,fma,bmi1,bmi2")]
+                fn avx2($($argument: $type),*) -> $result {
+                    $any($($argument),*)
+                }
+                match $crate::simd::level() {
+                    // SAFETY: the level is available.
+                    $crate::simd::Level::Avx512 => return unsafe { avx512($($argument),*) },
+                    // SAFETY: the level is available.
+                    $crate::simd::Level::Avx2 => return unsafe { avx2($($argument),*) },
+                    $crate::simd::Level::Scalar => {}
+                }
+            }
+            $any($($argument),*)
+        }
+    };
+}
+
 pub(crate) use also_for_avx2;
+pub(crate) use also_for_avx512;
 
 #[cfg(test)]
 mod tests {

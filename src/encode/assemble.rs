@@ -20,7 +20,7 @@ use crate::column::Text;
 use crate::column::arrays::Arrays;
 use crate::fmt::SLOT;
 use crate::fmt::escape::Escape;
-use crate::simd::also_for_avx2;
+use crate::simd::also_for_avx512;
 
 /// How far a copy may write behind the end of a row.
 pub(super) const SLACK: usize = 192;
@@ -131,7 +131,7 @@ impl<'a> Key<'a> {
     }
 }
 
-also_for_avx2! {
+also_for_avx512! {
     /// Writes the block's lines to the start of `out` and returns the bytes written. `skipped` gets the rows left out.
     ///
     /// # Panics

@@ -27,7 +27,7 @@ use crate::error::{Error, Problem};
 use crate::fmt::{escape::Escape, float, int};
 use crate::options::{Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
-use crate::simd::{also_for_avx2, prefetch_ahead};
+use crate::simd::{also_for_avx512, prefetch_ahead};
 use assemble::{Prepared, PreparedAt, PreparedBlock, SLACK};
 use cells::{Cells, Width};
 use program::{AtShape, Form, Program, Shape, Step, WireColumn};
@@ -36,7 +36,7 @@ use slots::{KEYED, Slots, TEXT_AT};
 /// Rows prepared at a time: as many as scratch has room for, within limits. Blocks of few rows cost their fixed share,
 /// which narrow frames feel; many rows of many columns would leave the second cache level.
 const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 256..=2048;
-const SCRATCH_BYTES: usize = 256 << 10;
+const SCRATCH_BYTES: usize = 128 << 10;
 
 /// Programs kept; frames alternate between few shapes.
 const PROGRAMS: usize = 8;
@@ -455,7 +455,7 @@ fn not_finite_where(bits: &[u64], valid: &[u8]) -> u64 {
     counted.map(u64::from).sum()
 }
 
-also_for_avx2! {
+also_for_avx512! {
     /// How many of these floats are infinite or no number.
     fn not_finite(bits: &[u64]) -> u64 = not_finite_any
 }

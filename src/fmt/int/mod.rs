@@ -6,7 +6,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-use crate::simd::{Level, also_for_avx2, level, prefetch_ahead};
+use crate::simd::{Level, also_for_avx512, level, prefetch_ahead};
 
 /// Values that a kernel takes at once.
 const LANES: usize = 8;
@@ -148,7 +148,7 @@ pub(crate) fn write_short_at<const STRIDE: usize>(
     }
 }
 
-also_for_avx2! {
+also_for_avx512! {
     /// The least and the greatest value; of nothing, an empty range.
     pub(crate) fn range(values: &[i64]) -> (i64, i64) = range_any
 }
