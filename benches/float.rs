@@ -9,7 +9,7 @@
 #[allow(dead_code, unused_imports, unused_macros, unreachable_pub, missing_debug_implementations)]
 mod fmt;
 #[path = "../src/simd.rs"]
-#[allow(dead_code, unused_imports, unreachable_pub)]
+#[allow(dead_code, unused_imports, unused_macros, unreachable_pub)]
 mod simd;
 
 use std::hint::black_box;

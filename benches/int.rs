@@ -12,7 +12,7 @@ mod dice;
 #[allow(dead_code, unreachable_pub, unused_imports)]
 mod fmt;
 #[path = "../src/simd.rs"]
-#[allow(dead_code, unused_imports)]
+#[allow(dead_code, unused_imports, unused_macros)]
 mod simd;
 
 use std::hint::black_box;

@@ -13,7 +13,7 @@
 
 use super::cells::{Cells, Width};
 use super::program::{Keyed, Lane, Maybe, PIECE, Program, Step};
-use super::segment::{CellLane, Segment, SlotLane, full, write_rows};
+use super::segment::{CellLane, Segment, SegmentLane, SlotLane, full, write_rows};
 use super::slots::Slots;
 use super::store::{copy, get, pieces};
 use crate::column::Text;
@@ -143,11 +143,23 @@ also_for_avx512! {
 fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
     let (program, rows) = (block.program, block.rows);
     let mut ops: Vec<Op<'_>> = Vec::with_capacity(program.steps.len());
-    for op in program.steps.iter().filter_map(|step| op(block, step)) {
-        match (ops.last_mut(), op) {
-            // Neighbouring cells and slots, and the run behind them.
-            (Some(Op::Segment(last)), Op::Segment(next)) if last.takes(&next) => last.join(next),
-            (_, op) => ops.push(op),
+    for step in &program.steps {
+        match lane(block, step) {
+            Some(lane) => {
+                let is_open = matches!(ops.last(), Some(Op::Segment(last)) if last.takes(&lane));
+                if !is_open {
+                    ops.push(Op::Segment(Segment::with_room(program.steps.len())));
+                }
+                if let Some(Op::Segment(last)) = ops.last_mut() {
+                    last.push(lane);
+                }
+            }
+            None => match (ops.last_mut(), op(block, step)) {
+                // The run behind cells and slots.
+                (Some(Op::Segment(last)), Some(Op::Segment(run))) if last.template.is_empty() => last.end_with(run),
+                (_, Some(op)) => ops.push(op),
+                (_, None) => {}
+            },
         }
     }
     let need = block.row_need();
@@ -266,9 +278,22 @@ fn room(out: &[u8], at: usize, need: usize) {
     assert!(at <= out.len() && out.len() - at >= need, "the output is shorter than its bound");
 }
 
-fn slot_segment<'a>(slots: &'a Slots, lengths: &'a [u8], keyed: &Keyed, rows: usize) -> Op<'a> {
-    let slot = SlotLane::new(slots, lengths, keyed.prefix.len(), keyed.most, rows);
-    Op::Segment(Segment { slots: vec![slot], ..Segment::default() })
+/// A step that is a part of a segment.
+fn lane<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<SegmentLane<'a>> {
+    let PreparedBlock { columns, at, rows, .. } = block;
+    let slot = |slots: &'a Slots, lengths: &'a [u8], keyed: &Keyed| {
+        SegmentLane::Slot(SlotLane::new(slots, lengths, keyed.prefix.len(), keyed.most, *rows))
+    };
+    match step {
+        Step::Cells(column) => {
+            let column = &columns[*column];
+            let cells = column.cells.filter(|cells| cells.width() == Width::Fixed(32))?;
+            CellLane::new(column.codes, cells, *rows).map(SegmentLane::Cell)
+        }
+        Step::Slot(column, keyed) => Some(slot(columns[*column].slots?, columns[*column].lengths, keyed)),
+        Step::AtSlot(keyed) => Some(slot(at.slots?, at.lengths, keyed)),
+        _ => None,
+    }
 }
 
 fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
@@ -292,17 +317,13 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
             let cells = column.cells?;
             let codes = column.codes;
             match (CellLane::new(codes, cells, rows), cells.width()) {
-                (Some(lane), Width::Fixed(32)) => Op::Segment(Segment { cells: vec![lane], ..Segment::default() }),
                 (Some(lane), Width::Fixed(64)) => Op::Cells64(lane),
-                (Some(lane), Width::Fixed(_)) => Op::Cells128(lane),
+                (Some(lane), Width::Fixed(128)) => Op::Cells128(lane),
                 _ => Op::CellsAny { codes, cells },
             }
         }
-        Step::Slot(column, keyed) => {
-            let column = &columns[*column];
-            slot_segment(column.slots?, column.lengths, keyed, rows)
-        }
-        Step::AtSlot(keyed) => slot_segment(at.slots?, at.lengths, keyed, rows),
+        // These are lanes of segments.
+        Step::Slot(..) | Step::AtSlot(_) => return None,
         Step::Text(column) => {
             let (text, base, escape) = columns[*column].text?;
             Op::Text { text, base, escape }

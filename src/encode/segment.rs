@@ -107,6 +107,12 @@ pub(super) fn full<T>(lane: &[T], rows: usize) -> &[T] {
     lane
 }
 
+/// What a segment has one after the other.
+pub(super) enum SegmentLane<'a> {
+    Cell(CellLane<'a>),
+    Slot(SlotLane<'a>),
+}
+
 /// Where in a run the values of a lane go.
 pub(super) type Poke<'a> = (usize, &'a [u64]);
 
@@ -125,17 +131,27 @@ pub(super) struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    /// Whether `next` can be put behind this one: there is no run yet, and cells come before slots.
-    pub(super) fn takes(&self, next: &Self) -> bool {
-        self.template.is_empty() && (self.slots.is_empty() || next.cells.is_empty())
+    /// With room for so many lanes of each kind.
+    pub(super) fn with_room(lanes: usize) -> Self {
+        Self { cells: Vec::with_capacity(lanes), slots: Vec::with_capacity(lanes), ..Self::default() }
     }
 
-    /// Puts `next` behind this one, which [`takes`](Self::takes) it.
-    pub(super) fn join(&mut self, mut next: Self) {
-        self.cells.append(&mut next.cells);
-        self.slots.append(&mut next.slots);
-        (next.cells, next.slots) = (std::mem::take(&mut self.cells), std::mem::take(&mut self.slots));
-        *self = next;
+    /// Whether a lane can be put behind those that are there: there is no run yet, and cells come before slots.
+    pub(super) fn takes(&self, lane: &SegmentLane<'_>) -> bool {
+        self.template.is_empty() && (self.slots.is_empty() || matches!(lane, SegmentLane::Slot(_)))
+    }
+
+    /// Puts a lane behind those that are there.
+    pub(super) fn push(&mut self, lane: SegmentLane<'a>) {
+        match lane {
+            SegmentLane::Cell(lane) => self.cells.push(lane),
+            SegmentLane::Slot(lane) => self.slots.push(lane),
+        }
+    }
+
+    /// Puts a run behind the lanes.
+    pub(super) fn end_with(&mut self, run: Self) {
+        (*self) = Self { cells: std::mem::take(&mut self.cells), slots: std::mem::take(&mut self.slots), ..run };
     }
 
     /// Writes the segment of row `i` to `out[at..]` and returns its end.
