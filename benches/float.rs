@@ -1,7 +1,8 @@
 //! Text of floats, one thread: each kernel that the processor has against scalar `zmij`, and against copying alone.
 //!
 //! `cargo bench --bench float [values]`. *Slots* is text in 32-byte slots with its length, as the encoder uses it;
-//! *text* is contiguous, a line feed behind each value, and is compared with the same bytes from `zmij` first.
+//! *text* is contiguous, a line feed behind each value, in a buffer that is used again as those of requests are, and is
+//! compared with the same bytes from `zmij` first.
 //! Contenders are interleaved, medians printed in nanoseconds a value. Gates: text of uniform doubles and of prices at
 //! least 3.5 times as fast as `zmij`'s with AVX-512 and twice with AVX2; the exit status is 1 when one fails.
 
@@ -24,6 +25,9 @@ const ROUNDS: usize = 15;
 
 /// Values taken from slots before the slots leave the first cache level.
 const BLOCK: usize = 256;
+
+/// Values of a buffer of text, which then has at most 264 KiB.
+const BATCH: usize = 8192;
 
 /// The least multiples of the scalar speed, for frames that have gates.
 const GATES: [(Level, f64); 2] = [(Level::Avx512, 3.5), (Level::Avx2, 2.0)];
@@ -123,43 +127,42 @@ fn slots_only(level: Level, values: &[u64]) {
 
 type Contender<'a> = (String, Box<dyn FnMut() + 'a>);
 
+/// Text of all values, batch by batch, in one buffer.
+fn batches(values: &[u64], out: &mut [u8], write: impl Fn(&[u64], &mut [u8]) -> usize) {
+    for values in values.chunks(BATCH) {
+        let written = write(values, out);
+        black_box(&mut out[..written]);
+    }
+}
+
 fn compare(name: &str, values: &[u64], levels: &[Level]) -> bool {
-    let room = values.len() * (SLOT + 1) + SLOT;
+    let room = BATCH * (SLOT + 1) + SLOT;
     let (mut out, mut expected) = (vec![0; room], vec![0; room]);
-    let length = contiguous(values, &mut expected);
-    for level in levels {
-        let written = from_slots(*level, values, &mut out);
-        assert!(out[..written] == expected[..length], "{name}: {level:?} is not what zmij writes");
+    for values in values.chunks(BATCH) {
+        let length = contiguous(values, &mut expected);
+        for level in levels {
+            let written = from_slots(*level, values, &mut out);
+            assert!(out[..written] == expected[..length], "{name}: {level:?} is not what zmij writes");
+        }
     }
 
-    let mut lengths = vec![0; values.len()];
-    let mut slots = vec![[0; SLOT]; values.len()];
-    float::write_all(values, &mut slots, 0, &mut lengths);
+    let (mut slots, mut lengths) = (vec![[0; SLOT]; BLOCK], vec![0; BLOCK]);
+    float::write_all(&values[..BLOCK.min(values.len())], &mut slots, 0, &mut lengths);
     let mut outs: Vec<Vec<u8>> = levels.iter().map(|_| vec![0; room]).collect();
-    let mut contenders: Vec<Contender<'_>> = vec![(
-        "zmij, text".to_owned(),
-        Box::new(|| {
-            black_box(contiguous(values, &mut expected));
-        }),
-    )];
+    let mut contenders: Vec<Contender<'_>> =
+        vec![("zmij, text".to_owned(), Box::new(|| batches(values, &mut expected, contiguous)))];
     for (level, out) in levels.iter().zip(&mut outs) {
         contenders.push((format!("{level:?}, slots"), Box::new(move || slots_only(*level, values))));
-        contenders.push((
-            format!("{level:?}, text"),
-            Box::new(move || {
-                black_box(from_slots(*level, values, out));
-            }),
-        ));
+        let write = move |values: &[u64], out: &mut [u8]| from_slots(*level, values, out);
+        contenders.push((format!("{level:?}, text"), Box::new(move || batches(values, out, write))));
     }
     contenders.push((
         "copy alone".to_owned(),
+        // As many values, from slots that stay in the cache.
         Box::new(|| {
-            // As many values, from slots that stay in the cache.
-            let mut at = 0;
-            for lengths in lengths.chunks(BLOCK) {
-                at = copy(&slots[..lengths.len()], lengths, &mut out, at);
-            }
-            black_box(at);
+            batches(values, &mut out, |values, out| {
+                values.chunks(BLOCK).fold(0, |at, values| copy(&slots[..values.len()], &lengths, out, at))
+            });
         }),
     ));
     let mut seconds: Vec<Vec<f64>> = contenders.iter().map(|_| Vec::new()).collect();

@@ -6,8 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::tables::{
-    CONSTANTS, EXPONENT_TEXTS, LAST_PLACES, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, ROW_COUNT, SCIENTIFIC,
-    SHUFFLES, TEXT,
+    CONSTANTS, EXPONENT_TEXTS, LAST_PLACES, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, SCIENTIFIC, SHUFFLES, TEXT,
 };
 use super::{BLOCK, scalar};
 
@@ -310,7 +309,7 @@ fn eight_digits(number: __m256i) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2,bmi1")]
 fn lay_out(i: usize, scratch: &Scratch, slot: &mut [u8]) -> u8 {
-    let row = scratch.rows[i] as usize % ROW_COUNT;
+    let row = usize::from(scratch.rows[i] as u8);
     // SAFETY: two words are 16 bytes.
     let digits = unsafe { _mm_loadu_si128(scratch.spelled[i].as_ptr().cast()) };
     let digits = _mm256_broadcastsi128_si256(_mm_or_si128(digits, _mm_set1_epi8(0x30)));

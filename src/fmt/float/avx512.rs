@@ -5,9 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::tables::{
-    EXPONENT_TEXTS, LAST, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, ROW_COUNT, ROWS, SCIENTIFIC, TEXT,
-};
+use super::tables::{EXPONENT_TEXTS, LAST, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, ROWS, SCIENTIFIC, TEXT};
 use super::{BLOCK, scalar};
 
 const LANES: usize = 8;
@@ -21,8 +19,9 @@ pub(super) struct Scratch {
     digits: [u64; BLOCK],
     /// What follows the digits among the bytes that rows choose from: the last digit, point, zero, minus.
     extras: [u64; BLOCK],
-    /// The row of the text.
+    /// The row of the text, in a lane and as a byte.
     rows: [u64; BLOCK],
+    row_bytes: [u8; BLOCK],
     /// The place of the point, counted from before the first digit.
     points: [u64; BLOCK],
     /// The first and the second eight digits as characters.
@@ -40,6 +39,7 @@ impl Scratch {
             digits: [0; BLOCK],
             extras: [0; BLOCK],
             rows: [0; BLOCK],
+            row_bytes: [0; BLOCK],
             points: [0; BLOCK],
             firsts: [0; BLOCK],
             seconds: [0; BLOCK],
@@ -168,6 +168,8 @@ fn choose(bits: &[u64; BLOCK], group: usize, scratch: &mut Scratch) -> u8 {
     let extra = all(i64::from_le_bytes([b'0', b'.', b'0', b'-', 0, 0, 0, 0]));
     store(&mut scratch.extras, group, _mm512_mask_add_epi64(extra, has_last, extra, last));
     store(&mut scratch.rows, group, row);
+    let (row_bytes, _) = scratch.row_bytes.as_chunks_mut::<LANES>();
+    row_bytes[group] = bytes_of(row);
     store(&mut scratch.points, group, point);
     scratch.has_last[group] = has_last;
     scratch.scientific[group] = is_scientific;
@@ -296,7 +298,8 @@ fn pair<const STRIDE: usize>(
         0,
         0,
     );
-    let rows = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(row(scratch.rows[one])), row(scratch.rows[two]));
+    let rows =
+        _mm512_inserti64x4::<1>(_mm512_castsi256_si512(row(scratch.row_bytes[one])), row(scratch.row_bytes[two]));
     let text = _mm512_permutexvar_epi8(_mm512_or_si512(rows, second_half), source);
     put(&mut slots[one], offset, _mm512_castsi512_si256(text));
     put(&mut slots[two], offset, _mm512_extracti64x4_epi64::<1>(text));
@@ -304,8 +307,8 @@ fn pair<const STRIDE: usize>(
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn row(number: u64) -> __m256i {
-    let row: &[u8; TEXT] = &ROWS.0[number as usize % ROW_COUNT];
+fn row(number: u8) -> __m256i {
+    let row: &[u8; TEXT] = &ROWS.0[usize::from(number)];
     // SAFETY: a row has 32 bytes.
     unsafe { _mm256_loadu_si256(row.as_ptr().cast()) }
 }

@@ -82,9 +82,9 @@ pub(super) const LEAST_POINT: i64 = -4;
 pub(super) const SCIENTIFIC: usize = 21;
 const KINDS: usize = SCIENTIFIC + 1;
 
-/// By kind, then whether there are only fifteen digits before the last one, then sign; filled up to a power of two, so
-/// that an index needs a mask and no check.
-pub(super) const ROW_COUNT: usize = (KINDS * 4).next_power_of_two();
+/// By kind, then whether there are only fifteen digits before the last one, then sign; filled up to as many as a byte can
+/// tell apart, so that an index needs no check.
+pub(super) const ROW_COUNT: usize = 256;
 
 #[derive(Debug)]
 #[repr(align(64))]
