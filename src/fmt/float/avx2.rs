@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 use super::tables::{
     CONSTANTS, EXPONENT_TEXTS, LAST_PLACES, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, SCIENTIFIC, SHUFFLES, TEXT,
 };
-use super::{BLOCK, scalar};
+use super::{BLOCK, scalar, set_bits};
 
 const LANES: usize = 4;
 const MASK_32: i64 = 0xffff_ffff;
@@ -353,21 +353,20 @@ fn mend<const STRIDE: usize>(
     offset: usize,
     lengths: &mut [u8; BLOCK],
 ) {
-    for i in 0..BLOCK {
-        let slot = &mut slots[i][offset..offset + TEXT];
-        if scratch.special >> i & 1 == 1 {
-            if let Some(slot) = slot.first_chunk_mut() {
-                lengths[i] = scalar::write(f64::from_bits(bits[i]), slot) as u8;
-            }
-        } else if scratch.scientific >> i & 1 == 1 {
-            let sign = usize::from(scratch.rows[i] & 1 == 1);
-            let count = count(i, scratch) as usize;
-            // The point and what follows it only if something does.
-            let end = sign + if count == 1 { 1 } else { count + 1 };
-            let exponent = scratch.points[i] as i64 - 1;
-            let text = EXPONENT_TEXTS[(exponent - LEAST_EXPONENT) as usize].to_le_bytes();
-            slot[end..end + 8].copy_from_slice(&text);
-            lengths[i] = end as u8 + text[7];
+    for i in set_bits(scratch.special) {
+        if let Some(slot) = slots[i][offset..].first_chunk_mut() {
+            lengths[i] = scalar::write(f64::from_bits(bits[i]), slot) as u8;
         }
+    }
+    for i in set_bits(scratch.scientific & !scratch.special) {
+        let slot = &mut slots[i][offset..offset + TEXT];
+        let sign = usize::from(scratch.rows[i] & 1 == 1);
+        let count = count(i, scratch) as usize;
+        // The point and what follows it only if something does.
+        let end = sign + if count == 1 { 1 } else { count + 1 };
+        let exponent = scratch.points[i] as i64 - 1;
+        let text = EXPONENT_TEXTS[(exponent - LEAST_EXPONENT) as usize].to_le_bytes();
+        slot[end..end + 8].copy_from_slice(&text);
+        lengths[i] = end as u8 + text[7];
     }
 }

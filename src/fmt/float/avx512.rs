@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::tables::{EXPONENT_TEXTS, LAST, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, ROWS, SCIENTIFIC, TEXT};
-use super::{BLOCK, scalar};
+use super::{BLOCK, scalar, set_bits};
 
 const LANES: usize = 8;
 const MASK_52: i64 = (1 << 52) - 1;
@@ -331,23 +331,22 @@ fn mend<const STRIDE: usize>(
     offset: usize,
     lengths: &mut [u8; BLOCK],
 ) {
-    for i in 0..BLOCK {
-        let (group, bit) = (i / LANES, 1 << (i % LANES));
-        let slot = &mut slots[i][offset..offset + TEXT];
-        if scratch.special[group] & bit != 0 {
-            if let Some(slot) = slot.first_chunk_mut() {
-                lengths[i] = scalar::write(f64::from_bits(bits[i]), slot) as u8;
-            }
-        } else if scratch.scientific[group] & bit != 0 {
-            let sign = usize::from(scratch.rows[i] & 1 == 1);
-            let count = scratch.digits[i] as usize;
-            // The point and what follows it only if something does.
-            let end = sign + if count == 1 { 1 } else { count + 1 };
-            let exponent = scratch.points[i] as i64 - 1;
-            let text = EXPONENT_TEXTS[(exponent - LEAST_EXPONENT) as usize].to_le_bytes();
-            slot[end..end + 8].copy_from_slice(&text);
-            lengths[i] = end as u8 + text[7];
+    let special = u64::from_le_bytes(scratch.special);
+    for i in set_bits(special) {
+        if let Some(slot) = slots[i][offset..].first_chunk_mut() {
+            lengths[i] = scalar::write(f64::from_bits(bits[i]), slot) as u8;
         }
+    }
+    for i in set_bits(u64::from_le_bytes(scratch.scientific) & !special) {
+        let slot = &mut slots[i][offset..offset + TEXT];
+        let sign = usize::from(scratch.rows[i] & 1 == 1);
+        let count = scratch.digits[i] as usize;
+        // The point and what follows it only if something does.
+        let end = sign + if count == 1 { 1 } else { count + 1 };
+        let exponent = scratch.points[i] as i64 - 1;
+        let text = EXPONENT_TEXTS[(exponent - LEAST_EXPONENT) as usize].to_le_bytes();
+        slot[end..end + 8].copy_from_slice(&text);
+        lengths[i] = end as u8 + text[7];
     }
 }
 

@@ -114,3 +114,13 @@ fn blocks<const STRIDE: usize>(
         rest_lengths.copy_from_slice(&lengths[..rest.len()]);
     }
 }
+
+/// Numbers of the bits that are set.
+#[cfg(target_arch = "x86_64")]
+fn set_bits(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = (bits != 0).then(|| bits.trailing_zeros() as usize);
+        bits &= bits.wrapping_sub(1);
+        lowest
+    })
+}
