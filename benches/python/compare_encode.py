@@ -43,15 +43,15 @@ OURS, OURS_NEW, MEMCPY = "questframe", "questframe, new bytes", "memcpy"
 Version: TypeAlias = Literal[1, 2, 3]
 # Frame and protocol version: times the official client.
 GATES: dict[tuple[str, Version], float] = {
-    ("trades", 2): 8.0,
-    ("trades", 1): 2.0,
-    ("tsbs", 2): 8.0,
-    ("tsbs", 1): 2.0,
-    ("orderbook", 2): 2.0,
+    ("trades", 2): 12.0,
+    ("trades", 1): 7.0,
+    ("tsbs", 2): 14.0,
+    ("tsbs", 1): 8.0,
+    ("mixed", 2): 8.0,
+    ("strings", 2): 4.0,
+    ("orderbook", 2): 3.0,
     ("decimals", 3): 3.0,
     ("wide", 2): 2.5,
-    ("strings", 2): 4.0,
-    ("mixed", 2): 8.0,
 }
 ONE_THREAD = 1.15  # processor seconds per wall second that still count as one thread
 

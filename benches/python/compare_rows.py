@@ -7,7 +7,7 @@
 Before anything is timed, the bytes of both are compared. Rounds are interleaved and change their order every time;
 medians are compared. Gates: `row()` at least as fast as the official client's, `dataframe()` at least four times.
 
-    python benches/python/compare_rows.py [--rows N] [--rounds N] [--record] [--no-gates]
+    python benches/python/compare_rows.py [--rows N] [--rounds N] [--frames NAME...] [--record] [--no-gates]
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ GATES = {
     ("row", 1): 1.0,
     ("trades", 2): 4.0,
     ("tsbs", 2): 4.0,
+    ("orderbook", 2): 4.0,
+    ("decimals", 3): 4.0,
+    ("wide", 2): 4.0,
 }
 
 
@@ -43,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows (default 1,000,000)")
     parser.add_argument("--rounds", type=int, default=7, help="timed rounds of each contender (default 7)")
+    parser.add_argument("--frames", nargs="+", choices=["row", *data.FRAMES], help="only these")
     parser.add_argument("--record", action="store_true", help="append the results to benches/record/")
     parser.add_argument("--no-gates", action="store_true", help="print, but always pass (for small --rows)")
     options = parser.parse_args()
@@ -52,8 +56,11 @@ def main() -> None:
     failures = 0
     with Official() as official:
         for (name, protocol), gate in GATES.items():
-            timings = compare(official, name, protocol, options.rows, options.rounds)
-            measured = summarise("drop-in", name, protocol, options.rows, timings)
+            if options.frames and name not in options.frames:
+                continue
+            count = options.rows // data.FEWER.get(name, 1)
+            timings = compare(official, name, protocol, count, options.rounds)
+            measured = summarise("drop-in", name, protocol, count, timings)
             report("row()" if name == "row" else f"dataframe() of {name}", measured, timings)
             measurements += measured
             ratio = measured[0].ratio
