@@ -248,6 +248,22 @@ def test_cells_that_arrow_has_no_form_for(official: FrameOracle, cell: str) -> N
     assert expected == [b"t a=" + (made or b"") + b",k=0i 1n\n"]
 
 
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        [np.arange(4.0), np.arange(4.0)[::-1], np.arange(8.0)[::2], np.arange(4.0).astype(">f8")],
+        [np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(3, 2).T, np.ones((2, 3), order="F")],
+        [np.zeros((0, 3)), np.zeros((0, 3))],
+        [np.zeros((3, 0))],
+        [np.arange(2.0), np.arange(3.0), None],
+        [np.zeros((1,) * 32)],
+    ],
+    ids=["a dimension", "two", "no rows", "no columns", "shapes", "32"],
+)
+def test_arrays_of_one_shape_are_written_as_one_by_one(arrays: list[Any]) -> None:
+    assert cells.wire_cells("array", arrays) == [None if cell is None else cells.array_cell(cell) for cell in arrays]
+
+
 def frames() -> dict[str, Any]:
     table = pa.table({"s": ["x", "y", "x"], "n": [1, 2, None], "at": pa.array([1, None, 3], pa.timestamp("us"))})
     frame = pl.DataFrame(table).with_columns(pl.col("s").cast(pl.Categorical))
