@@ -293,17 +293,13 @@ def test_a_cell_of_jupyter(way: str, kernel: Kernel, fake: FakeQuestDB) -> None:
         "progress": "client.write(frame(), table='t', progress=True)",
         "await": "await client.awrite(frame(), table='t')",
     }[way]
-    # What a kernel takes to show an error, which on a busy machine may be a second by itself.
-    began = time.monotonic()
-    assert kernel.run("raise KeyboardInterrupt")[0] == "error"
-    shown = time.monotonic() - began
     identity = kernel.start(call)
     assert fake.wait_for(lambda: len(fake.writes) == 2, 30)
     began = time.monotonic()
     kernel.manager.interrupt_kernel()
     status, name, _ = kernel.result(identity)
     took = time.monotonic() - began
-    assert (status, took < 1.0 + 2 * shown) == ("error", True), (took, shown)
+    assert (status, took < 1.0) == ("error", True), took
     if way == "await":
         # ipykernel cancels the cell's task.
         assert name in {"CancelledError", "KeyboardInterrupt"}
