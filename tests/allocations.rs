@@ -126,7 +126,7 @@ impl Write for Nowhere {
 /// rows and longer lists.
 type Frame = (&'static str, fn(usize) -> RecordBatch, usize);
 
-const FRAMES: [Frame; 3] = [("trades", common::trades, 100), ("tsbs", common::tsbs, 20), ("mixed", common::mixed, 60)];
+const FRAMES: [Frame; 3] = [("trades", common::trades, 150), ("tsbs", common::tsbs, 20), ("mixed", common::mixed, 100)];
 const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::V1, ProtocolVersion::V2];
 
 fn options(version: ProtocolVersion) -> WriteOptions {

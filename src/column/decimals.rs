@@ -66,31 +66,18 @@ impl<'a> Decimals<'a> {
         slots: &mut [[u8; STRIDE]],
         at: usize,
     ) {
+        fn put<const STRIDE: usize, const N: usize>(
+            slots: &mut [[u8; STRIDE]],
+            at: usize,
+            values: impl Iterator<Item = [u8; N]>,
+        ) {
+            slots.iter_mut().zip(values).for_each(|(slot, bytes)| slot[at..at + N].copy_from_slice(&bytes));
+        }
         match self.values {
-            Unscaled::D32(values) => {
-                slots
-                    .iter_mut()
-                    .zip(&values[rows])
-                    .for_each(|(slot, v)| slot[at..at + 4].copy_from_slice(&v.to_be_bytes()));
-            }
-            Unscaled::D64(values) => {
-                slots
-                    .iter_mut()
-                    .zip(&values[rows])
-                    .for_each(|(slot, v)| slot[at..at + 8].copy_from_slice(&v.to_be_bytes()));
-            }
-            Unscaled::D128(values) => {
-                slots
-                    .iter_mut()
-                    .zip(&values[rows])
-                    .for_each(|(slot, v)| slot[at..at + 16].copy_from_slice(&v.to_be_bytes()));
-            }
-            Unscaled::D256(values) => {
-                slots
-                    .iter_mut()
-                    .zip(&values[rows])
-                    .for_each(|(slot, v)| slot[at..at + 32].copy_from_slice(&v.to_be_bytes()));
-            }
+            Unscaled::D32(values) => put(slots, at, values[rows].iter().map(|value| value.to_be_bytes())),
+            Unscaled::D64(values) => put(slots, at, values[rows].iter().map(|value| value.to_be_bytes())),
+            Unscaled::D128(values) => put(slots, at, values[rows].iter().map(|value| value.to_be_bytes())),
+            Unscaled::D256(values) => put(slots, at, values[rows].iter().map(|value| value.to_be_bytes())),
         }
     }
 }

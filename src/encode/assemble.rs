@@ -148,10 +148,10 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
             Some(lane) => {
                 let is_open = matches!(ops.last(), Some(Op::Segment(last)) if last.takes(&lane));
                 if !is_open {
-                    ops.push(Op::Segment(Segment::with_room(program.steps.len())));
+                    ops.push(Op::Segment(Segment::default()));
                 }
                 if let Some(Op::Segment(last)) = ops.last_mut() {
-                    last.push(lane);
+                    last.push(lane, program.steps.len());
                 }
             }
             None => match (ops.last_mut(), op(block, step)) {
@@ -175,8 +175,8 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
     // SAFETY of all blocks below. Reads: `op` has checked every lane with `full` and every code with `CellLane::new`, and
     // `i < rows`. Writes: `room` has checked, since the position last moved by more than fixed cells, that `need` bytes
     // are left, and `need` counts the most that all fixed cells of a row write, one after the other: `Program::row_max`
-    // and the widths of its cells, which `Cells::widen` keeps no shorter than their lengths; lengths of texts in slots are
-    // at most what their form says by the kernels that make them.
+    // and the widths of its cells, which `Cells::widen` keeps no shorter than their lengths; `SlotLane::new` has checked
+    // that no value in a slot is longer than its form says.
     'rows: for i in 0..rows {
         let row = p;
         room(out, p, need);

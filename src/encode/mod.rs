@@ -24,7 +24,7 @@ use arrow_array::ArrayRef;
 
 use crate::column::{Column, Floats, Instants, Values};
 use crate::error::{Error, Problem};
-use crate::fmt::{escape::Escape, float, int};
+use crate::fmt::{SLOT, escape::Escape, float, int};
 use crate::options::{Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
 use crate::simd::{also_for_avx512, prefetch_ahead};
@@ -119,6 +119,8 @@ pub(crate) struct Encoder<'p> {
     at_leading: u64,
     programs: Vec<Program>,
     current: usize,
+    /// The shapes of the block that is being prepared.
+    shapes: Vec<Shape>,
     block: Range<usize>,
     block_rows: usize,
     /// Of the whole frame, 0 if unknown.
@@ -166,6 +168,7 @@ impl<'p> Encoder<'p> {
             at_leading: 0,
             programs: Vec::new(),
             current: 0,
+            shapes: Vec::new(),
             block: 0..0,
             block_rows: block_rows.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
             rows: rows.map_or(0, |rows| usize::try_from(rows).unwrap_or(usize::MAX)),
@@ -217,7 +220,7 @@ impl<'p> Encoder<'p> {
 
     /// Prepares a block and tells the room its lines may take.
     pub(crate) fn prepare(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>) -> Block {
-        let mut shapes = Vec::with_capacity(self.columns.len());
+        self.shapes.clear();
         let (mut bound, mut widths) = (0, 0);
         for (position, column) in batch.columns.iter().enumerate() {
             let wire = &self.columns[position];
@@ -229,10 +232,10 @@ impl<'p> Encoder<'p> {
                     Width::Fixed(width) => width,
                     Width::Any => 0,
                 };
-                shapes.push(Shape { form: Form::Cells, nullable: false });
+                self.shapes.push(Shape { form: Form::Cells, nullable: false });
                 continue;
             }
-            shapes.push(prepare_column(self.plan, wire.role, column, rows.clone(), scratch));
+            self.shapes.push(prepare_column(self.plan, wire.role, column, rows.clone(), scratch));
             bound += match &column.values {
                 Values::Text(text) => 2 * text.bytes(rows.clone()),
                 Values::Arrays(arrays) => 8 * arrays.leaves(rows.clone()).len(),
@@ -240,7 +243,7 @@ impl<'p> Encoder<'p> {
             };
         }
         let (at_shape, at) = self.prepare_at(batch, rows.clone());
-        self.select(shapes, at_shape);
+        self.select(at_shape);
         self.block = rows.clone();
         // One row more than there are: the row loop asks for a whole row's room also behind the last string.
         bound += (rows.len() + 1) * self.programs[self.current].row_max + widths + SLACK;
@@ -277,9 +280,9 @@ impl<'p> Encoder<'p> {
         (shape, Some((min, max)))
     }
 
-    /// Makes the program for this shape the current one.
-    fn select(&mut self, shapes: Vec<Shape>, at: AtShape) {
-        let fits = |program: &Program| program.at == at && program.shapes == shapes;
+    /// Makes the program for these shapes the current one.
+    fn select(&mut self, at: AtShape) {
+        let fits = |program: &Program| program.at == at && program.shapes == self.shapes;
         if self.programs.get(self.current).is_some_and(fits) {
             return;
         }
@@ -291,7 +294,7 @@ impl<'p> Encoder<'p> {
             self.programs.clear();
         }
         self.current = self.programs.len();
-        self.programs.push(Program::compile(self.plan, &self.columns, shapes, at));
+        self.programs.push(Program::compile(self.plan, &self.columns, self.shapes.clone(), at));
     }
 
     /// Writes the prepared block's lines to the start of `out` and returns their bytes. Rows left out because they
@@ -303,7 +306,9 @@ impl<'p> Encoder<'p> {
         let rows = self.block.clone();
         let program = &mut self.programs[self.current];
         if let AtShape::Words { shared: 1.. } = program.at {
-            program.bytes[program.at_shared.clone()].copy_from_slice(self.at_leading.to_string().as_bytes());
+            let mut text = [0; SLOT];
+            let length = int::write(self.at_leading as i64, &mut text);
+            program.bytes[program.at_shared.clone()].copy_from_slice(&text[..length]);
         }
         for step in &program.steps {
             let (scratch, keyed) = match step {
@@ -479,8 +484,9 @@ fn fill_slots(scratch: &mut Scratch) {
     let slots = slots.of(integers.len());
     lengths.clear();
     lengths.extend(integers.iter().zip(slots).map(|(value, slot)| {
-        let (_, text) = slot.split_last_chunk_mut().expect("a slot ends with a text");
-        int::write(*value, text) as u8
+        // What stands before the text, and the text.
+        let (halves, _) = slot.as_chunks_mut::<SLOT>();
+        int::write(*value, &mut halves[1]) as u8
     }));
 }
 

@@ -61,12 +61,13 @@ impl<'a> SlotLane<'a> {
     /// The slots of `rows` rows, with `before` bytes before values of at most `most`.
     ///
     /// # Panics
-    /// If there are fewer slots than one more than rows, or fewer lengths: our bug.
+    /// If there are fewer slots than one more than rows, or fewer lengths, or a length above `most`: our bug.
     pub(super) fn new(slots: &'a Slots, lengths: &'a [u8], before: usize, most: usize, rows: usize) -> Self {
         let bytes = slots.bytes();
         assert!(before <= TEXT_AT && most <= SLOT, "a cell longer than its slot");
         assert!(bytes.len() >= (rows + 1) * KEYED, "a row without a slot");
-        let lengths = full(lengths, rows);
+        let lengths = &full(lengths, rows)[..rows];
+        assert!(lengths.iter().fold(0, |longest, length| longest.max(*length)) as usize <= most, "a value too long");
         Self { bytes, from: TEXT_AT - before, before, lengths, is_wide: before + most > 32 }
     }
 
@@ -113,6 +114,14 @@ pub(super) enum SegmentLane<'a> {
     Slot(SlotLane<'a>),
 }
 
+/// Makes room once, and only where something comes.
+fn push<T>(lanes: &mut Vec<T>, lane: T, most: usize) {
+    if lanes.is_empty() {
+        lanes.reserve_exact(most);
+    }
+    lanes.push(lane);
+}
+
 /// Where in a run the values of a lane go.
 pub(super) type Poke<'a> = (usize, &'a [u64]);
 
@@ -131,27 +140,22 @@ pub(super) struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    /// With room for so many lanes of each kind.
-    pub(super) fn with_room(lanes: usize) -> Self {
-        Self { cells: Vec::with_capacity(lanes), slots: Vec::with_capacity(lanes), ..Self::default() }
-    }
-
     /// Whether a lane can be put behind those that are there: there is no run yet, and cells come before slots.
     pub(super) fn takes(&self, lane: &SegmentLane<'_>) -> bool {
         self.template.is_empty() && (self.slots.is_empty() || matches!(lane, SegmentLane::Slot(_)))
     }
 
-    /// Puts a lane behind those that are there.
-    pub(super) fn push(&mut self, lane: SegmentLane<'a>) {
+    /// Puts a lane behind those that are there; of one kind there will be at most so many.
+    pub(super) fn push(&mut self, lane: SegmentLane<'a>, most: usize) {
         match lane {
-            SegmentLane::Cell(lane) => self.cells.push(lane),
-            SegmentLane::Slot(lane) => self.slots.push(lane),
+            SegmentLane::Cell(lane) => push(&mut self.cells, lane, most),
+            SegmentLane::Slot(lane) => push(&mut self.slots, lane, most),
         }
     }
 
     /// Puts a run behind the lanes.
     pub(super) fn end_with(&mut self, run: Self) {
-        (*self) = Self { cells: std::mem::take(&mut self.cells), slots: std::mem::take(&mut self.slots), ..run };
+        *self = Self { cells: std::mem::take(&mut self.cells), slots: std::mem::take(&mut self.slots), ..run };
     }
 
     /// Writes the segment of row `i` to `out[at..]` and returns its end.
