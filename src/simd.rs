@@ -10,9 +10,9 @@ use std::sync::OnceLock;
 pub(crate) enum Level {
     /// What every processor of the target has.
     Scalar,
-    /// AVX2, FMA, BMI1 and BMI2: processors since 2013 (Intel Haswell, AMD Zen).
+    /// AVX2, FMA, BMI1, BMI2 and LZCNT: processors since 2013 (Intel Haswell, AMD Zen).
     Avx2,
-    /// AVX-512 with F, BW, DQ, VL, IFMA, VBMI, VBMI2, VNNI and VPOPCNTDQ: Intel Ice Lake, AMD Zen 4, and newer.
+    /// AVX-512 with F, BW, CD, DQ, VL, IFMA, VBMI, VBMI2 and VPOPCNTDQ: Intel Ice Lake, AMD Zen 4, and newer.
     Avx512,
 }
 
@@ -27,6 +27,7 @@ impl Level {
                     && is_x86_feature_detected!("fma")
                     && is_x86_feature_detected!("bmi1")
                     && is_x86_feature_detected!("bmi2")
+                    && is_x86_feature_detected!("lzcnt")
             }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
@@ -38,7 +39,7 @@ impl Level {
                     && is_x86_feature_detected!("avx512ifma")
                     && is_x86_feature_detected!("avx512vbmi")
                     && is_x86_feature_detected!("avx512vbmi2")
-                    && is_x86_feature_detected!("avx512vnni")
+                    && is_x86_feature_detected!("avx512cd")
                     && is_x86_feature_detected!("avx512vpopcntdq")
             }
             #[cfg(not(target_arch = "x86_64"))]

@@ -7,6 +7,8 @@ pub(crate) mod escape;
 pub(crate) mod float;
 pub(crate) mod instant;
 pub(crate) mod int;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 
 /// Bytes of a slot: enough for any 64-bit integer (20) and any `f64` (24), and one wide store.
 pub(crate) const SLOT: usize = 32;

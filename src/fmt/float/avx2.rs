@@ -9,8 +9,8 @@ use super::tables::{
     CONSTANTS, EXPONENT_TEXTS, LAST_PLACES, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, SCIENTIFIC, SHUFFLES, TEXT,
 };
 use super::{BLOCK, scalar, set_bits};
+use crate::fmt::lanes::avx2::{self as lanes, LANES, all, sixteen_digits};
 
-const LANES: usize = 4;
 const MASK_32: i64 = 0xffff_ffff;
 const MASK_52: i64 = (1 << 52) - 1;
 
@@ -55,7 +55,7 @@ impl Scratch {
 }
 
 /// Writes the texts of a block to `offset` of each slot, and their lengths.
-#[target_feature(enable = "avx2,fma,bmi1,bmi2")]
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt")]
 pub(super) fn write_block<const STRIDE: usize>(
     bits: &[u64; BLOCK],
     slots: &mut [[u8; STRIDE]; BLOCK],
@@ -88,17 +88,15 @@ pub(super) fn write_block<const STRIDE: usize>(
 #[inline]
 #[target_feature(enable = "avx2")]
 fn load(values: &[u64; BLOCK], group: usize) -> __m256i {
-    let (groups, _) = values.as_chunks::<LANES>();
-    // SAFETY: four values of 64 bits are 32 bytes.
-    unsafe { _mm256_loadu_si256(groups[group].as_ptr().cast()) }
+    let (groups, _) = values.as_chunks();
+    lanes::load(&groups[group])
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
 fn store(values: &mut [u64; BLOCK], group: usize, vector: __m256i) {
-    let (groups, _) = values.as_chunks_mut::<LANES>();
-    // SAFETY: four values of 64 bits are 32 bytes.
-    unsafe { _mm256_storeu_si256(groups[group].as_mut_ptr().cast(), vector) }
+    let (groups, _) = values.as_chunks_mut();
+    lanes::store(&mut groups[group], vector);
 }
 
 /// The entries of a table of powers.
@@ -107,12 +105,6 @@ fn store(values: &mut [u64; BLOCK], group: usize, vector: __m256i) {
 fn gather(table: &'static [u64], indices: __m256i) -> __m256i {
     // SAFETY: an exponent field of 0..=2047 gives an index of 0..=616 (tested for all of them), the table's entries.
     unsafe { _mm256_i64gather_epi64::<8>(table.as_ptr().cast(), indices) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn all(value: i64) -> __m256i {
-    _mm256_set1_epi64x(value)
 }
 
 /// All bits of the lanes where `left` is less than `right`, both unsigned.
@@ -265,49 +257,16 @@ const NO_LAST: u8 = 0xf0;
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn spell(group: usize, scratch: &mut Scratch) {
-    let digits = load(&scratch.whole, group);
-    // By 10^8 = 2^8 * 390625. What is below 2^46 is exact in a float, and the quotients lie apart by more than the error.
-    let magic = all(0x4330_0000_0000_0000);
-    let two_52 = _mm256_castsi256_pd(magic);
-    let number = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(_mm256_srli_epi64::<8>(digits), magic)), two_52);
-    // To the nearest integer by an addition; beyond 1.5 * 2^52 also what rounds to zero from below.
-    let middle = all(0x4338_0000_0000_0000);
-    let quotient = _mm256_fmadd_pd(number, _mm256_set1_pd(1.0 / 390_625.0), _mm256_set1_pd(-0.499_999));
-    let quotient = _mm256_castpd_si256(_mm256_add_pd(quotient, _mm256_castsi256_pd(middle)));
-    let quotient = _mm256_sub_epi64(quotient, middle);
-    let rest = _mm256_sub_epi64(digits, _mm256_mul_epu32(quotient, all(100_000_000)));
-    let (first, second) = (eight_digits(quotient), eight_digits(rest));
-    let (even, odd) = (_mm256_unpacklo_epi64(first, second), _mm256_unpackhi_epi64(first, second));
+    let (low, high) = sixteen_digits(load(&scratch.whole, group));
     let (groups, _) = scratch.spelled.as_chunks_mut::<LANES>();
-    let pairs = [
-        _mm256_castsi256_si128(even),
-        _mm256_castsi256_si128(odd),
-        _mm256_extracti128_si256::<1>(even),
-        _mm256_extracti128_si256::<1>(odd),
-    ];
-    for (words, pair) in groups[group].iter_mut().zip(pairs) {
-        // SAFETY: two words are 16 bytes.
-        unsafe { _mm_storeu_si128(words.as_mut_ptr().cast(), pair) };
-    }
-}
-
-/// The eight digits of numbers below 10^8, a byte each, the first digit in the highest byte.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn eight_digits(number: __m256i) -> __m256i {
-    // Each step splits every lane in two of half the width: quotient up, rest down.
-    let quotient = _mm256_srli_epi64::<45>(_mm256_mul_epu32(number, all(3_518_437_209)));
-    let fours = _mm256_add_epi64(number, _mm256_mul_epu32(quotient, all((1 << 32) - 10_000)));
-    let quotient = _mm256_srli_epi32::<3>(_mm256_mulhi_epu16(fours, _mm256_set1_epi32(5_243)));
-    let hundreds = _mm256_mullo_epi16(quotient, _mm256_set1_epi32(100));
-    let twos = _mm256_add_epi32(_mm256_sub_epi32(fours, hundreds), _mm256_slli_epi32::<16>(quotient));
-    let quotient = _mm256_srli_epi16::<10>(_mm256_mullo_epi16(twos, _mm256_set1_epi16(103)));
-    _mm256_add_epi16(twos, _mm256_mullo_epi16(quotient, _mm256_set1_epi16(246)))
+    let (words, _) = groups[group].as_flattened_mut().as_chunks_mut();
+    lanes::store(&mut words[0], low);
+    lanes::store(&mut words[1], high);
 }
 
 /// Fifth pass: every character to its place. Gives the length that plain notation has.
 #[inline]
-#[target_feature(enable = "avx2,bmi1")]
+#[target_feature(enable = "avx2,lzcnt")]
 fn lay_out(i: usize, scratch: &Scratch, slot: &mut [u8]) -> u8 {
     let row = usize::from(scratch.rows[i] as u8);
     // SAFETY: two words are 16 bytes.
@@ -334,10 +293,11 @@ fn table(row: &[u8; TEXT]) -> __m256i {
 
 /// How many digits are left without the zeros at the end; of zero, none that counts.
 #[inline]
-#[target_feature(enable = "bmi1")]
+#[target_feature(enable = "lzcnt")]
 fn count(i: usize, scratch: &Scratch) -> i32 {
     let [first, second] = scratch.spelled[i];
-    let trailing = if second == 0 { 64 + first.trailing_zeros() } else { second.trailing_zeros() } / 8;
+    // The last digit is in the highest byte.
+    let trailing = if second == 0 { 64 + first.leading_zeros() } else { second.leading_zeros() } / 8;
     let all = if scratch.last[i] as u8 == NO_LAST { 16 - trailing as i32 } else { 17 };
     all - (scratch.rows[i] as i32 >> 1 & 1)
 }
@@ -345,7 +305,7 @@ fn count(i: usize, scratch: &Scratch) -> i32 {
 /// Ends texts in scientific notation with their exponents, and writes what is not finite or subnormal.
 #[cold]
 #[inline(never)]
-#[target_feature(enable = "bmi1")]
+#[target_feature(enable = "lzcnt")]
 fn mend<const STRIDE: usize>(
     bits: &[u64; BLOCK],
     scratch: &Scratch,

@@ -7,8 +7,8 @@ use std::arch::x86_64::*;
 
 use super::tables::{EXPONENT_TEXTS, LAST, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, ROWS, SCIENTIFIC, TEXT};
 use super::{BLOCK, scalar, set_bits};
+use crate::fmt::lanes::avx512::{self as lanes, LANES, ZEROS, all, bytes_of, sixteen_digits};
 
-const LANES: usize = 8;
 const MASK_52: i64 = (1 << 52) - 1;
 
 /// What the passes hand on, by value. Made once for many blocks.
@@ -52,7 +52,7 @@ impl Scratch {
 
 /// Writes the texts of a block to `offset` of each slot, and their lengths.
 #[target_feature(
-    enable = "avx2,bmi1,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,avx512vbmi,avx512vbmi2,avx512vnni,avx512vpopcntdq"
+    enable = "avx2,bmi1,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,avx512vbmi,avx512vbmi2,avx512cd"
 )]
 pub(super) fn write_block<const STRIDE: usize>(
     bits: &[u64; BLOCK],
@@ -80,17 +80,15 @@ pub(super) fn write_block<const STRIDE: usize>(
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn load(values: &[u64; BLOCK], group: usize) -> __m512i {
-    let (groups, _) = values.as_chunks::<LANES>();
-    // SAFETY: eight values of 64 bits are 64 bytes.
-    unsafe { _mm512_loadu_si512(groups[group].as_ptr().cast()) }
+    let (groups, _) = values.as_chunks();
+    lanes::load(&groups[group])
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn store(values: &mut [u64; BLOCK], group: usize, vector: __m512i) {
-    let (groups, _) = values.as_chunks_mut::<LANES>();
-    // SAFETY: eight values of 64 bits are 64 bytes.
-    unsafe { _mm512_storeu_si512(groups[group].as_mut_ptr().cast(), vector) }
+    let (groups, _) = values.as_chunks_mut();
+    lanes::store(&mut groups[group], vector);
 }
 
 /// The entries of a table of powers.
@@ -99,12 +97,6 @@ fn store(values: &mut [u64; BLOCK], group: usize, vector: __m512i) {
 fn gather(table: &'static [u64], indices: __m512i) -> __m512i {
     // SAFETY: an exponent field of 0..=2047 gives an index of 0..=616 (tested for all of them), the table's entries.
     unsafe { _mm512_i64gather_epi64::<8>(indices, table.as_ptr().cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn all(value: i64) -> __m512i {
-    _mm512_set1_epi64(value)
 }
 
 /// First pass: finds the digits as a number, and the layout. Tells whether any lane needs mending.
@@ -198,21 +190,11 @@ fn last_of_power(part: __m512i, half: __m512i, last: __m512i, is_power: __mmask8
 
 /// Second pass: the digits as characters, and lengths.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vpopcntdq")]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512ifma")]
 fn spell(group: usize, scratch: &mut Scratch, lengths: &mut [u8; BLOCK]) {
-    /// 2^70 / 390625, rounded up: exact for numbers below 2^46.
-    const BY_390625: i64 = 3_022_314_549_036_573;
-    let digits = load(&scratch.digits, group);
-    // By 10^8 = 2^8 * 390625.
-    let quotient = _mm512_madd52hi_epu64(all(0), _mm512_srli_epi64::<8>(digits), all(BY_390625));
-    let quotient = _mm512_srli_epi64::<18>(quotient);
-    let rest = _mm512_sub_epi64(digits, _mm512_mul_epu32(quotient, all(100_000_000)));
-    let (first, second) = (eight_digits(quotient), eight_digits(rest));
-
-    let zeros = |word| {
-        let below = _mm512_andnot_si512(word, _mm512_sub_epi64(word, all(1)));
-        _mm512_srli_epi64::<3>(_mm512_popcnt_epi64(below))
-    };
+    let (first, second) = sixteen_digits(load(&scratch.digits, group));
+    // The last digit is in the highest byte.
+    let zeros = |word| _mm512_srli_epi64::<3>(_mm512_lzcnt_epi64(word));
     let none = _mm512_testn_epi64_mask(second, second);
     let trailing = zeros(second);
     let trailing = _mm512_mask_add_epi64(trailing, none, trailing, zeros(first));
@@ -227,33 +209,11 @@ fn spell(group: usize, scratch: &mut Scratch, lengths: &mut [u8; BLOCK]) {
     let sign = _mm512_and_si512(row, all(1));
     let length = _mm512_add_epi64(_mm512_add_epi64(whole, rest), sign);
 
-    let zero_digits = all(0x3030_3030_3030_3030);
-    store(&mut scratch.firsts, group, _mm512_or_si512(first, zero_digits));
-    store(&mut scratch.seconds, group, _mm512_or_si512(second, zero_digits));
+    store(&mut scratch.firsts, group, _mm512_or_si512(first, all(ZEROS)));
+    store(&mut scratch.seconds, group, _mm512_or_si512(second, all(ZEROS)));
     store(&mut scratch.digits, group, count);
     let (lengths, _) = lengths.as_chunks_mut::<LANES>();
     lengths[group] = bytes_of(length);
-}
-
-/// The lowest byte of each lane.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn bytes_of(lanes: __m512i) -> [u8; LANES] {
-    _mm_cvtsi128_si64(_mm512_cvtepi64_epi8(lanes)).to_le_bytes()
-}
-
-/// The eight digits of numbers below 10^8, a byte each, the first digit in the highest byte.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn eight_digits(number: __m512i) -> __m512i {
-    // Each step splits every lane in two of half the width: quotient up, rest down.
-    let quotient = _mm512_srli_epi64::<45>(_mm512_mul_epu32(number, all(3_518_437_209)));
-    let fours = _mm512_add_epi64(number, _mm512_mul_epu32(quotient, all((1 << 32) - 10_000)));
-    let quotient = _mm512_srli_epi32::<3>(_mm512_mulhi_epu16(fours, _mm512_set1_epi32(5_243)));
-    let hundreds = _mm512_mullo_epi16(quotient, _mm512_set1_epi32(100));
-    let twos = _mm512_add_epi32(_mm512_sub_epi32(fours, hundreds), _mm512_slli_epi32::<16>(quotient));
-    let quotient = _mm512_srli_epi16::<10>(_mm512_mullo_epi16(twos, _mm512_set1_epi16(103)));
-    _mm512_add_epi16(twos, _mm512_mullo_epi16(quotient, _mm512_set1_epi16(246)))
 }
 
 /// Third pass: every character to its place, two values a register.

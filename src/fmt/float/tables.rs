@@ -70,7 +70,7 @@ const fn limb_below(number: &[u64; LIMBS], top: usize, by: usize) -> u64 {
 pub(super) const TEXT: usize = 32;
 
 /// Where the 17th digit, the point, the zero and the sign stand among the bytes that a row chooses from; the sixteen
-/// digits stand before them, each eight with the first one last.
+/// digits stand before them.
 pub(super) const LAST: u8 = 16;
 pub(super) const POINT: u8 = 17;
 pub(super) const ZERO: u8 = 18;
@@ -138,8 +138,7 @@ const fn row(kind: usize, skipped: usize, is_negative: bool) -> [u8; TEXT] {
 /// Where the digit so many places behind the first one stands, if the first ones of sixteen are skipped.
 const fn source(skipped: usize, digit: usize) -> u8 {
     match skipped + digit {
-        place @ 0..=7 => 7 - place as u8,
-        place @ 8..=15 => 23 - place as u8,
+        place @ 0..=15 => place as u8,
         16 => LAST,
         _ => ZERO,
     }
