@@ -118,7 +118,7 @@ def ask(db: qf.local.QuestDB) -> None:
             f"{row['minutes_late']:.1f}",
             f"{row['hour_late']:.1f} %",
             f"{row['cancelled']:.1f} %",
-            "[cyan]" + "█" * round(row["minutes_late"]) + "[/]",
+            "[cyan]" + "█" * round(row["minutes_late"] / 4) + "[/]",
         )
     console.print(table)
 
