@@ -99,7 +99,7 @@ fuzz: $(VENV)/.tools ## a minute of fuzzing per target, with AddressSanitizer (F
 asan: ## Rust tests with AddressSanitizer over the unsafe code; skipped without nightly Rust
 	@if $(HAS_NIGHTLY); then \
 		ASAN_OPTIONS=allocator_may_return_null=1 \
-		RUSTUP_TOOLCHAIN=nightly RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target/asan CARGO_PROFILE_RELEASE_LTO=off \
+		RUSTUP_TOOLCHAIN=nightly RUSTFLAGS='-Zsanitizer=address --cfg questframe_asan' CARGO_TARGET_DIR=target/asan CARGO_PROFILE_RELEASE_LTO=off \
 		CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only \
 		cargo test --release --quiet --target x86_64-unknown-linux-gnu --lib --test golden --test properties; \
 	else \

@@ -5,10 +5,12 @@ Both turn the same frame (`data.py`) into the same ILP rows, in one run on one c
 - `questframe`: `to_ilp(polars frame, out=os.devnull)`, through its recycled buffers;
 - `questframe, new bytes`: `to_ilp(polars frame)` into a new `bytes` object, first touch of its memory included;
 - `official 6.0.0`: `Buffer.dataframe(pandas frame)` into a cleared buffer that has already grown to size;
+- `questframe, cold`: as `questframe`, right behind another contender, which leaves the caches full of its own;
 - `memcpy`: copying the finished rows into memory touched before, the machine's limit for writing that many bytes.
 
 Before anything is timed, the rows of both contenders are compared byte for byte, on both of our paths. The rounds are
-interleaved and change their order every time; medians are compared. Gates: `GATES`, and one thread means one thread.
+interleaved and change their order every time, each run behind an untimed one of the same contender; medians are
+compared. Gates: `GATES`, and one thread means one thread.
 The exit status is 1 when one fails.
 
     python benches/python/compare_encode.py [--rows N] [--rounds N] [--frames NAME...] [--record] [--no-gates]
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-OURS, OURS_NEW, MEMCPY = "questframe", "questframe, new bytes", "memcpy"
+OURS, OURS_NEW, OURS_COLD, MEMCPY = "questframe", "questframe, new bytes", "questframe, cold", "memcpy"
 Version: TypeAlias = Literal[1, 2, 3]
 # Frame and protocol version: times the official client.
 GATES: dict[tuple[str, Version], float] = {
@@ -103,9 +105,10 @@ def compare(official: Official, name: str, protocol: Version, rows: int, rounds:
         OURS: lambda: timed(to_devnull, int),
         OFFICIAL: lambda: official.encode(name, protocol),
         OURS_NEW: lambda: timed(to_bytes, len),
+        OURS_COLD: lambda: timed(to_devnull, int),
         MEMCPY: lambda: timed(lambda: np.copyto(target, source), lambda _: len(target)),
     }
-    return interleave(contenders, len(blob), rounds, f"{name} v{protocol}")
+    return interleave(contenders, len(blob), rounds, f"{name} v{protocol}", cold=frozenset({OURS_COLD}))
 
 
 def same_bytes(official: Official, frame: pl.DataFrame, name: str, protocol: Version) -> bytes:

@@ -36,13 +36,24 @@ def timed(run: Callable[[], T], size: Callable[[T], int]) -> Timing:
 
 
 def interleave(
-    contenders: dict[str, Callable[[], Timing]], size: int, rounds: int, label: str
+    contenders: dict[str, Callable[[], Timing]],
+    size: int,
+    rounds: int,
+    label: str,
+    *,
+    cold: frozenset[str] = frozenset(),
 ) -> dict[str, list[Timing]]:
-    """Time `rounds` rounds, each in the other direction than the one before; all must write `size` bytes."""
+    """Time `rounds` rounds, each in the other direction than the one before; all must write `size` bytes.
+
+    Each run follows an untimed one of the same contender, but for those that are `cold`, so that it finds the caches as
+    it leaves them itself: as in the middle of a large frame, and not as another contender leaves them.
+    """
     timings: dict[str, list[Timing]] = {contender: [] for contender in contenders}
     order = list(contenders)
     for number in track(range(rounds + 1), label, console=console, transient=True):
         for contender in order:
+            if contender not in cold:
+                contenders[contender]()
             timing = contenders[contender]()
             assert timing.size == size, f"{contender} wrote {timing.size} bytes instead of {size}"
             if number > 0:  # the first round only warms up

@@ -6,14 +6,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{UInt8Type, UInt16Type, UInt32Type};
-use arrow_array::{Array, ArrayRef, DictionaryArray, NullArray, RecordBatch, RecordBatchReader};
+use arrow_array::{ArrayRef, NullArray, RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3_arrow::{PyChunkedArray, PyRecordBatch, PyRecordBatchReader, PySchema};
-use questframe::{Batches, Frame, IntoSource, Source};
+use questframe::{Batches, Frame, IntoSource, Source, coded};
 
 use crate::columns::Columns;
 use crate::error::{bad_arrow, no_frame};
@@ -248,7 +246,7 @@ impl Slices {
                 return Ok(Arc::new(NullArray::new(column.len())));
             }
             match self.dictionaries.get(index) {
-                Some(values) => dictionary(column, values),
+                Some(values) => coded(column, values),
                 None => Ok(column.clone()),
             }
         });
@@ -256,20 +254,4 @@ impl Slices {
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(Arc::new(schema), columns, &options)
     }
-}
-
-/// Codes and their values as a dictionary; every code is checked to have a value.
-fn dictionary(codes: &ArrayRef, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    Ok(match codes.data_type() {
-        DataType::UInt8 => {
-            Arc::new(DictionaryArray::<UInt8Type>::try_new(codes.as_primitive().clone(), values.clone())?)
-        }
-        DataType::UInt16 => {
-            Arc::new(DictionaryArray::<UInt16Type>::try_new(codes.as_primitive().clone(), values.clone())?)
-        }
-        DataType::UInt32 => {
-            Arc::new(DictionaryArray::<UInt32Type>::try_new(codes.as_primitive().clone(), values.clone())?)
-        }
-        other => return Err(ArrowError::SchemaError(format!("category codes of type {other}"))),
-    })
 }

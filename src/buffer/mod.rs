@@ -2,6 +2,7 @@
 //!
 //! The pool bounds the memory of a write whatever the frame's size; an empty pool is the back-pressure.
 
+mod memory;
 mod pool;
 
 pub(crate) use pool::{Buffer, Home, NoMemory, Pool};

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::memory::Memory;
+
 /// Buffers of one pool. Fewer would let encoding wait for the network, more would make requests small.
 const BUFFERS: usize = 4;
 
@@ -22,7 +24,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    idle: Vec<Vec<u8>>,
+    idle: Vec<Memory>,
     /// Buffers lent out.
     lent: usize,
 }
@@ -62,7 +64,7 @@ impl Pool {
         }
         let bytes = match state.idle.pop() {
             Some(bytes) => bytes,
-            None => fresh(self.0.buffer_size)?,
+            None => Memory::zeroed(self.0.buffer_size)?,
         };
         state.lent += 1;
         drop(state);
@@ -80,20 +82,10 @@ impl Pool {
 #[derive(Debug)]
 pub(crate) struct NoMemory(pub(crate) usize);
 
-/// Zeroed by the system page by page, as they are touched: a small write touches little.
-fn fresh(size: usize) -> Result<Vec<u8>, NoMemory> {
-    // The process would end if there were no such memory, so that is asked for first, and not touched. glibc would take the
-    // release of less for a sign that memory of this size comes and goes, and zero it by hand from then on.
-    if size > 32 << 20 {
-        Vec::<u8>::new().try_reserve_exact(size).map_err(|_| NoMemory(size))?;
-    }
-    Ok(vec![0; size])
-}
-
 /// A buffer with the bytes written so far; goes back to its pool when dropped.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    bytes: Vec<u8>,
+    bytes: Memory,
     /// Where it begins; what lies before is somebody else's.
     start: usize,
     len: usize,
@@ -127,7 +119,7 @@ impl Home {
 
     /// Lends the memory from `start` on.
     pub(crate) fn lend(&self, start: usize) -> Buffer {
-        let bytes = self.take();
+        let bytes = Memory::Heap(self.take());
         Buffer { start: start.min(bytes.len()), bytes, len: 0, pool: None, home: Some(self.clone()) }
     }
 }
@@ -135,14 +127,12 @@ impl Home {
 impl Buffer {
     /// A buffer of its own, for a row that is larger than the pool's buffers.
     pub(crate) fn one_off(size: usize) -> Self {
-        Self { bytes: vec![0; size], start: 0, len: 0, pool: None, home: None }
+        Self { bytes: Memory::Heap(vec![0; size]), start: 0, len: 0, pool: None, home: None }
     }
 
     /// As [`one_off`](Self::one_off), or `None` where there is no such memory.
     pub(crate) fn try_one_off(size: usize) -> Option<Self> {
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(size).ok()?;
-        bytes.resize(size, 0);
+        let bytes = Memory::zeroed(size).ok()?;
         Some(Self { bytes, start: 0, len: 0, pool: None, home: None })
     }
 
@@ -198,7 +188,7 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(home) = self.home.take() {
-            home.put(std::mem::take(&mut self.bytes));
+            home.put(std::mem::take(&mut self.bytes).into_vec());
         }
         if let Some(pool) = self.pool.take() {
             let mut state = pool.0.state();

@@ -1,7 +1,10 @@
 //! What users hold, as streams of Arrow record batches. Knows nothing of QuestDB.
 
 mod arrow;
+mod coded;
 #[cfg(feature = "polars")]
 pub mod polars;
 
 pub use arrow::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSource};
+#[doc(hidden)]
+pub use coded::coded;

@@ -27,16 +27,15 @@ use std::mem::transmute;
 use std::sync::Arc;
 
 use ::polars::prelude as pl;
-use arrow_array::cast::AsArray;
 use arrow_array::ffi::{FFI_ArrowArray, from_ffi_and_data_type};
-use arrow_array::types::{ArrowDictionaryKeyType, UInt8Type, UInt16Type, UInt32Type};
-use arrow_array::{Array, ArrayRef, DictionaryArray, NullArray, RecordBatch, RecordBatchOptions, make_array};
+use arrow_array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions, make_array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use polars_arrow::array::Array as PolarsArray;
 use polars_arrow::datatypes::{ArrowDataType, Field as PolarsField, IntegerType, TimeUnit as PolarsTimeUnit};
 use polars_arrow::ffi::{ArrowArray, export_array_to_c};
 
 use super::arrow::{Batches, Frame, IntoSource, Source};
+use super::coded::coded;
 use crate::{Client, Result, WriteOptions, WriteReport};
 
 /// Strings and categories in their newest form, which is the one that is not copied.
@@ -320,14 +319,7 @@ impl Column {
                 let array = series.to_arrow_with_field(number, Cow::Borrowed(exported), true);
                 import(array.map_err(|error| ArrowError::ExternalError(Box::new(error)))?)
             }
-            Form::Codes(categories) => {
-                let codes = import(chunk.clone())?;
-                match codes.data_type() {
-                    DataType::UInt8 => dictionary::<UInt8Type>(&codes, categories),
-                    DataType::UInt16 => dictionary::<UInt16Type>(&codes, categories),
-                    _ => dictionary::<UInt32Type>(&codes, categories),
-                }
-            }
+            Form::Codes(categories) => coded(&import(chunk.clone())?, categories),
             Form::Foreign => Err(ArrowError::NotYetImplemented(format!(
                 "column {:?}: Arrow has no type for the values of a polars {:?}; cast it",
                 self.field.name(),
@@ -380,13 +372,6 @@ fn categories(series: &pl::Series) -> Option<ArrayRef> {
         }
         _ => None,
     }
-}
-
-fn dictionary<K: ArrowDictionaryKeyType>(codes: &ArrayRef, categories: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let codes = codes
-        .as_primitive_opt::<K>()
-        .ok_or_else(|| ArrowError::CDataInterface(format!("categorical codes of type {}", codes.data_type())))?;
-    Ok(Arc::new(DictionaryArray::try_new(codes.clone(), categories.clone())?))
 }
 
 /// The same array for arrow-rs: its buffers change hands through the C data interface.

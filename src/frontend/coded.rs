@@ -1,0 +1,113 @@
+//! Codes with the values that they stand for, as dictionary arrays: what Polars calls categoricals and enums.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{ArrowDictionaryKeyType, UInt8Type, UInt16Type, UInt32Type};
+use arrow_array::{Array, ArrayRef, DictionaryArray};
+use arrow_schema::{ArrowError, DataType};
+
+use crate::simd::also_for_avx2;
+
+/// A dictionary array of these codes; every code is checked to have a value, those of nulls aside.
+///
+/// arrow's own check looks at one code at a time, which took an eighth of the time to encode ten symbols and ten numbers
+/// a row.
+#[doc(hidden)]
+pub fn coded(codes: &ArrayRef, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match codes.data_type() {
+        DataType::UInt8 => dictionary::<UInt8Type>(codes, values, |codes| u32::from(greatest_u8(codes))),
+        DataType::UInt16 => dictionary::<UInt16Type>(codes, values, |codes| u32::from(greatest_u16(codes))),
+        DataType::UInt32 => dictionary::<UInt32Type>(codes, values, greatest_u32),
+        other => Err(ArrowError::SchemaError(format!("category codes of type {other}"))),
+    }
+}
+
+fn dictionary<K: ArrowDictionaryKeyType>(
+    codes: &ArrayRef,
+    values: &ArrayRef,
+    greatest: fn(&[K::Native]) -> u32,
+) -> Result<ArrayRef, ArrowError> {
+    let (codes, values) = (codes.as_primitive::<K>().clone(), values.clone());
+    if greatest(codes.values()) as usize >= values.len() {
+        // Nulls may have any code, so this need not be an error.
+        return Ok(Arc::new(DictionaryArray::try_new(codes, values)?));
+    }
+    // SAFETY: no code, which is unsigned, is beyond the values.
+    Ok(Arc::new(unsafe { DictionaryArray::new_unchecked(codes, values) }))
+}
+
+also_for_avx2! {
+    fn greatest_u8(codes: &[u8]) -> u8 = greatest_any
+}
+
+also_for_avx2! {
+    fn greatest_u16(codes: &[u16]) -> u16 = greatest_any
+}
+
+also_for_avx2! {
+    fn greatest_u32(codes: &[u32]) -> u32 = greatest_any
+}
+
+/// The greatest code, 0 of none.
+#[inline(always)]
+fn greatest_any<T: Copy + Ord + Default>(codes: &[T]) -> T {
+    const LINE: usize = 64;
+    let per_line = LINE / size_of::<T>();
+    let (lines, rest) = codes.split_at(codes.len() - codes.len() % per_line);
+    let mut greatest = [T::default(); LINE];
+    let greatest = &mut greatest[..per_line];
+    for line in lines.chunks_exact(per_line) {
+        for (greatest, code) in greatest.iter_mut().zip(line) {
+            *greatest = (*code).max(*greatest);
+        }
+    }
+    greatest.iter().chain(rest).copied().max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{StringArray, UInt8Array, UInt16Array, UInt32Array};
+    use arrow_buffer::NullBuffer;
+
+    use super::*;
+
+    #[test]
+    fn codes_without_a_value_are_refused_wherever_they_stand() {
+        let values: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
+        for rows in [1, 2, 15, 16, 17, 63, 64, 65, 128, 1_000] {
+            for bad in [0, rows / 2, rows - 1] {
+                let fine: Vec<u8> = (0..rows).map(|row| (row % 3) as u8).collect();
+                let mut wrong = fine.clone();
+                wrong[bad] = 3;
+                let valid = NullBuffer::from_iter((0..rows).map(|row| row != bad));
+                for (codes, is_fine) in [(&fine, true), (&wrong, false)] {
+                    let wide = codes.iter().map(|code| u16::from(*code)).collect::<Vec<_>>();
+                    let wider = codes.iter().map(|code| u32::from(*code)).collect::<Vec<_>>();
+                    let arrays: [[ArrayRef; 2]; 3] = [
+                        [None, Some(valid.clone())]
+                            .map(|nulls| Arc::new(UInt8Array::new(codes.clone().into(), nulls)) as _),
+                        [None, Some(valid.clone())]
+                            .map(|nulls| Arc::new(UInt16Array::new(wide.clone().into(), nulls)) as _),
+                        [None, Some(valid.clone())]
+                            .map(|nulls| Arc::new(UInt32Array::new(wider.clone().into(), nulls)) as _),
+                    ];
+                    for [all, but_one] in arrays {
+                        let made = coded(&all, &values);
+                        assert_eq!(made.is_ok(), is_fine, "{rows} rows, {bad}, {}", all.data_type());
+                        if let Ok(made) = made {
+                            made.to_data().validate_full().expect("codes within the values");
+                        }
+                        // A null has no value, whatever its code.
+                        coded(&but_one, &values).expect("valid but for a null").to_data().validate_full().expect("so");
+                    }
+                }
+            }
+        }
+        let none: ArrayRef = Arc::new(UInt32Array::from(Vec::<u32>::new()));
+        let no_values: ArrayRef = Arc::new(StringArray::from(Vec::<&str>::new()));
+        assert_eq!(coded(&none, &no_values).expect("nothing of nothing").len(), 0);
+        let signed: ArrayRef = Arc::new(arrow_array::Int8Array::from(vec![0]));
+        assert!(coded(&signed, &values).is_err());
+    }
+}
