@@ -13,12 +13,13 @@ use pyo3::prelude::*;
 use pyo3_arrow::{PyChunkedArray, PyRecordBatch, PyRecordBatchReader, PySchema};
 use questframe::{Batches, Frame, IntoSource, Source, coded};
 
-use crate::columns::Columns;
+use crate::columns::{CollectedFrame, Columns};
 use crate::error::{bad_arrow, no_frame};
 
 /// A frame taken over from Python, ready to cross to where the GIL is released.
 pub(crate) enum Input {
     Batches(Vec<RecordBatch>, SchemaRef),
+    Objects(CollectedFrame),
     Slices(Slices),
     Reader(Box<dyn RecordBatchReader + Send>),
 }
@@ -27,7 +28,11 @@ impl Input {
     /// Takes over `data`: [`Columns`], an adapter with `streams`, or an Arrow object.
     pub(crate) fn take(data: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(columns) = data.cast::<Columns>() {
-            let (batches, schema) = columns.borrow().batches()?;
+            let columns = columns.borrow();
+            if columns.frame().holds_objects() {
+                return Ok(Self::Objects(columns.frame().clone()));
+            }
+            let (batches, schema) = columns.batches()?;
             return Ok(Self::Batches(batches, schema));
         }
         if data.hasattr("streams")? {
@@ -58,6 +63,7 @@ impl Input {
     pub(crate) fn schema(&self) -> SchemaRef {
         match self {
             Self::Batches(_, schema) => schema.clone(),
+            Self::Objects(frame) => frame.schema(),
             Self::Slices(slices) => slices.schema.clone(),
             Self::Reader(reader) => reader.schema(),
         }
@@ -67,6 +73,7 @@ impl Input {
     pub(crate) fn first_batch(&self) -> Option<RecordBatch> {
         match self {
             Self::Batches(batches, _) => batches.first().cloned(),
+            Self::Objects(frame) => frame.batches(None).next().and_then(Result::ok),
             Self::Slices(slices) => slices.batches(None).next().and_then(Result::ok),
             Self::Reader(_) => None,
         }
@@ -77,6 +84,7 @@ impl Input {
             // Without a batch the frame still has a schema to be planned.
             Self::Batches(batches, schema) if batches.is_empty() => vec![RecordBatch::new_empty(schema)].into_source(),
             Self::Batches(batches, _) => batches.into_source(),
+            Self::Objects(frame) => Source::Frame(Box::new(frame)),
             Self::Slices(slices) => Source::Frame(Box::new(slices)),
             Self::Reader(reader) => reader.into_source(),
         }

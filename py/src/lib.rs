@@ -28,6 +28,7 @@ fn _questframe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<report::ServerInfo>()?;
     ingress::register(module)?;
     module.add_function(wrap_pyfunction!(client::to_ilp, module)?)?;
+    module.add_function(wrap_pyfunction!(columns::are_arrays, module)?)?;
     module.add_function(wrap_pyfunction!(client::plan, module)?)?;
     Ok(())
 }

@@ -40,14 +40,15 @@ def columns_of(frame: pd.DataFrame, at: object) -> Columns:
             InvalidApiCall if `at` names an index that is no DatetimeIndex.
     """
     columns = Columns(len(frame))
-    for position, label in enumerate(frame.columns):
+    # Much faster than to look each column up by its position.
+    for position, (label, series) in enumerate(frame.items()):
         if not isinstance(label, str):
             msg = (
                 f"column {label!r} at position {position} has a name of type {type(label).__name__}; QuestDB's column "
                 f"names are strings: rename it, as with frame.rename(columns=str)"
             )
             raise IngressError(IngressErrorCode.InvalidName, msg, column=str(label))
-        _add(columns, label, frame.iloc[:, position])
+        _add(columns, label, series)
     _add_index(columns, frame, at)
     return columns
 

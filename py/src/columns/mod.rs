@@ -1,9 +1,11 @@
 //! Columns collected one by one from memory that is not Arrow: NumPy buffers and lists of Python objects.
 //!
-//! [`Columns`] is the frame under construction. Memory that is read in place is `memory`'s business, cells that are
+//! [`Columns`] is the frame under construction, which `frame` makes batches of. Memory that is read in place is `memory`'s business, cells that are
 //! Python objects are told apart in `objects`, which leaves their larger kinds to `decimals`, `nested` and `times`.
 
+mod arrays;
 mod decimals;
+mod frame;
 mod memory;
 mod nested;
 mod objects;
@@ -12,10 +14,7 @@ mod times;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, LargeBinaryArray, RecordBatch, RecordBatchOptions, StringArray, StructArray,
-    make_array,
-};
+use arrow_array::{Array, ArrayRef, BooleanArray, LargeBinaryArray, RecordBatch, StringArray, StructArray, make_array};
 use arrow_buffer::NullBuffer;
 use arrow_data::ArrayData;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -25,7 +24,11 @@ use pyo3::types::{PyBytes, PyCapsule, PyList};
 use pyo3_arrow::PyChunkedArray;
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_stream_pycapsule};
+use questframe::Frame;
 
+use arrays::ArrayCells;
+pub(crate) use arrays::are_arrays;
+pub(crate) use frame::CollectedFrame;
 use memory::{Memory, primitive, validity};
 
 /// The Arrow type of a NumPy type string without its byte order, such as `f8`.
@@ -59,65 +62,22 @@ fn unit(name: &str) -> PyResult<TimeUnit> {
 /// A frame under construction, column by column.
 #[pyclass(module = "questframe._questframe")]
 #[derive(Debug, Default)]
-pub(crate) struct Columns {
-    rows: usize,
-    fields: Vec<Field>,
-    /// The chunks of each column.
-    columns: Vec<Vec<ArrayRef>>,
-}
+pub(crate) struct Columns(CollectedFrame);
 
 impl Columns {
     fn push(&mut self, name: &str, chunks: Vec<ArrayRef>) -> PyResult<()> {
-        self.push_with(name, chunks, HashMap::new())
+        self.0.push(name, chunks, HashMap::new())
     }
 
-    fn push_with(&mut self, name: &str, chunks: Vec<ArrayRef>, metadata: HashMap<String, String>) -> PyResult<()> {
-        let rows: usize = chunks.iter().map(|chunk| chunk.len()).sum();
-        if rows != self.rows {
-            return Err(PyValueError::new_err(format!("column {name:?} has {rows} rows, the frame {}", self.rows)));
-        }
-        let data_type = chunks.first().map_or(DataType::Null, |chunk| chunk.data_type().clone());
-        let nullable = chunks.iter().any(|chunk| chunk.logical_null_count() > 0);
-        self.fields.push(Field::new(name, data_type, nullable).with_metadata(metadata));
-        self.columns.push(chunks);
-        Ok(())
+    /// What has been collected.
+    pub(crate) fn frame(&self) -> &CollectedFrame {
+        &self.0
     }
 
-    /// The frame as batches that end where any column's chunk ends: nothing is copied.
+    /// The frame as batches that end where any column's chunk ends: nothing is copied but Python objects.
     pub(crate) fn batches(&self) -> PyResult<(Vec<RecordBatch>, SchemaRef)> {
-        let schema: SchemaRef = Arc::new(Schema::new(self.fields.clone()));
-        let mut ends: Vec<usize> = self
-            .columns
-            .iter()
-            .flat_map(|chunks| {
-                chunks.iter().scan(0, |end, chunk| {
-                    *end += chunk.len();
-                    Some(*end)
-                })
-            })
-            .collect();
-        ends.push(self.rows);
-        ends.sort_unstable();
-        ends.dedup();
-        let mut batches = Vec::with_capacity(ends.len());
-        // Per column: its current chunk and where that starts in the frame.
-        let mut places = vec![(0, 0); self.columns.len()];
-        let mut start = 0;
-        for end in ends.into_iter().filter(|end| *end > 0) {
-            let mut arrays = Vec::with_capacity(self.columns.len());
-            for (chunks, place) in self.columns.iter().zip(&mut places) {
-                while start >= place.1 + chunks[place.0].len() {
-                    place.1 += chunks[place.0].len();
-                    place.0 += 1;
-                }
-                arrays.push(chunks[place.0].slice(start - place.1, end - start));
-            }
-            let options = RecordBatchOptions::new().with_row_count(Some(end - start));
-            let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &options);
-            batches.push(batch.map_err(|error| PyValueError::new_err(error.to_string()))?);
-            start = end;
-        }
-        Ok((batches, schema))
+        let batches = self.0.batches(None).collect::<Result<Vec<_>, _>>();
+        Ok((batches.map_err(|error| PyValueError::new_err(error.to_string()))?, self.0.schema()))
     }
 }
 
@@ -125,7 +85,7 @@ impl Columns {
 impl Columns {
     #[new]
     fn new(rows: usize) -> Self {
-        Self { rows, ..Self::default() }
+        Self(CollectedFrame { rows, ..CollectedFrame::default() })
     }
 
     /// Numbers, read in place; `mask` is true where they are missing.
@@ -193,28 +153,32 @@ impl Columns {
             chunks.push(arrow_array::new_empty_array(field.data_type()));
         }
         // Among it the names of extension types.
-        self.push_with(name, chunks, field.metadata().clone())
+        self.0.push(name, chunks, field.metadata().clone())
     }
 
     /// Python objects, and None or NaN or NA where missing; what they may be is told by [`objects`].
     fn objects(&mut self, py: Python<'_>, name: &str, cells: &Bound<'_, PyList>) -> PyResult<()> {
         let (array, metadata) = objects::column(py, name, cells)?;
-        self.push_with(name, vec![array], metadata)
+        self.0.push(name, vec![array], metadata)
     }
 
-    /// Values in wire form, for the drop-in alone: decimals or arrays, as `kind` says.
-    fn cells(&mut self, name: &str, kind: &str, cells: Vec<Option<Bound<'_, PyBytes>>>) -> PyResult<()> {
+    /// Decimals in wire form, for the drop-in alone.
+    fn decimals(&mut self, name: &str, cells: Vec<Option<Bound<'_, PyBytes>>>) -> PyResult<()> {
         let cells = LargeBinaryArray::from_iter(cells.iter().map(|cell| cell.as_ref().map(|cell| cell.as_bytes())));
-        let metadata = HashMap::from([("questframe.cells".to_owned(), kind.to_owned())]);
-        self.push_with(name, vec![Arc::new(cells)], metadata)
+        self.0.push(name, vec![Arc::new(cells)], cells_of("decimals"))
+    }
+
+    /// NumPy arrays, for the drop-in alone, which has checked them: read while the frame is.
+    fn arrays(&mut self, name: &str, cells: &Bound<'_, PyList>) -> PyResult<()> {
+        self.0.push_arrays(cells.py(), name, ArrayCells::new(cells), cells_of("arrays"))
     }
 
     /// Marks the last column as the frame's index: never written, but a candidate for `at`.
     fn mark_index(&mut self) {
-        if let Some(field) = self.fields.pop() {
+        if let Some(field) = self.0.fields.pop() {
             let mut metadata = field.metadata().clone();
             metadata.insert("questframe:index".to_owned(), "true".to_owned());
-            self.fields.push(field.with_metadata(metadata));
+            self.0.fields.push(field.with_metadata(metadata));
         }
     }
 
@@ -228,6 +192,11 @@ impl Columns {
         let (batches, schema) = self.batches()?;
         stream_of(py, batches, &schema, requested_schema)
     }
+}
+
+/// The metadata of a column of cells in wire form.
+fn cells_of(kind: &str) -> HashMap<String, String> {
+    HashMap::from([("questframe.cells".to_owned(), kind.to_owned())])
 }
 
 /// Batches for whoever reads Arrow: an Arrow C stream of them.

@@ -38,6 +38,7 @@ from ingress.frame_cases import (
 )
 from ingress.frame_lines import NAMES as NAMES_OF_TEXTS
 from ingress.frame_lines import FrameOracle, lines, ours
+from questframe._questframe import Columns, are_arrays
 from questframe.ingress import _frame_cells as cells
 from questframe.ingress._frames import prepare
 
@@ -255,13 +256,33 @@ def test_cells_that_arrow_has_no_form_for(official: FrameOracle, cell: str) -> N
         [np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(3, 2).T, np.ones((2, 3), order="F")],
         [np.zeros((0, 3)), np.zeros((0, 3))],
         [np.zeros((3, 0))],
-        [np.arange(2.0), np.arange(3.0), None],
+        [None, np.arange(2.0), np.nan, np.arange(3.0), pd.NA, pd.NaT, None],
         [np.zeros((1,) * 32)],
+        [np.frombuffer(bytes(range(1, 18)), "<f8", 2, 1)],
+        [np.full(row % 7, row, "f8") for row in range(9_000)],
+        [np.full(20_000, row, "f8") if row % 5 else None for row in range(40)],
     ],
-    ids=["a dimension", "two", "no rows", "no columns", "shapes", "32"],
+    ids=["a dimension", "two", "no rows", "no columns", "missing", "32", "not aligned", "many", "long"],
 )
-def test_arrays_of_one_shape_are_written_as_one_by_one(arrays: list[Any]) -> None:
-    assert cells.wire_cells("array", arrays) == [None if cell is None else cells.array_cell(cell) for cell in arrays]
+def test_arrays_are_written_as_one_by_one(arrays: list[Any]) -> None:
+    columns = Columns(len(arrays))
+    columns.arrays("a", arrays)
+    columns.objects("n", list(range(len(arrays))))
+    table = pa.table(columns)
+    assert table["n"].to_pylist() == list(range(len(arrays)))
+    assert table["a"].to_pylist() == [cells.array_or_none(cell) for cell in arrays]
+    assert are_arrays(arrays) == all(
+        cell is None or (type(cell) is np.ndarray and cell.dtype == np.dtype("f8")) for cell in arrays
+    )
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [np.array(1.0), np.zeros((1,) * 33), np.zeros(1, "f4"), np.zeros(1, "i8"), np.ma.masked_array([1.0]), [1.0], 1.0],
+)
+def test_what_is_no_array_gets_another_look(cell: Any) -> None:
+    assert are_arrays([np.zeros(1), None])
+    assert not are_arrays([np.zeros(1), None, cell])
 
 
 def frames() -> dict[str, Any]:

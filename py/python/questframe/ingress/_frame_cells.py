@@ -14,22 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from questframe._questframe import are_arrays
 from questframe.ingress._frame_errors import bad_cell, bad_column, not_text
 from questframe.ingress._texts import name_of
 
 if TYPE_CHECKING:
     from questframe.exceptions import IngressError
 
-__all__ = ["CELL_KINDS", "Cells", "array_cell", "decimal_cell", "wire_cells"]
-
-#: Kinds whose cells are written as they stand on the wire, each in its own way, and their name in the compiled part.
-CELL_KINDS = {"decimal": "decimals", "array": "arrays"}
+__all__ = ["Cells", "array_cell", "array_or_none", "decimal_cell", "decimal_cells"]
 
 _NA = type(pd.NA)
 _NAT = type(pd.NaT)
 _EXACT: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "str", np.ndarray: "array"}
 _LEAST, _MOST = -(2**63), 2**63 - 1
-_F8 = np.dtype("<f8")
 _MOST_DIMENSIONS = 32
 _MOST_SCALE = 76
 _MOST_BYTES = 32
@@ -94,6 +91,8 @@ class Cells:
 
     def _is_fine(self) -> bool:  # noqa: PLR0911 - one answer a kind
         """Whether a look at all cells together finds nothing wrong, which is much faster than one at a time."""
+        if self.kind == "array":
+            return are_arrays(self._cells)
         cells, kinds = self._cells, set(map(type, self._cells))
         if self.kind == "bool":
             return kinds == {bool}
@@ -105,8 +104,6 @@ class Cells:
         if self.kind == "int" and kinds == {int}:
             integers = [cell for cell in cells if type(cell) is int]
             return min(integers) >= _LEAST and max(integers) <= _MOST
-        if self.kind == "array" and kinds == {np.ndarray}:
-            return _are_fine([cell for cell in cells if type(cell) is np.ndarray])
         if self.kind == "str" and kinds == {str}:
             try:
                 "".join([cell for cell in cells if type(cell) is str]).encode()
@@ -179,13 +176,6 @@ def _is_double(array: np.ndarray[Any, Any]) -> bool:
     return bool(array.dtype.kind == "f" and array.dtype.itemsize == np.dtype("f8").itemsize)
 
 
-def _are_fine(arrays: list[np.ndarray[Any, Any]]) -> bool:
-    """Whether :func:`_check_array` has nothing against any of them."""
-    dimensions = {array.ndim for array in arrays}
-    doubles = all(dtype.kind == "f" and dtype.itemsize == _F8.itemsize for dtype in {array.dtype for array in arrays})
-    return doubles and min(dimensions) > 0 and max(dimensions) <= _MOST_DIMENSIONS
-
-
 def _check_array(array: np.ndarray[Any, Any]) -> None:
     if not _is_double(array):
         msg = f"Only float64 numpy arrays are supported, got dtype: {array.dtype}"
@@ -241,22 +231,11 @@ def decimal_cell(value: decimal.Decimal) -> bytes | None:
     return b"=\x17" + bytes([scale, length]) + unscaled.to_bytes(length, "big", signed=True)
 
 
-def wire_cells(kind: str, cells: list[Any]) -> list[bytes | None]:
-    """Decimals or arrays, which have been checked, as they stand on the wire."""
-    if kind == "array" and {type(cell) for cell in cells} == {np.ndarray} and len({cell.shape for cell in cells}) == 1:
-        return _equal_arrays(cells)
-    form = decimal_cell if kind == "decimal" else array_cell
-    return [None if _is_null(cell) else form(cell) for cell in cells]
+def array_or_none(cell: Any) -> bytes | None:
+    """A cell of a column of arrays, which has been checked, as it stands on the wire; None if it is missing."""
+    return None if _is_null(cell) else array_cell(cell)
 
 
-def _equal_arrays(arrays: list[np.ndarray[Any, Any]]) -> list[bytes | None]:
-    """As :func:`array_cell`, of arrays of one shape: all in one copy."""
-    shape = arrays[0].shape
-    header = b"=\x0e\n" + bytes([len(shape)]) + struct.pack(f"<{len(shape)}I", *shape)
-    size = len(header) + arrays[0].size * _F8.itemsize
-    rows = np.empty((len(arrays), size), np.uint8)
-    rows[:, : len(header)] = np.frombuffer(header, np.uint8)
-    if arrays[0].size:
-        rows[:, len(header) :] = np.array(arrays, _F8).reshape(len(arrays), -1).view(np.uint8)
-    lines = rows.tobytes()
-    return [lines[start : start + size] for start in range(0, len(lines), size)]
+def decimal_cells(cells: list[Any]) -> list[bytes | None]:
+    """Decimals, which have been checked, as they stand on the wire."""
+    return [None if _is_null(cell) else decimal_cell(cell) for cell in cells]

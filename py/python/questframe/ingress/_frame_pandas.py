@@ -10,7 +10,7 @@ import pandas as pd
 from questframe import _pandas
 from questframe._questframe import Columns
 from questframe.exceptions import IngressError, IngressErrorCode
-from questframe.ingress._frame_cells import CELL_KINDS, Cells, wire_cells
+from questframe.ingress._frame_cells import Cells, decimal_cells
 from questframe.ingress._frame_errors import bad_column
 from questframe.ingress._frames import Column
 from questframe.ingress._texts import name_of
@@ -31,15 +31,16 @@ class PandasSource:
         """
         for label in frame.columns:
             _check_label(label)
-        self._frame = frame
+        # Each looked up once: that takes longer than most columns take to encode.
+        self._series = [series for _, series in frame.items()]
         self.rows = len(frame)
         index = frame.index
         self.default_table: object = None if isinstance(index, pd.MultiIndex) else index.name
-        self.columns = [_column(label, frame.iloc[:, place]) for place, label in enumerate(frame.columns)]
+        self.columns = [_column(label, series) for label, series in zip(frame.columns, self._series, strict=True)]
 
     def names(self, position: int) -> list[str | None]:
         """The strings of a column."""
-        series = self._frame.iloc[:, position]
+        series = self._series[position]
         missing = series.isna().to_numpy()
         cells = series.astype(object).tolist()
         return [None if is_missing else text for text, is_missing in zip(cells, missing, strict=True)]
@@ -52,19 +53,21 @@ class PandasSource:
     def take(self, positions: list[tuple[int, str]], rows: int) -> object:
         """The first rows of these columns, under these names."""
         columns = Columns(rows)
-        frame = self._frame if rows == self.rows else self._frame.iloc[:rows]
         for position, name in positions:
             data = self.columns[position].data
             if not isinstance(data, Cells):
-                _pandas._add(columns, name, frame.iloc[:, position])  # noqa: SLF001
+                series = self._series[position]
+                _pandas._add(columns, name, series if rows == self.rows else series.iloc[:rows])  # noqa: SLF001
                 continue
             values = data.values(rows)
             if isinstance(values, np.ndarray):
                 _pandas._add_numpy(columns, name, values, None)  # noqa: SLF001
             elif isinstance(values, tuple):
                 columns.numbers(name, "f8", _pandas.memory_of(values[0]), _pandas.memory_of(values[1]))
-            elif data.kind in CELL_KINDS:
-                columns.cells(name, CELL_KINDS[data.kind], wire_cells(data.kind, values))
+            elif data.kind == "decimal":
+                columns.decimals(name, decimal_cells(values))
+            elif data.kind == "array":
+                columns.arrays(name, values)
             else:
                 columns.objects(name, values)
         return columns
