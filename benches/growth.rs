@@ -14,10 +14,10 @@
 mod common;
 
 use std::hint::black_box;
-use std::io::Write;
 use std::time::Instant;
 
 use arrow_array::{RecordBatch, RecordBatchIterator};
+use common::Count;
 use questframe::{ProtocolVersion, WriteOptions, to_ilp_writer};
 
 /// More than a core's own caches hold, and most of what cores share.
@@ -69,24 +69,10 @@ impl Case {
     }
 }
 
-/// Counts what it is given, and looks at it.
-struct Count(u64);
-
-impl Write for Count {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += black_box(bytes).len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// One encoding: of a frame, or of a stream that has it several times.
 #[inline(never)]
 fn measured(batches: Vec<RecordBatch>, times: usize, options: &WriteOptions) -> u64 {
-    let mut count = Count(0);
+    let mut count = Count::default();
     if times == 1 {
         to_ilp_writer(batches, options, &mut count).expect("sound");
     } else {

@@ -1,5 +1,7 @@
 //! Seeded frames of the official comparison (`benches/python/data.py` makes the same shapes).
 
+use std::hint::black_box;
+use std::io::Write;
 use std::sync::Arc;
 
 use arrow_array::types::UInt32Type;
@@ -13,6 +15,27 @@ use arrow_array::{
 mod dice;
 
 use dice::Dice;
+
+/// Counts what it is given, and looks at it: a write that nobody reads may be optimised away.
+#[derive(Default)]
+pub(crate) struct Count(pub(crate) u64);
+
+impl Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += black_box(bytes).len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The one in the middle.
+pub(crate) fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
 
 fn symbols(dice: &mut Dice, rows: usize, name: &str, distinct: u64) -> ArrayRef {
     let values = StringArray::from_iter_values((0..distinct).map(|i| format!("{name}_{i}")));

@@ -17,6 +17,7 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::fmt::int;
+use crate::simd::prefetch_ahead;
 use arrays::Arrays;
 use decimals::Decimals;
 pub(crate) use text::Text;
@@ -282,7 +283,15 @@ impl<'a> Keys<'a> {
             Integers::I64(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
             Integers::U8(codes) => out.extend(codes[rows.clone()].iter().map(|code| u32::from(*code))),
             Integers::U16(codes) => out.extend(codes[rows.clone()].iter().map(|code| u32::from(*code))),
-            Integers::U32(codes) => out.extend_from_slice(&codes[rows.clone()]),
+            Integers::U32(codes) => {
+                // The first walk of what Polars has; by cache lines, which are asked for ahead.
+                const LINE: usize = 64 / size_of::<u32>();
+                out.reserve(rows.len());
+                for line in codes[rows.clone()].chunks(LINE) {
+                    prefetch_ahead(line, 0);
+                    out.extend_from_slice(line);
+                }
+            }
             Integers::U64(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
         }
         if let Some(nulls) = self.nulls {

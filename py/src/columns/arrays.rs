@@ -85,12 +85,15 @@ fn plain<'a, 'py>(cell: &'a Bound<'py, PyAny>) -> PyResult<Option<&'a Bound<'py,
         return Ok(None);
     }
     let array = cell.cast::<PyArrayDyn<f64>>().ok();
-    Ok(array.filter(|array| (1..=MOST_DIMENSIONS).contains(&array.ndim())))
+    Ok(array.filter(|array| {
+        (1..=MOST_DIMENSIONS).contains(&array.ndim())
+            && array.shape().iter().all(|length| u32::try_from(*length).is_ok())
+    }))
 }
 
 fn append(array: &Bound<'_, PyArrayDyn<f64>>, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&HEAD);
-    // At most 32, and no dimension that is longer than 32 bits tell fits into memory beside another but an empty one.
+    // At most 32, and each length fits 32 bits: `plain` has looked.
     bytes.push(array.ndim() as u8);
     for length in array.shape() {
         bytes.extend_from_slice(&(*length as u32).to_le_bytes());

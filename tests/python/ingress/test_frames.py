@@ -39,6 +39,7 @@ from ingress.frame_cases import (
 from ingress.frame_lines import NAMES as NAMES_OF_TEXTS
 from ingress.frame_lines import FrameOracle, lines, ours
 from questframe._questframe import Columns, are_arrays
+from questframe.ingress import Buffer
 from questframe.ingress import _frame_cells as cells
 from questframe.ingress._frames import prepare
 
@@ -278,11 +279,26 @@ def test_arrays_are_written_as_one_by_one(arrays: list[Any]) -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    [np.array(1.0), np.zeros((1,) * 33), np.zeros(1, "f4"), np.zeros(1, "i8"), np.ma.masked_array([1.0]), [1.0], 1.0],
+    [
+        np.array(1.0),
+        np.zeros((1,) * 33),
+        np.zeros((2**32, 0)),
+        np.zeros(1, "f4"),
+        np.zeros(1, "i8"),
+        np.ma.masked_array([1.0]),
+        [1.0],
+        1.0,
+    ],
 )
 def test_what_is_no_array_gets_another_look(cell: Any) -> None:
     assert are_arrays([np.zeros(1), None])
     assert not are_arrays([np.zeros(1), None, cell])
+
+
+def test_a_dimension_that_32_bits_do_not_tell() -> None:
+    frame = pd.DataFrame({"a": pd.Series([np.zeros(1), np.zeros((2**32, 0))], dtype=object)})
+    with pytest.raises(qf.IngressError, match="row index 1.*dimension too long"):
+        Buffer(2).dataframe(frame, table_name="t", at=qf.TimestampNanos(1))
 
 
 def frames() -> dict[str, Any]:

@@ -28,6 +28,7 @@ _NAT = type(pd.NaT)
 _EXACT: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "str", np.ndarray: "array"}
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _MOST_DIMENSIONS = 32
+_LONGEST_DIMENSION = 2**32 - 1
 _MOST_SCALE = 76
 _MOST_BYTES = 32
 _NAIVE_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - naive cells are UTC
@@ -185,6 +186,9 @@ def _check_array(array: np.ndarray[Any, Any]) -> None:
         raise ValueError(msg)
     if array.ndim > _MOST_DIMENSIONS:
         msg = f"Array dimension mismatch: expected at most {_MOST_DIMENSIONS} dimensions, but got {array.ndim}"
+        raise ValueError(msg)
+    if max(array.shape) > _LONGEST_DIMENSION:
+        msg = f"Array dimension too long: at most {_LONGEST_DIMENSION} elements, but got {max(array.shape)}"
         raise ValueError(msg)
 
 
