@@ -183,6 +183,30 @@ fn check_forms(batches: &[RecordBatch], options: &Options, what: &str) {
     }
 }
 
+/// Names of every length before the longest values: what the encoder copies at once has borders at 32 and 64 bytes.
+#[test]
+fn names_of_every_length() {
+    for length in 1..=70 {
+        let name = |first: char| format!("{first}{}", "n".repeat(length - 1));
+        let batch = RecordBatch::try_from_iter([
+            (name('i'), Arc::new(Int64Array::from(vec![i64::MIN + 1, -7, i64::MAX])) as ArrayRef),
+            (name('f'), Arc::new(Float64Array::from(vec![-1.2345678901234567e-300, 0.5, -2.2250738585072014e-308]))),
+            (name('w'), Arc::new(Int64Array::from(vec![12_345_678, 0, 99_999_999]))),
+            (name('x'), Arc::new(Int64Array::from(vec![1_234_567, 0, 9_999_999]))),
+            (name('m'), Arc::new(Int64Array::from(vec![Some(i64::MIN + 1), None, Some(i64::MAX)]))),
+            (name('t'), Arc::new(TimestampMicrosecondArray::from(vec![i64::MIN / 1000 + 1, 0, i64::MAX / 1000]))),
+        ]);
+        let batch = batch.expect("columns of one length");
+        for version in 1..=3 {
+            check_forms(
+                std::slice::from_ref(&batch),
+                &Options::new("t", At::Server, version),
+                &format!("{length}, v{version}"),
+            );
+        }
+    }
+}
+
 /// Lists of the fixed size 0 within what arrow unpacks: it would lose count of their rows.
 #[test]
 fn lists_of_size_zero() {

@@ -60,7 +60,9 @@ mod tests {
     #[test]
     fn what_stands_before_texts_is_there_in_every_row() {
         let mut slots = Slots::default();
-        for (prefix, rows) in [(&b",a="[..], 3), (b",a=", 2), (b",a=", 5), (b",bb=", 4), (b"", 9), (b",a=", 9)] {
+        for (prefix, rows) in
+            [(&b",a="[..], 3), (b",a=", 2), (b",a=", 5), (b",bb=", 4), (b"", 9), (b",a=", 9), (b" a=", 9)]
+        {
             slots.of(rows).iter_mut().for_each(|slot| slot[TEXT_AT] = b'7');
             slots.put_before(prefix, rows);
             assert!(slots.bytes().len() >= (rows + 1) * KEYED);

@@ -52,17 +52,7 @@ also_for_avx2! {
 /// The greatest code, 0 of none.
 #[inline(always)]
 fn greatest_any<T: Copy + Ord + Default>(codes: &[T]) -> T {
-    const LINE: usize = 64;
-    let per_line = LINE / size_of::<T>();
-    let (lines, rest) = codes.split_at(codes.len() - codes.len() % per_line);
-    let mut greatest = [T::default(); LINE];
-    let greatest = &mut greatest[..per_line];
-    for line in lines.chunks_exact(per_line) {
-        for (greatest, code) in greatest.iter_mut().zip(line) {
-            *greatest = (*code).max(*greatest);
-        }
-    }
-    greatest.iter().chain(rest).copied().max().unwrap_or_default()
+    codes.iter().fold(T::default(), |greatest, code| greatest.max(*code))
 }
 
 #[cfg(test)]

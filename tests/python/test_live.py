@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -253,6 +254,34 @@ def test_a_frame_of_some_size_has_its_counts_sums_and_nulls(server: QuestDB, tab
     counts = frame.group_by("carrier", "on_time").len().cast({"carrier": pl.String}).sort("carrier", "on_time")
     assert by_carrier.rows == counts.rows()
     assert "remark" not in server.sql(f"select * from {table} limit 0").columns
+
+
+def test_the_report_counts_what_reads_back_as_null(server: QuestDB, table: str) -> None:
+    """Nulls, also those with something under them; and values that QuestDB stores for NULL."""
+    # The last is null, and NaN is what lies under it.
+    values = struct.pack("<5d", 1.5, math.nan, math.inf, -math.inf, math.nan)
+    buffers = [pa.py_buffer(bytes([0b01111])), pa.py_buffer(values)]
+    frame = pa.table(
+        {
+            "f": pa.Array.from_buffers(pa.float64(), 5, buffers),
+            "i": pa.array([-(2**63), 1, None, 3, 4], pa.int64()),
+            "s": pa.array(["a", None, "", "b", "c"]),
+            "ts": pa.array(range(5), pa.timestamp("us")),
+        }
+    )
+    assert frame["f"].null_count == 1
+    report = qf.write_questdb(frame.drop_columns("i"), server.conf, table=table, at="ts")
+    assert {column.name: (column.nulls, column.read_null) for column in report.columns} == {
+        "f": (1, 4),
+        "s": (1, 1),
+        "ts": (0, 0),
+    }
+    assert server.wait_visible(table, 5) == 5
+    stored = server.sql(f'select f, s from "{table}" order by ts').rows
+    assert stored == [(1.5, "a"), (None, None), (None, ""), (None, "b"), (None, "c")]
+    # The least integer is refused where it is checked.
+    unchecked = qf.write_questdb(frame.drop_columns("f"), server.conf, table=table, at="ts", check=False)
+    assert [(column.nulls, column.read_null) for column in unchecked.columns] == [(1, 2), (1, 1), (0, 0)]
 
 
 def test_more_rows_go_into_the_same_table(server: QuestDB, table: str) -> None:

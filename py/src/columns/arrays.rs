@@ -14,7 +14,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyType};
 
 /// Dimensions that QuestDB's arrays have.
-const MOST_DIMENSIONS: usize = 32;
+pub(super) const MOST_DIMENSIONS: usize = 32;
 /// What stands before an array's dimensions: `=`, and the types of a value in binary and of its items.
 const HEAD: [u8; 3] = *b"=\x0e\n";
 
@@ -45,12 +45,9 @@ impl ArrayCells {
         for row in rows.clone() {
             let cell = cells.get_item(row)?;
             let is_there = match plain(&cell)? {
-                Some(array) => {
-                    append(array, &mut bytes);
-                    true
-                }
+                Some(array) if append(array, &mut bytes) => true,
                 None if cell.is_none() => false,
-                None => append_other(&cell, &mut bytes)?,
+                _ => append_other(&cell, &mut bytes)?,
             };
             if row == first {
                 // Mostly the others are as long.
@@ -78,7 +75,7 @@ pub(crate) fn are_arrays(cells: &Bound<'_, PyList>) -> PyResult<bool> {
 }
 
 /// The cell as an array as [`are_arrays`] wants it.
-fn plain<'a, 'py>(cell: &'a Bound<'py, PyAny>) -> PyResult<Option<&'a Bound<'py, PyArrayDyn<f64>>>> {
+pub(super) fn plain<'a, 'py>(cell: &'a Bound<'py, PyAny>) -> PyResult<Option<&'a Bound<'py, PyArrayDyn<f64>>>> {
     static ARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     // Subclasses may mean something else, as masked arrays do.
     if !cell.get_type().is(ARRAY.import(cell.py(), "numpy", "ndarray")?) {
@@ -91,27 +88,32 @@ fn plain<'a, 'py>(cell: &'a Bound<'py, PyAny>) -> PyResult<Option<&'a Bound<'py,
     }))
 }
 
-fn append(array: &Bound<'_, PyArrayDyn<f64>>, bytes: &mut Vec<u8>) {
+/// Appends an array; false, and nothing, if its items do not lie one behind the other, which is NumPy's business: the
+/// steps between them may be any number of bytes, as in a field of a structured array.
+fn append(array: &Bound<'_, PyArrayDyn<f64>>, bytes: &mut Vec<u8>) -> bool {
+    let Some(items) = items(array) else { return false };
     bytes.extend_from_slice(&HEAD);
     // At most 32, and each length fits 32 bits: `plain` has looked.
     bytes.push(array.ndim() as u8);
     for length in array.shape() {
         bytes.extend_from_slice(&(*length as u32).to_le_bytes());
     }
+    bytes.extend_from_slice(items);
+    true
+}
+
+/// The memory of an array, if it is in C order and on this machine as on the wire.
+pub(super) fn items<'a>(array: &'a Bound<'_, PyArrayDyn<f64>>) -> Option<&'a [u8]> {
     if array.len() == 0 {
-        return;
+        return Some(&[]);
     }
-    if array.is_c_contiguous() && cfg!(target_endian = "little") {
-        // SAFETY: the memory of an array in C order, which holds `len` times 8 bytes, read as bytes, since it need not be
-        // aligned. `array` keeps it alive, and nothing resizes it while the GIL is held. As with every reader of NumPy
-        // memory, another thread must not write to it meanwhile.
-        bytes.extend_from_slice(unsafe {
-            std::slice::from_raw_parts(array.data().cast(), array.len() * size_of::<f64>())
-        });
-    } else {
-        let items = array.to_owned_array();
-        bytes.extend(items.iter().flat_map(|item| item.to_le_bytes()));
+    if !array.is_c_contiguous() || cfg!(target_endian = "big") {
+        return None;
     }
+    // SAFETY: the memory of an array in C order, which holds `len` times 8 bytes; read as bytes, since it need not be
+    // aligned. `array` keeps it alive, and nothing resizes it while the GIL is held, which `Bound` says. As with every
+    // reader of NumPy memory, another thread must not write to it meanwhile.
+    Some(unsafe { std::slice::from_raw_parts(array.data().cast(), array.len() * size_of::<f64>()) })
 }
 
 /// Appends what Python makes of the cell; false if it is missing.

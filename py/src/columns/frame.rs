@@ -79,12 +79,11 @@ impl CollectedFrame {
     fn ends(&self) -> Vec<usize> {
         let mut ends = vec![self.rows];
         for column in &self.columns {
-            match column {
-                Data::Chunks(chunks) => ends.extend(chunks.iter().scan(0, |end, chunk| {
+            if let Data::Chunks(chunks) = column {
+                ends.extend(chunks.iter().scan(0, |end, chunk| {
                     *end += chunk.len();
                     Some(*end)
-                })),
-                Data::Arrays(_) => {}
+                }));
             }
         }
         ends.sort_unstable();

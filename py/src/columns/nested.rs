@@ -1,26 +1,27 @@
 //! Columns of arrays: NumPy arrays and lists of numbers, as lists within lists with float64 in the innermost.
 //!
-//! `_arrays.py` makes each cell an array of numbers that float64 holds exactly, and joins them. Arrow's lists have no
+//! Arrays of float64 that lie in one piece are read where they are. Of others, and of lists, `_arrays.py` makes arrays of
+//! numbers that float64 holds exactly, and joins all of them. Arrow's lists have no
 //! shape of their own: behind a dimension of length 0 the others are lost, so that (0, 3) becomes (0, 0).
 
 use std::iter::repeat_n;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, LargeListArray};
-use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field};
+use numpy::PyUntypedArrayMethods;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use super::arrays::{MOST_DIMENSIONS, items, plain};
 use super::memory::Memory;
 use super::objects::repr;
 use crate::error::{bad_column, bad_value};
 
 /// Elements that QuestDB takes in one array, each dimension counted as one at least.
 const MOST_ELEMENTS: usize = (1 << 28) - 1;
-/// Dimensions that QuestDB's arrays have.
-const MOST_DIMENSIONS: usize = 32;
 
 /// The cells, each an array, a list or a tuple.
 pub(super) fn column<'py>(
@@ -33,6 +34,8 @@ pub(super) fn column<'py>(
     let cells: Vec<_> = cells.collect();
     let arrays = PyList::empty(py);
     let mut shapes = Vec::with_capacity(cells.len());
+    // The numbers of all cells, as long as they lie in memory as they will here.
+    let mut leaves = Some(MutableBuffer::new(0));
     // The dimensions of the column, from the first array that says so.
     let mut dimensions = None;
     for (row, cell) in cells.iter().enumerate() {
@@ -41,11 +44,24 @@ pub(super) fn column<'py>(
             continue;
         };
         let refused = |message: &str| bad_value(py, name, row, &repr(cell), message);
-        let (array, least) =
-            numbers.call1((cell,)).and_then(|made| made.extract::<(Bound<'_, PyAny>, bool)>()).map_err(|error| {
-                if error.is_instance_of::<PyValueError>(py) { refused(&error.value(py).to_string()) } else { error }
-            })?;
-        let shape: Vec<usize> = array.getattr("shape")?.extract()?;
+        let (array, shape, least): (_, Vec<usize>, _) = match plain(cell)? {
+            Some(array) => {
+                match (items(array), &mut leaves) {
+                    (Some(items), Some(leaves)) => leaves.extend_from_slice(items),
+                    _ => leaves = None,
+                }
+                (cell.clone(), array.shape().to_vec(), false)
+            }
+            None => {
+                leaves = None;
+                let made = numbers.call1((cell,)).and_then(|made| made.extract::<(Bound<'_, PyAny>, bool)>());
+                let (array, least) = made.map_err(|error| {
+                    if error.is_instance_of::<PyValueError>(py) { refused(&error.value(py).to_string()) } else { error }
+                })?;
+                let shape = array.getattr("shape")?.extract()?;
+                (array, shape, least)
+            }
+        };
         if shape.len() > MOST_DIMENSIONS {
             return Err(refused("an array has at most 32 dimensions; reshape it"));
         }
@@ -74,9 +90,18 @@ pub(super) fn column<'py>(
         }
         shape.resize(dimensions, 0);
     }
-    let joined: Memory = join.call1((arrays,))?.extract()?;
-    let items = joined.items();
-    let leaves = Float64Array::new(ScalarBuffer::new(joined.into_buffer()?, 0, items), None);
+    let (leaves, items) = match leaves {
+        Some(leaves) => {
+            let items = leaves.len() / size_of::<f64>();
+            (Buffer::from(leaves), items)
+        }
+        None => {
+            let joined: Memory = join.call1((arrays,))?.extract()?;
+            let items = joined.items();
+            (joined.into_buffer()?, items)
+        }
+    };
+    let leaves = Float64Array::new(ScalarBuffer::new(leaves, 0, items), None);
     nest(Arc::new(leaves), &shapes, dimensions).map_err(|error| bad_column(py, name, &error.to_string()))
 }
 

@@ -11,6 +11,7 @@ use pyo3::types::{
     PyBool, PyBytes, PyDate, PyDateTime, PyDelta, PyFloat, PyInt, PyList, PyString, PyTime, PyTuple, PyType,
 };
 
+use super::arrays::plain;
 use super::{decimals, nested, times};
 use crate::error::{bad_column, bad_value};
 
@@ -77,6 +78,9 @@ fn kind_of(cell: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
         Kind::Integer
     } else if cell.is_instance_of::<PyFloat>() {
         if cell.extract::<f64>()?.is_nan() { Kind::Nan } else { Kind::Float }
+    } else if plain(cell)?.is_some() {
+        // Early: of these there are many, where there are any.
+        Kind::Array
     } else if is_a(cell, &DECIMAL, "decimal", "Decimal")? {
         Kind::Decimal
     } else if matches!(&*cell.get_type().name()?.to_string_lossy(), "NAType" | "NaTType") {

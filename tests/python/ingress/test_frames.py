@@ -259,11 +259,12 @@ def test_cells_that_arrow_has_no_form_for(official: FrameOracle, cell: str) -> N
         [np.zeros((3, 0))],
         [None, np.arange(2.0), np.nan, np.arange(3.0), pd.NA, pd.NaT, None],
         [np.zeros((1,) * 32)],
-        [np.frombuffer(bytes(range(1, 18)), "<f8", 2, 1)],
+        [np.frombuffer(bytes(range(1, 18)), "<f8", 2, 1), np.frombuffer(bytes(range(1, 34)), "<f8", 4, 1)[::2]],
+        [np.ones(3, [("n", "i4"), ("x", "f8")])["x"], np.broadcast_to(np.array([7.0]), (2, 3)), np.arange(3.0)[::-1]],
         [np.full(row % 7, row, "f8") for row in range(9_000)],
         [np.full(20_000, row, "f8") if row % 5 else None for row in range(40)],
     ],
-    ids=["a dimension", "two", "no rows", "no columns", "missing", "32", "not aligned", "many", "long"],
+    ids=["a dimension", "two", "no rows", "no columns", "missing", "32", "not aligned", "any steps", "many", "long"],
 )
 def test_arrays_are_written_as_one_by_one(arrays: list[Any]) -> None:
     columns = Columns(len(arrays))
