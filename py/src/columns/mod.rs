@@ -1,7 +1,7 @@
 //! Columns collected one by one from memory that is not Arrow: NumPy buffers and lists of Python objects.
 //!
-//! [`Columns`] is the frame under construction, which `frame` makes batches of. Memory that is read in place is `memory`'s business, cells that are
-//! Python objects are told apart in `objects`, which leaves their larger kinds to `decimals`, `nested` and `times`.
+//! [`Columns`] is the frame under construction, which `frame` makes batches of. Memory that is read in place is `memory`'s business,
+//! and `plain`'s where it is NumPy's; cells that are Python objects are told apart in `objects`, which leaves their larger kinds to `decimals`, `nested` and `times`.
 
 mod arrays;
 mod decimals;
@@ -9,6 +9,7 @@ mod frame;
 mod memory;
 mod nested;
 mod objects;
+mod plain;
 mod times;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, LargeBinaryArray, RecordBatch, 
 use arrow_buffer::NullBuffer;
 use arrow_data::ArrayData;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use numpy::PyArray1;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyList};
@@ -169,7 +171,7 @@ impl Columns {
     }
 
     /// NumPy arrays, for the drop-in alone, which has checked them: read while the frame is.
-    fn arrays(&mut self, name: &str, cells: &Bound<'_, PyList>) -> PyResult<()> {
+    fn arrays(&mut self, name: &str, cells: &Bound<'_, PyArray1<Py<PyAny>>>) -> PyResult<()> {
         self.0.push_arrays(cells.py(), name, ArrayCells::new(cells), cells_of("arrays"))
     }
 

@@ -15,9 +15,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use super::arrays::{MOST_DIMENSIONS, items, plain};
 use super::memory::Memory;
 use super::objects::repr;
+use super::plain::{MOST_DIMENSIONS, Plain, items};
 use crate::error::{bad_column, bad_value};
 
 /// Elements that QuestDB takes in one array, each dimension counted as one at least.
@@ -31,6 +31,7 @@ pub(super) fn column<'py>(
 ) -> PyResult<ArrayRef> {
     let module = py.import("questframe._arrays")?;
     let (numbers, join) = (module.getattr("numbers")?, module.getattr("join")?);
+    let plain = Plain::new(py)?;
     let cells: Vec<_> = cells.collect();
     let arrays = PyList::empty(py);
     let mut shapes = Vec::with_capacity(cells.len());
@@ -44,7 +45,7 @@ pub(super) fn column<'py>(
             continue;
         };
         let refused = |message: &str| bad_value(py, name, row, &repr(cell), message);
-        let (array, shape, least): (_, Vec<usize>, _) = match plain(cell)? {
+        let (array, shape, least): (_, Vec<usize>, _) = match plain.array(cell) {
             Some(array) => {
                 match (items(array), &mut leaves) {
                     (Some(items), Some(leaves)) => leaves.extend_from_slice(items),

@@ -11,7 +11,6 @@ use pyo3::types::{
     PyBool, PyBytes, PyDate, PyDateTime, PyDelta, PyFloat, PyInt, PyList, PyString, PyTime, PyTuple, PyType,
 };
 
-use super::arrays::plain;
 use super::{decimals, nested, times};
 use crate::error::{bad_column, bad_value};
 
@@ -78,7 +77,7 @@ fn kind_of(cell: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
         Kind::Integer
     } else if cell.is_instance_of::<PyFloat>() {
         if cell.extract::<f64>()?.is_nan() { Kind::Nan } else { Kind::Float }
-    } else if plain(cell)?.is_some() {
+    } else if cell.get_type().is(ARRAY.import(cell.py(), "numpy", "ndarray")?) {
         // Early: of these there are many, where there are any.
         Kind::Array
     } else if is_a(cell, &DECIMAL, "decimal", "Decimal")? {

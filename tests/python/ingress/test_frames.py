@@ -39,7 +39,7 @@ from ingress.frame_cases import (
 from ingress.frame_lines import NAMES as NAMES_OF_TEXTS
 from ingress.frame_lines import FrameOracle, lines, ours
 from questframe._questframe import Columns, are_arrays
-from questframe.ingress import Buffer
+from questframe.ingress import Buffer, IngressError, TimestampNanos
 from questframe.ingress import _frame_cells as cells
 from questframe.ingress._frames import prepare
 
@@ -250,6 +250,13 @@ def test_cells_that_arrow_has_no_form_for(official: FrameOracle, cell: str) -> N
     assert expected == [b"t a=" + (made or b"") + b",k=0i 1n\n"]
 
 
+def objects(cells: list[Any]) -> np.ndarray[Any, Any]:
+    """An array of these objects."""
+    made = np.empty(len(cells), object)
+    made[:] = pd.Series(cells, dtype=object)
+    return made
+
+
 @pytest.mark.parametrize(
     "arrays",
     [
@@ -268,12 +275,13 @@ def test_cells_that_arrow_has_no_form_for(official: FrameOracle, cell: str) -> N
 )
 def test_arrays_are_written_as_one_by_one(arrays: list[Any]) -> None:
     columns = Columns(len(arrays))
-    columns.arrays("a", arrays)
+    column = objects(arrays)
+    columns.arrays("a", column)
     columns.objects("n", list(range(len(arrays))))
     table = pa.table(columns)
     assert table["n"].to_pylist() == list(range(len(arrays)))
     assert table["a"].to_pylist() == [cells.array_or_none(cell) for cell in arrays]
-    assert are_arrays(arrays) == all(
+    assert are_arrays(column) == all(
         cell is None or (type(cell) is np.ndarray and cell.dtype == np.dtype("f8")) for cell in arrays
     )
 
@@ -292,8 +300,56 @@ def test_arrays_are_written_as_one_by_one(arrays: list[Any]) -> None:
     ],
 )
 def test_what_is_no_array_gets_another_look(cell: Any) -> None:
-    assert are_arrays([np.zeros(1), None])
-    assert not are_arrays([np.zeros(1), None, cell])
+    assert are_arrays(objects([np.zeros(1), None]))
+    assert not are_arrays(objects([np.zeros(1), None, cell]))
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, -1, -2])
+def test_arrays_of_every_other_row(step: int) -> None:
+    columns = {
+        name: [np.full(row % 5, row, "f8") for row in range(start, start + 400)] for name, start in (("a", 0), ("b", 7))
+    }
+    frame = pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in columns.items()})[::step]
+    expected = [
+        b"t " + b",".join(name.encode() + b"=" + cells.array_cell(columns[name][row]) for name in columns) + b" 1n\n"
+        for row in range(400)[::step]
+    ]
+    assert bytes(Buffer(2).dataframe(frame, table_name="t", at=TimestampNanos(1))) == b"".join(expected)
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ({"a": 5}, "column 'a' at row index 5"),
+        ({"a": 5, "n": 4}, "column 'n' at row index 4"),
+        ({"a": 5, "n": 6}, "column 'a' at row index 5"),
+        ({"a": 1, "n": 1}, "column 'a' at row index 1"),
+        ({"a": 3, "b": 3}, "column 'a' at row index 3"),
+        ({"a": 3, "b": 2}, "column 'b' at row index 2"),
+        ({"b": 4, "ts": 5}, "column 'b' at row index 4"),
+        ({"b": 5, "ts": 4}, "row index 4"),
+        ({"ts": 0}, "row index 0"),
+    ],
+)
+def test_of_several_bad_cells_the_first_is_told_and_nothing_written(bad: dict[str, int], told: str) -> None:
+    """Also where arrays are not looked at before they are written."""
+    values: dict[str, Any] = {"a": np.zeros(1, "f4"), "b": "text", "n": 1.5, "ts": -1}
+    columns: dict[str, list[Any]] = {
+        "a": [np.arange(float(row)) for row in range(9)],
+        "b": [np.zeros((1, 2))] * 9,
+        "n": [1] * 9,
+        "ts": [1] * 9,
+    }
+    for name, row in bad.items():
+        columns[name][row] = values[name]
+    frame = pd.DataFrame({name: objects(columns[name]) for name in ("a", "b", "n")})
+    frame["ts"] = np.array(columns["ts"], "M8[ns]")
+    buffer = Buffer(2).row("t", columns={"x": 1}, at=TimestampNanos(1))
+    before = bytes(buffer)
+    with pytest.raises(IngressError) as raised:
+        buffer.dataframe(frame, table_name="t", at="ts")
+    assert told in str(raised.value)
+    assert bytes(buffer) == before
 
 
 def test_a_dimension_that_32_bits_do_not_tell() -> None:

@@ -67,7 +67,15 @@ class Buffer(RowBuffer):
         Raises:
             IngressError: BadDataFrame for values, InvalidApiCall for arguments; the buffer is as it was before.
         """
-        prepared = prepare(df, table_name=table_name, table_name_col=table_name_col, symbols=symbols, at=at)
+        arguments: dict[str, Any] = {"table_name": table_name, "table_name_col": table_name_col, "symbols": symbols}
+        prepared = prepare(df, **arguments, at=at, leave_costly=True)
+        if prepared is not None and prepared.is_unchecked:
+            try:
+                self._frame(prepared.data, prepared.full_options, prepared.tables)
+            except Exception:  # noqa: BLE001 - whatever it is, the cells are looked at now and the official error told
+                prepared = prepare(df, **arguments, at=at)
+            else:
+                return self
         if prepared is not None:
             write(prepared, df, self._frame, (self._version, self.max_name_len))
         return self

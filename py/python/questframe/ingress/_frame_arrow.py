@@ -101,6 +101,10 @@ class ArrowSource:
     def problem(self, position: int) -> IngressError | None:
         """Left to the encoder."""
 
+    def is_costly(self, position: int) -> bool:  # noqa: ARG002 - of `_frames.Source`
+        """Never: see `problem`."""
+        return False
+
     def take(self, positions: list[tuple[int, str]], rows: int) -> object:
         """The first rows of these columns, under these names."""
         # Not by `Table.select`, which forgets the number of rows; here there is at least one column.
@@ -128,6 +132,10 @@ class PolarsSource:
 
     def problem(self, position: int) -> IngressError | None:
         """Left to the encoder."""
+
+    def is_costly(self, position: int) -> bool:  # noqa: ARG002 - of `_frames.Source`
+        """Never: see `problem`."""
+        return False
 
     def take(self, positions: list[tuple[int, str]], rows: int) -> object:
         """The first rows of these columns, under these names."""

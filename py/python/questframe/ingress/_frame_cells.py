@@ -57,14 +57,13 @@ class Cells:
         kind: `null` (nothing but missing values), `bool`, `int`, `float`, `str`, `array`, `decimal` or `instant`.
     """
 
-    def __init__(self, label: str, cells: list[Any]) -> None:
-        """Look at the first value.
+    def __init__(self, label: str, cells: np.ndarray[Any, Any]) -> None:
+        """Look at the first value of an array of objects.
 
         Raises:
             IngressError: BadDataFrame if no column is made of its like.
         """
         self._label = label
-        self._cells = cells
         first = next((cell for cell in cells if not _is_null(cell)), None)
         kind = "null" if first is None else _kind_of(first)
         if kind is None and isinstance(first, bytes):
@@ -77,6 +76,8 @@ class Cells:
             text = f"containing a numpy array of an unsupported element type {first.dtype}."
             raise bad_column(label, f"Bad column {label!r}: Unsupported object column {text}")
         self.kind = kind
+        # A list is faster to walk in Python; arrays are walked in the compiled part, where the objects lie.
+        self._cells: Any = cells if kind == "array" else cells.tolist()
 
     def check(self) -> IngressError | None:
         """The first row that cannot be written; None if all can."""
@@ -144,8 +145,11 @@ class Cells:
         return None
 
     def values(self, rows: int) -> list[Any] | np.ndarray[Any, Any] | tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """The first rows, which have been checked: objects, instants in microseconds, or floats and their mask."""
-        cells = self._cells if rows == len(self._cells) else self._cells[:rows]
+        """The first rows, which have been checked: objects, instants in microseconds, or floats and their mask.
+
+        Objects are a list, arrays among them an array of objects.
+        """
+        cells: list[Any] | np.ndarray[Any, Any] = self._cells if rows == len(self._cells) else self._cells[:rows]
         if self.kind == "float":
             # NaN is a value here, also where the first rows hold nothing else.
             mask = np.array([type(cell) is not float for cell in cells], bool)

@@ -50,6 +50,11 @@ class PandasSource:
         data = self.columns[position].data
         return data.check() if isinstance(data, Cells) else None
 
+    def is_costly(self, position: int) -> bool:
+        """Of arrays."""
+        data = self.columns[position].data
+        return isinstance(data, Cells) and data.kind == "array"
+
     def take(self, positions: list[tuple[int, str]], rows: int) -> object:
         """The first rows of these columns, under these names."""
         columns = Columns(rows)
@@ -60,14 +65,14 @@ class PandasSource:
                 _pandas._add(columns, name, series if rows == self.rows else series.iloc[:rows])  # noqa: SLF001
                 continue
             values = data.values(rows)
-            if isinstance(values, np.ndarray):
+            if data.kind == "array":
+                columns.arrays(name, values)
+            elif isinstance(values, np.ndarray):
                 _pandas._add_numpy(columns, name, values, None)  # noqa: SLF001
             elif isinstance(values, tuple):
                 columns.numbers(name, "f8", _pandas.memory_of(values[0]), _pandas.memory_of(values[1]))
             elif data.kind == "decimal":
                 columns.decimals(name, decimal_cells(values))
-            elif data.kind == "array":
-                columns.arrays(name, values)
             else:
                 columns.objects(name, values)
         return columns
@@ -116,7 +121,7 @@ def _kind(label: str, series: pd.Series[Any], dtype: Any) -> tuple[str, Any]:
 
 def _numpy(label: str, series: pd.Series[Any], dtype: np.dtype[Any]) -> tuple[str, Any]:
     if dtype.kind == "O":
-        cells = Cells(label, series.tolist())
+        cells = Cells(label, series.to_numpy())
         return ("null" if not cells.has_values() else _KINDS.get(cells.kind, "other")), cells
     if dtype.kind == "M" and np.datetime_data(dtype)[0] in _UNITS:
         return "instants", None

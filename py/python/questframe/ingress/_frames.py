@@ -54,6 +54,7 @@ class Prepared:
         table_label: the name of the column of table names.
         problem: what is wrong with the row behind these, to be raised when they have been encoded: an error in one of
             them comes first.
+        is_unchecked: whether there are cells that nobody has looked at.
     """
 
     data: object
@@ -65,6 +66,7 @@ class Prepared:
     labels: Sequence[str] | None = None
     table_label: str | None = None
     problem: IngressError | None = None
+    is_unchecked: bool = False
 
     @property
     def full_options(self) -> dict[str, Any]:
@@ -123,6 +125,9 @@ class Source(Protocol):
     def problem(self, position: int) -> IngressError | None:
         """The first row of a column that cannot be written, as far as it is known before encoding."""
 
+    def is_costly(self, position: int) -> bool:  # pyright: ignore[reportReturnType] - of a protocol
+        """Whether looking for a `problem` takes a good part of the time of encoding the column."""
+
     def take(self, positions: list[tuple[int, str]], rows: int) -> object:
         """The first rows of these columns, under these names, as the compiled part takes them."""
 
@@ -135,6 +140,7 @@ def prepare(  # noqa: PLR0913 - the official arguments
     symbols: Any = "auto",
     at: Any,
     table: str | None = None,
+    leave_costly: bool = False,
 ) -> Prepared | None:
     """The official arguments of `dataframe()`, checked in the official order.
 
@@ -146,6 +152,7 @@ def prepare(  # noqa: PLR0913 - the official arguments
         symbols: `"auto"`, a bool, or a list or tuple of labels and positions.
         at: the label or position of a column, a constant, or `ServerTimestamp`.
         table: the table of a transaction, in which the two table arguments do not exist.
+        leave_costly: do not look at cells where that is costly, if no others are wrong.
 
     Returns:
         None if there is nothing to write: no rows or no columns. But for the type of `table_name` and `at=None`
@@ -157,7 +164,7 @@ def prepare(  # noqa: PLR0913 - the official arguments
     """
     check_first(table_name, at)
     try:
-        return _prepare(df, table_name, table_name_col, symbols, at, table)
+        return _prepare(df, table_name, table_name_col, symbols, at, table, leave_costly=leave_costly)
     except IngressError as error:
         if isinstance(error, TypeError):
             # No frame: ours is a TypeError, too, which the official client's is not.
@@ -214,7 +221,14 @@ def write(
 
 
 def _prepare(  # noqa: PLR0913, PLR0917 - as above
-    df: object, table_name: str | None, table_name_col: Any, symbols: Any, at: Any, table: str | None
+    df: object,
+    table_name: str | None,
+    table_name_col: Any,
+    symbols: Any,
+    at: Any,
+    table: str | None,
+    *,
+    leave_costly: bool,
 ) -> Prepared | None:
     source = _source(df)
     if source is None:
@@ -230,8 +244,7 @@ def _prepare(  # noqa: PLR0913, PLR0917 - as above
         if problem is not None:
             raise problem
     names, tables_problem = (None, None) if at_table is None else _names(source, at_table)
-    found = [source.problem(place) for place in sorted(fields, key=lambda place: place not in roles.symbols)]
-    problems = [problem for problem in [tables_problem, *found] if problem is not None]
+    problems, left = _problems(source, fields, roles, tables_problem, leave_costly=leave_costly)
     first = min(problems, key=lambda problem: problem.row or 0, default=None)
     if first is not None and not first.row:
         raise first
@@ -264,7 +277,22 @@ def _prepare(  # noqa: PLR0913, PLR0917 - as above
         labels=[column.label for column in columns],
         table_label=None if at_table is None else columns[at_table].label,
         problem=first,
+        is_unchecked=bool(left),
     )
+
+
+def _problems(
+    source: Source, fields: list[int], roles: Roles, tables_problem: IngressError | None, *, leave_costly: bool
+) -> tuple[list[IngressError], set[int]]:
+    """What is wrong with cells, in the official order of columns, and the columns that were not looked at."""
+    left = {place for place in fields if leave_costly and source.is_costly(place)}
+    looked_at = sorted((place for place in fields if place not in left), key=lambda place: place not in roles.symbols)
+    found = (source.problem(place) for place in looked_at)
+    problems = [problem for problem in [tables_problem, *found] if problem is not None]
+    if problems and left:
+        # Of all columns the first is told.
+        return _problems(source, fields, roles, tables_problem, leave_costly=False)
+    return problems, left
 
 
 def _source(df: object) -> Source | None:
