@@ -2,7 +2,8 @@
 
 - `row()`: a million rows of two symbols, three columns and a timestamp (`rows.py`) into a cleared buffer that has
   already grown to size, protocol versions 2 and 1;
-- `dataframe()`: the frames of `compare_encode.py` as pandas frames, likewise.
+- `dataframe()`: the frames of `compare_encode.py` as pandas frames, likewise. `to_ilp` of the same pandas frames, whose
+  bytes go nowhere, is shown beside it.
 
 Before anything is timed, the bytes of both are compared. Rounds are interleaved and change their order every time;
 medians are compared. Gates: `row()` at least as fast as the official client's, `dataframe()` at least four times.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,7 @@ import rows
 from rounds import OFFICIAL, console, interleave, pin_to_one_core, report, summarise, timed
 from worker import Official, Timing
 
+from questframe import to_ilp
 from questframe.ingress import Buffer, TimestampNanos
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OURS = "questframe.ingress"
+MAIN = "questframe.to_ilp"
 JOINING = "np.concatenate"
 # What is run, protocol version: times the official client.
 GATES = {
@@ -103,6 +107,9 @@ def compare(official: Official, name: str, protocol: int, count: int, rounds: in
         def write() -> None:
             buffer.dataframe(frame, table_name=name, at=data.AT)
 
+        def main_api() -> int:
+            return to_ilp(frame, table=name, at=data.AT, protocol_version=protocol, out=os.devnull)
+
         def theirs() -> Timing:
             return official.encode(name, protocol)
 
@@ -112,6 +119,8 @@ def compare(official: Official, name: str, protocol: int, count: int, rounds: in
         return Timing(timing.seconds, timing.cpu_seconds, len(buffer))
 
     contenders: dict[str, Callable[[], Timing]] = {OURS: ours, OFFICIAL: theirs}
+    if name != "row":
+        contenders[MAIN] = lambda: timed(main_api, int)
     sizes = {contender: run().size for contender, run in contenders.items()}
     assert official.digest() == hashlib.sha256(bytes(buffer)).hexdigest(), (
         f"{name} v{protocol}: the bytes differ: {sizes}"

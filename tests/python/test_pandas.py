@@ -259,6 +259,69 @@ def test_empty_arrays_keep_what_lists_can_say() -> None:
     assert arrow(cells).to_pylist() == [[[], []], [[[]], [[]]]]
 
 
+@pytest.mark.parametrize("dimensions", [1, 2, 3, 32])
+@drawn
+@hypothesis.given(data=st.data())
+def test_arrays_are_read_in_place_as_they_are_one_by_one(dimensions: int, data: st.DataObject) -> None:
+    """With and without a list among them, which sends all of them another way."""
+    lengths = st.tuples(*[st.integers(0, 3 if dimensions < 4 else 1)] * dimensions)  # noqa: PLR2004
+    shapes = data.draw(st.lists(st.none() | lengths, min_size=1, max_size=60))
+    values = iter(range(10_000))
+    cells = [None if shape is None else np.fromiter(values, "f8", math.prod(shape)).reshape(shape) for shape in shapes]
+    cells.append(np.ones((1,) * dimensions))
+    step = data.draw(st.sampled_from([1, 2, -1]))
+    column = objects(*cells)[::step]
+    kept = list(column)
+    if all(cell is None for cell in kept):
+        return
+    in_place, one_by_one = _pandas.Columns(len(kept)), _pandas.Columns(len(kept))
+    assert in_place.lists("x", column.to_numpy())
+    one_by_one.objects("x", kept)
+    made, expected = pa.table(in_place), pa.table(one_by_one)
+    made.validate(full=True)
+    assert made["x"].to_pylist() == expected["x"].to_pylist()
+    # The type of what is read later is known before.
+    assert made.schema == expected.schema
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [None, None],
+        [],
+        [np.zeros(1), np.zeros((1, 1))],
+        [np.zeros(1), [1.0]],
+        [np.zeros(1), NAN],
+        [np.zeros(1), pd.NA],
+        [np.zeros(1), np.zeros(1, "f4")],
+        [np.zeros(1), np.zeros(1, ">f8")],
+        [np.zeros(1), np.zeros(4)[::2]],
+        [np.zeros((2, 2)), np.zeros((2, 2), order="F")],
+        [np.zeros(1), np.ma.masked_array([1.0])],
+        [np.zeros(1), np.array(1.0)],
+        [np.zeros((2**28, 0))],
+        ["text"],
+    ],
+)
+def test_what_is_not_read_in_place(cells: list[Any]) -> None:
+    columns = _pandas.Columns(len(cells))
+    assert not columns.lists("x", objects(*cells).to_numpy())
+    assert pa.table(columns).num_columns == 0
+
+
+@pytest.mark.parametrize("other", ["text", np.zeros(3, "f4"), np.zeros((1, 1)), np.zeros(4)[::2]], ids=str)
+def test_arrays_that_change_while_they_are_read(other: Any) -> None:
+    cells = objects(*[np.zeros(3)] * 50).to_numpy().copy()
+    columns = _pandas.Columns(50)
+    assert columns.lists("x", cells)
+    cells[40] = other
+    with pytest.raises(ValueError, match="changed while it was read"):
+        pa.table(columns)
+    cells.resize(30, refcheck=False)
+    with pytest.raises(ValueError, match="became shorter while it was read"):
+        pa.table(columns)
+
+
 def test_lists_and_tuples_of_numbers_are_arrays() -> None:
     check_arrays([[1, 2.5], (3,), [], [np.float32(0.5), np.int8(3)], np.array([1.0]), None, [2**53, -(2**53)]], 1)
     check_arrays([[[1, 2], [3, 4]], ((5, 6),), [np.array([1.0, 2.0]), (3, 4)], np.zeros((1, 1))], 2)

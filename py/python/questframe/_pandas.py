@@ -148,7 +148,9 @@ def _add_numpy(columns: Columns, name: str, array: np.ndarray[Any, Any], extra: 
             raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
         columns.times(name, kind, unit, extra, memory_of(array.view(array.dtype.str.replace(kind, "i")[:3])))
     elif kind == "O":
-        columns.objects(name, array.tolist())
+        # Arrays are read where they are, if they can be.
+        if not columns.lists(name, array):
+            columns.objects(name, array.tolist())
     else:
         cure = {
             "f": "cast it to float64, as with astype('float64')",

@@ -7,18 +7,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, LargeBinaryArray};
-use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::DataType;
 use numpy::{PyArray1, PyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::plain::{Plain, ask_ahead, cell, items};
+use super::frame::Cells;
+use super::plain::{MOST_RESERVED, Plain, ask_ahead, cell, items, nulls};
 
 /// What stands before an array's dimensions: `=`, and the types of a value in binary and of its items.
 const HEAD: [u8; 3] = *b"=\x0e\n";
-
-/// Room that is made before it is known to be needed.
-const MOST_RESERVED: usize = 1 << 20;
 
 /// The cells of a column: None, arrays, and other objects that `_frame_cells.py` takes for missing or for arrays.
 #[derive(Debug)]
@@ -28,13 +27,19 @@ impl ArrayCells {
     pub(super) fn new(cells: &Bound<'_, PyArray1<Py<PyAny>>>) -> Self {
         Self(cells.clone().unbind())
     }
+}
 
-    pub(super) fn len(&self, py: Python<'_>) -> usize {
+impl Cells for ArrayCells {
+    fn data_type(&self) -> DataType {
+        DataType::LargeBinary
+    }
+
+    fn len(&self, py: Python<'_>) -> usize {
         self.0.bind(py).len()
     }
 
     /// Some rows, as they stand on the wire behind their name.
-    pub(super) fn rows(&self, py: Python<'_>, rows: Range<usize>) -> PyResult<ArrayRef> {
+    fn rows(&self, py: Python<'_>, rows: Range<usize>) -> PyResult<ArrayRef> {
         let (cells, plain) = (self.0.bind(py), Plain::new(py)?);
         let mut bytes: Vec<u8> = Vec::new();
         let mut offsets = Vec::with_capacity(rows.len() + 1);
@@ -62,19 +67,6 @@ impl ArrayCells {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         Ok(Arc::new(LargeBinaryArray::new(offsets, Buffer::from_vec(bytes), nulls(rows.len(), &missing))))
     }
-}
-
-/// `None` if no row is missing.
-fn nulls(rows: usize, missing: &[usize]) -> Option<NullBuffer> {
-    if missing.is_empty() {
-        return None;
-    }
-    let mut valid = BooleanBufferBuilder::new(rows);
-    valid.append_n(rows, true);
-    for row in missing {
-        valid.set_bit(*row, false);
-    }
-    Some(NullBuffer::new(valid.finish()))
 }
 
 /// Whether all cells are None or arrays that need no other look, see [`Plain`].

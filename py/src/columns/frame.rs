@@ -2,6 +2,8 @@
 //! rows at a time.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
@@ -10,7 +12,17 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use questframe::{Batches, Frame};
 
-use super::arrays::ArrayCells;
+/// A column of Python objects, read some rows at a time.
+pub(super) trait Cells: fmt::Debug + Send + Sync {
+    /// The type of the arrays.
+    fn data_type(&self) -> DataType;
+
+    /// How many there are.
+    fn len(&self, py: Python<'_>) -> usize;
+
+    /// Some rows.
+    fn rows(&self, py: Python<'_>, rows: Range<usize>) -> PyResult<ArrayRef>;
+}
 
 /// Rows of the first batch that holds objects, and the most of any.
 const FIRST_ROWS: usize = 16;
@@ -24,7 +36,7 @@ pub(super) enum Data {
     /// Arrow arrays, one behind the other.
     Chunks(Vec<ArrayRef>),
     /// Python objects.
-    Arrays(Arc<ArrayCells>),
+    Objects(Arc<dyn Cells>),
 }
 
 /// A frame, column by column.
@@ -50,16 +62,17 @@ impl CollectedFrame {
         Ok(())
     }
 
-    pub(super) fn push_arrays(
+    pub(super) fn push_objects(
         &mut self,
         py: Python<'_>,
         name: &str,
-        cells: ArrayCells,
+        cells: Arc<dyn Cells>,
+        nullable: bool,
         metadata: HashMap<String, String>,
     ) -> PyResult<()> {
         self.check(name, cells.len(py))?;
-        self.fields.push(Field::new(name, DataType::LargeBinary, true).with_metadata(metadata));
-        self.columns.push(Data::Arrays(Arc::new(cells)));
+        self.fields.push(Field::new(name, cells.data_type(), nullable).with_metadata(metadata));
+        self.columns.push(Data::Objects(cells));
         Ok(())
     }
 
@@ -72,7 +85,7 @@ impl CollectedFrame {
 
     /// Whether batches are made of Python objects, which takes the GIL.
     pub(crate) fn holds_objects(&self) -> bool {
-        self.columns.iter().any(|column| matches!(column, Data::Arrays(_)))
+        self.columns.iter().any(|column| matches!(column, Data::Objects(_)))
     }
 
     /// Where batches end at least: where any column's chunk does.
@@ -105,7 +118,7 @@ fn read(data: &Data, place: &mut Place, start: usize, end: usize) -> Result<Arra
             }
             Ok(chunks[place.0].slice(start - place.1, end - start))
         }
-        Data::Arrays(cells) => {
+        Data::Objects(cells) => {
             Python::attach(|py| cells.rows(py, start..end)).map_err(|error| ArrowError::ExternalError(Box::new(error)))
         }
     }
@@ -126,7 +139,7 @@ impl Frame for CollectedFrame {
             Ok(schema) => Arc::new(schema),
             Err(error) => return Box::new(std::iter::once(Err(error))),
         };
-        let holds_objects = wanted.iter().any(|index| matches!(self.columns[*index], Data::Arrays(_)));
+        let holds_objects = wanted.iter().any(|index| matches!(self.columns[*index], Data::Objects(_)));
         let mut ends = self.ends().into_iter().peekable();
         let mut places = vec![(0, 0); wanted.len()];
         let mut start = 0_usize;
@@ -137,7 +150,7 @@ impl Frame for CollectedFrame {
             let mut bytes = 0;
             let columns = wanted.iter().zip(&mut places).map(|(index, place)| {
                 let column = read(&self.columns[*index], place, start, end)?;
-                if matches!(self.columns[*index], Data::Arrays(_)) {
+                if matches!(self.columns[*index], Data::Objects(_)) {
                     bytes += column.get_buffer_memory_size();
                 }
                 Ok(column)

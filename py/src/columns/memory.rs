@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, make_array};
-use arrow_buffer::{Buffer, MutableBuffer, NullBuffer};
+use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
 use pyo3::exceptions::PyValueError;
@@ -47,7 +47,7 @@ impl Memory {
 pub(super) fn validity(mask: Option<Memory>) -> PyResult<Option<NullBuffer>> {
     let Some(mask) = mask else { return Ok(None) };
     let missing = mask.into_buffer()?;
-    let nulls: NullBuffer = missing.as_slice().iter().map(|missing| *missing == 0).collect::<Vec<bool>>().into();
+    let nulls = NullBuffer::new(BooleanBuffer::collect_bool(missing.len(), |row| missing[row] == 0));
     Ok((nulls.null_count() > 0).then_some(nulls))
 }
 

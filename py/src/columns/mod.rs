@@ -6,6 +6,7 @@
 mod arrays;
 mod decimals;
 mod frame;
+mod lists;
 mod memory;
 mod nested;
 mod objects;
@@ -15,9 +16,8 @@ mod times;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, LargeBinaryArray, RecordBatch, StringArray, StructArray, make_array};
-use arrow_buffer::NullBuffer;
-use arrow_data::ArrayData;
+use arrow_array::{ArrayRef, BooleanArray, LargeBinaryArray, RecordBatch, StringArray, StructArray};
+use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use numpy::PyArray1;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -26,11 +26,12 @@ use pyo3::types::{PyBytes, PyCapsule, PyList};
 use pyo3_arrow::PyChunkedArray;
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_stream_pycapsule};
-use questframe::Frame;
+use questframe::{Frame, coded};
 
 use arrays::ArrayCells;
 pub(crate) use arrays::are_arrays;
 pub(crate) use frame::CollectedFrame;
+use lists::ListCells;
 use memory::{Memory, primitive, validity};
 
 /// The Arrow type of a NumPy type string without its byte order, such as `f8`.
@@ -102,8 +103,8 @@ impl Columns {
     #[pyo3(signature = (name, values, mask=None))]
     fn booleans(&mut self, name: &str, values: Memory, mask: Option<Memory>) -> PyResult<()> {
         let values = values.into_buffer()?;
-        let bits: Vec<bool> = values.as_slice().iter().map(|byte| *byte != 0).collect();
-        self.push(name, vec![Arc::new(BooleanArray::new(bits.into(), validity(mask)?))])
+        let bits = BooleanBuffer::collect_bool(values.len(), |row| values[row] != 0);
+        self.push(name, vec![Arc::new(BooleanArray::new(bits, validity(mask)?))])
     }
 
     /// 64-bit instants or durations, read in place; the least value is NaT.
@@ -114,7 +115,7 @@ impl Columns {
         let instants = values.typed_data::<i64>();
         let nulls = instants
             .contains(&i64::MIN)
-            .then(|| NullBuffer::from(instants.iter().map(|instant| *instant != i64::MIN).collect::<Vec<bool>>()));
+            .then(|| NullBuffer::new(BooleanBuffer::collect_bool(items, |row| instants[row] != i64::MIN)));
         let data_type = match kind {
             "M" => DataType::Timestamp(unit(time_unit)?, zone.map(Into::into)),
             _ => DataType::Duration(unit(time_unit)?),
@@ -125,27 +126,23 @@ impl Columns {
     /// Codes into `categories`, read in place; -1 is missing.
     fn categories(&mut self, name: &str, typestr: &str, codes: Memory, categories: Vec<String>) -> PyResult<()> {
         let items = codes.items();
-        let keys = primitive(number_type(typestr)?, items, codes.into_buffer()?, None)?;
-        let missing = |codes: &mut dyn Iterator<Item = bool>| NullBuffer::from(codes.collect::<Vec<bool>>());
-        let data = keys.to_data();
-        let buffer = &data.buffers()[0];
-        let nulls = match keys.data_type() {
-            DataType::Int8 => missing(&mut buffer.typed_data::<i8>().iter().map(|code| *code >= 0)),
-            DataType::Int16 => missing(&mut buffer.typed_data::<i16>().iter().map(|code| *code >= 0)),
-            DataType::Int32 => missing(&mut buffer.typed_data::<i32>().iter().map(|code| *code >= 0)),
-            DataType::Int64 => missing(&mut buffer.typed_data::<i64>().iter().map(|code| *code >= 0)),
-            other => return Err(PyTypeError::new_err(format!("category codes of type {other}"))),
-        };
-        let values = StringArray::from_iter_values(&categories);
-        let data_type = DataType::Dictionary(Box::new(keys.data_type().clone()), Box::new(DataType::Utf8));
-        let dictionary = ArrayData::builder(data_type)
-            .len(items)
-            .add_buffer(buffer.clone())
-            .nulls((nulls.null_count() > 0).then_some(nulls))
-            .add_child_data(values.into_data())
-            .build()
-            .map_err(|error| PyValueError::new_err(error.to_string()))?;
-        self.push(name, vec![make_array(dictionary)])
+        let codes = codes.into_buffer()?;
+        // Without a sign all that is no code is beyond the values, and is found with those that are too large.
+        let unsigned = number_type(&typestr.replace('i', "u"))?;
+        let values: ArrayRef = Arc::new(StringArray::from_iter_values(&categories));
+        let array = coded(&primitive(unsigned.clone(), items, codes.clone(), None)?, &values).or_else(|_| {
+            let present =
+                |is_code: &dyn Fn(usize) -> bool| NullBuffer::new(BooleanBuffer::collect_bool(items, is_code));
+            let nulls = match unsigned {
+                DataType::UInt8 => present(&|row| codes.typed_data::<i8>()[row] >= 0),
+                DataType::UInt16 => present(&|row| codes.typed_data::<i16>()[row] >= 0),
+                DataType::UInt32 => present(&|row| codes.typed_data::<i32>()[row] >= 0),
+                ref other => return Err(PyTypeError::new_err(format!("category codes of type {other}"))),
+            };
+            coded(&primitive(unsigned.clone(), items, codes.clone(), Some(nulls))?, &values)
+                .map_err(|error| PyValueError::new_err(error.to_string()))
+        })?;
+        self.push(name, vec![array])
     }
 
     /// A column that exports itself as Arrow, in one piece or several.
@@ -172,7 +169,15 @@ impl Columns {
 
     /// NumPy arrays, for the drop-in alone, which has checked them: read while the frame is.
     fn arrays(&mut self, name: &str, cells: &Bound<'_, PyArray1<Py<PyAny>>>) -> PyResult<()> {
-        self.0.push_arrays(cells.py(), name, ArrayCells::new(cells), cells_of("arrays"))
+        self.0.push_objects(cells.py(), name, Arc::new(ArrayCells::new(cells)), true, cells_of("arrays"))
+    }
+
+    /// NumPy arrays of float64 in C order with equally many dimensions, read while the frame is; false, and nothing is
+    /// added, if there is another object among the cells but None, or nothing else.
+    fn lists(&mut self, name: &str, cells: &Bound<'_, PyArray1<Py<PyAny>>>) -> PyResult<bool> {
+        let Some((lists, has_nulls)) = ListCells::new(cells)? else { return Ok(false) };
+        self.0.push_objects(cells.py(), name, Arc::new(lists), has_nulls, HashMap::new())?;
+        Ok(true)
     }
 
     /// Marks the last column as the frame's index: never written, but a candidate for `at`.

@@ -66,8 +66,7 @@ pub(super) fn column<'py>(
         if shape.len() > MOST_DIMENSIONS {
             return Err(refused("an array has at most 32 dimensions; reshape it"));
         }
-        let elements = shape.iter().try_fold(1_usize, |all, length| all.checked_mul((*length).max(1)));
-        if elements.is_none_or(|elements| elements > MOST_ELEMENTS) {
+        if is_too_large(&shape) {
             return Err(refused("an array has at most 268435455 elements; split it"));
         }
         match dimensions {
@@ -104,6 +103,12 @@ pub(super) fn column<'py>(
     };
     let leaves = Float64Array::new(ScalarBuffer::new(leaves, 0, items), None);
     nest(Arc::new(leaves), &shapes, dimensions).map_err(|error| bad_column(py, name, &error.to_string()))
+}
+
+/// Whether an array has more elements than QuestDB takes.
+pub(super) fn is_too_large(shape: &[usize]) -> bool {
+    let elements = shape.iter().try_fold(1_usize, |all, length| all.checked_mul((*length).max(1)));
+    elements.is_none_or(|elements| elements > MOST_ELEMENTS)
 }
 
 fn dimensions_differ(here: usize, others: usize) -> String {

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
 use numpy::{PyArray1, PyArrayDescr, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyIndexError;
 use pyo3::ffi::{Py_TYPE, PyObject};
@@ -15,6 +16,9 @@ use pyo3::types::PyType;
 
 /// Dimensions that QuestDB's arrays have.
 pub(super) const MOST_DIMENSIONS: usize = 32;
+
+/// Bytes of room that are made for items before they are known to be needed.
+pub(super) const MOST_RESERVED: usize = 1 << 20;
 
 /// Rows between asking for an array's memory and reading it; for the array itself they are twice as many.
 const AHEAD: usize = 8;
@@ -129,4 +133,17 @@ pub(super) fn items<'a>(array: &'a Bound<'_, PyArrayDyn<f64>>) -> Option<&'a [u8
     // aligned. `array` keeps it alive, and nothing resizes it while the GIL is held, which `Bound` says. As with every
     // reader of NumPy memory, another thread must not write to it meanwhile.
     Some(unsafe { std::slice::from_raw_parts(array.data().cast(), array.len() * size_of::<f64>()) })
+}
+
+/// `None` if no row is missing.
+pub(super) fn nulls(rows: usize, missing: &[usize]) -> Option<NullBuffer> {
+    if missing.is_empty() {
+        return None;
+    }
+    let mut valid = BooleanBufferBuilder::new(rows);
+    valid.append_n(rows, true);
+    for row in missing {
+        valid.set_bit(*row, false);
+    }
+    Some(NullBuffer::new(valid.finish()))
 }
