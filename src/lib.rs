@@ -44,6 +44,8 @@ mod table_spec;
 mod transport;
 
 pub use check::ValueError;
+#[doc(hidden)]
+pub use client::Ahead;
 pub use client::{Client, LineSender, plan};
 pub use config::{Config, ConfigError};
 pub use encode::{Row, RowAt, RowBuffer, RowError};

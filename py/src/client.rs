@@ -66,6 +66,11 @@ impl Stream {
     }
 }
 
+/// What was asked about a table before a write was ready; once.
+#[pyclass(frozen, module = "questframe._questframe")]
+#[derive(Debug)]
+pub(crate) struct Ahead(Mutex<Option<questframe::Ahead>>);
+
 /// Lets go of its connections and buffers in `close`, whoever still holds the object: a traceback that somebody keeps
 /// holds every frame that had it.
 #[pyclass(frozen, module = "questframe._questframe")]
@@ -102,8 +107,17 @@ impl Client {
         py.detach(|| drop(client));
     }
 
+    /// Asks which table a name stands for, for a write that has begun; see `questframe::Client::ask_ahead`.
+    #[pyo3(signature = (table))]
+    fn ask_ahead(&self, table: Option<&Bound<'_, PyAny>>) -> Option<Ahead> {
+        let client = self.lock().clone()?;
+        // What is no text is told by the write.
+        let table = table.map(|table| table.extract::<String>()).transpose().ok()?;
+        Some(Ahead(Mutex::new(Some(client.ask_ahead(table.as_deref())?))))
+    }
+
     /// `progress(rows, total_rows, bytes)` is called now and then; what it raises ends the write.
-    #[pyo3(signature = (data, table, options, progress))]
+    #[pyo3(signature = (data, table, options, progress, ahead=None))]
     fn write(
         &self,
         py: Python<'_>,
@@ -111,6 +125,7 @@ impl Client {
         table: bool,
         options: &Bound<'_, PyDict>,
         progress: Option<Py<PyAny>>,
+        ahead: Option<&Bound<'_, Ahead>>,
     ) -> PyResult<WriteReport> {
         let options = options::parse(options)?;
         let mut held;
@@ -126,9 +141,10 @@ impl Client {
             }
         };
         let client = self.open(py)?;
+        let ahead = ahead.and_then(|ahead| ahead.get().0.lock().unwrap_or_else(PoisonError::into_inner).take());
         let mut raised = None;
         let result = py.detach(|| {
-            client.write_resumable_with_progress(rows, &options, |now| {
+            client.write_asked(rows, &options, ahead, |now| {
                 // What was raised first is what ended the write.
                 if raised.is_some() {
                     return ControlFlow::Break(());

@@ -18,6 +18,7 @@ fn _questframe(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<client::Client>()?;
     module.add_class::<client::Stream>()?;
+    module.add_class::<client::Ahead>()?;
     module.add_class::<columns::Columns>()?;
     module.add_class::<report::WriteReport>()?;
     module.add_class::<report::ColumnReport>()?;

@@ -1,5 +1,6 @@
 //! The client: its servers, connections and buffers, and what is known of the tables.
 
+mod ahead;
 mod hosts;
 mod lines;
 mod spooling;
@@ -16,7 +17,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use arrow_schema::Schema;
+use tokio::task::JoinHandle;
 
+pub use self::ahead::Ahead;
 pub use self::lines::LineSender;
 use crate::buffer::Pool;
 use crate::config::{Auth, Config};
@@ -165,7 +168,7 @@ impl Client {
             Servers::Tcp(_) => return self.plan_unasked(schema, options),
         };
         let tour = Tour::new(&self.0.config, None);
-        self.on_some_host(hosts, tour, tick, |host, tick| self.plan_for(host, schema, options, tick))
+        self.on_some_host(hosts, tour, tick, |host, tick| self.plan_for(host, schema, options, None, tick))
     }
 
     /// The time the server takes to answer `GET /ping`; of several servers the one in use, or the next that answers.
@@ -274,24 +277,32 @@ impl Client {
 
     /// Waits for a future, calling `tick` meanwhile. When that ends it, the future is dropped.
     fn wait<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static, tick: Tick<'_>) -> Result<T> {
-        let (send, receive) = mpsc::sync_channel(1);
-        let task = self.runtime()?.spawn(async move {
-            let _ = send.send(future.await);
-        });
+        Self::wait_for(&Started::new(self.runtime()?, future), tick)
+    }
+
+    /// As [`wait`](Self::wait), for a future that runs already.
+    fn wait_for<T>(started: &Started<T>, tick: Tick<'_>) -> Result<T> {
         loop {
-            match receive.recv_timeout(TICK) {
+            match started.output.recv_timeout(TICK) {
                 Ok(output) => return Ok(output),
                 Err(mpsc::RecvTimeoutError::Timeout) if tick().is_continue() => {}
                 // Ended by the caller, or by a panic that the background thread has already reported.
                 Err(_) => {
-                    task.abort();
+                    started.task.abort();
                     return Err(Error::interrupted());
                 }
             }
         }
     }
 
-    fn plan_for(&self, host: &Host, schema: &Schema, options: &WriteOptions, tick: Tick<'_>) -> Result<Plan> {
+    fn plan_for(
+        &self,
+        host: &Host,
+        schema: &Schema,
+        options: &WriteOptions,
+        ahead: Option<Ahead>,
+        tick: Tick<'_>,
+    ) -> Result<Plan> {
         let config = &self.0.config;
         let table = options.table.as_deref().or(config.table());
         let (version, max_name_len) = self.negotiate(host, options, tick)?;
@@ -303,11 +314,11 @@ impl Client {
             Plan::try_new(schema, options, &context)
         };
         let Some(checked) = checked else { return planned(Target::Unknown) };
-        planned(self.target(host, checked, tick)?).or_else(|_| {
+        planned(self.target(host, checked, ahead, tick)?).or_else(|_| {
             // What is wrong may have been put right since the columns were asked for, by the very statement that the
             // last error proposed.
             host.tables.forget(checked);
-            planned(self.target(host, checked, tick)?)
+            planned(self.target(host, checked, None, tick)?)
         })
     }
 
@@ -322,8 +333,8 @@ impl Client {
         Ok((version, info.max_name_len.unwrap_or(config.max_name_len())))
     }
 
-    /// What is known of a table, asked anew where that may have changed.
-    fn target(&self, host: &Host, table: &str, tick: Tick<'_>) -> Result<Target> {
+    /// What is known of a table, asked anew where that may have changed and has not been asked ahead.
+    fn target(&self, host: &Host, table: &str, mut ahead: Option<Ahead>, tick: Tick<'_>) -> Result<Target> {
         let tables = &host.tables;
         let mut identity_only = match tables.ask(table) {
             Ask::Nothing(target) => return Ok(target),
@@ -332,7 +343,20 @@ impl Client {
         };
         loop {
             let name = table.to_owned();
-            let answer = self.ask(host, &mut *tick, |transport| look_up(transport, name, identity_only))?;
+            let answer = match ahead.take().filter(|ahead| identity_only && ahead.is_of(host, table)) {
+                Some(ahead) => {
+                    let is_recent = ahead.is_recent();
+                    // Waited for also if it is too old: another question would need another connection.
+                    let answer = Self::wait_for(&ahead.answer, &mut *tick)?.ok();
+                    answer.filter(|_| is_recent)
+                }
+                None => None,
+            };
+            let answer = match answer {
+                Some(answer) => Ok(answer),
+                // What went wrong may be over, or is told now.
+                None => self.ask(host, &mut *tick, |transport| look_up(transport, name, identity_only))?,
+            };
             let answer = answer.map_err(|error| Error::from(error).with_table(table))?;
             if tables.is_changed(table, &answer) {
                 host.transport.reconnect()?;
@@ -343,6 +367,23 @@ impl Client {
                 None => return Ok(Target::Unreadable),
             }
         }
+    }
+}
+
+/// A future that runs in the background, and its output once it has ended.
+#[derive(Debug)]
+struct Started<T> {
+    output: mpsc::Receiver<T>,
+    task: JoinHandle<()>,
+}
+
+impl<T: Send + 'static> Started<T> {
+    fn new(runtime: &Runtime, future: impl Future<Output = T> + Send + 'static) -> Self {
+        let (send, output) = mpsc::sync_channel(1);
+        let task = runtime.spawn(async move {
+            let _ = send.send(future.await);
+        });
+        Self { output, task }
     }
 }
 

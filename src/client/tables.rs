@@ -21,7 +21,7 @@ use crate::transport::{Certainty, HttpTransport, QueryAnswer, TransportError};
 const COLUMNS_KEPT: Duration = Duration::from_secs(60);
 
 /// How long a name is believed to stand for the same table, by writes that follow each other without a pause.
-const IDENTITY_KEPT: Duration = Duration::from_millis(10);
+pub(super) const IDENTITY_KEPT: Duration = Duration::from_millis(10);
 
 /// A pause in which nobody who waits for a write to end could have dropped its table.
 const NO_PAUSE: Duration = Duration::from_millis(1);

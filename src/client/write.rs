@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::hosts::{Host, Hosts, Tour};
 use super::spooling::is_repeatable;
-use super::{Client, Servers, Tick};
+use super::{Ahead, Client, Servers, Tick};
 use crate::error::{Cause, Error, Result};
 use crate::frontend::IntoSource;
 use crate::options::{Create, OnError, WriteOptions};
@@ -32,6 +32,8 @@ struct Call<'a> {
     deadline: Option<(Instant, Duration)>,
     /// The last plan that was made with a server.
     plan: Option<Plan>,
+    /// What was asked before the call.
+    ahead: Option<Ahead>,
 }
 
 impl Client {
@@ -89,7 +91,7 @@ impl Client {
         let has_others = matches!(&self.0.servers, Servers::Http(hosts) if hosts.are_several());
         let spools = options.spool_dir.is_some() || self.0.config.spool_dir().is_some();
         let keeps = has_others || options.on_error == OnError::Quarantine || spools;
-        self.write_rows(&mut Resumable::keeping(data.into_source(), keeps), options, &mut progress)
+        self.write_rows(&mut Resumable::keeping(data.into_source(), keeps), options, None, &mut progress)
     }
 
     /// As [`write`](Self::write), of rows that can be gone on with when it fails.
@@ -109,6 +111,21 @@ impl Client {
         &self,
         rows: &mut Resumable<'_>,
         options: &WriteOptions,
+        progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<WriteReport> {
+        self.write_asked(rows, options, None, progress)
+    }
+
+    /// As [`write_resumable_with_progress`](Self::write_resumable_with_progress), with what was asked ahead.
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(hidden)]
+    pub fn write_asked(
+        &self,
+        rows: &mut Resumable<'_>,
+        options: &WriteOptions,
+        ahead: Option<Ahead>,
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<WriteReport> {
         if rows.is_begun() && options.resume.is_none() {
@@ -116,13 +133,14 @@ impl Client {
                         stream again";
             return Err(Error::of(Cause::Resume(text.to_owned())));
         }
-        self.write_rows(rows, options, &mut progress)
+        self.write_rows(rows, options, ahead, &mut progress)
     }
 
     fn write_rows(
         &self,
         feed: &mut Resumable<'_>,
         options: &WriteOptions,
+        ahead: Option<Ahead>,
         progress: OnProgress<'_>,
     ) -> Result<WriteReport> {
         let started = Instant::now();
@@ -144,6 +162,7 @@ impl Client {
                     rejections: quarantine.then(|| Arc::new(Rejections::new(options.max_rejected))),
                     deadline,
                     plan: None,
+                    ahead,
                 };
                 let spool = self.spool(options.spool_dir.as_deref());
                 spool.and_then(|spool| match spool {
@@ -294,9 +313,10 @@ impl Client {
     ) -> Result<Made, (Halt, bool)> {
         let (inner, options) = (&*self.0, call.options);
         let made = {
+            let ahead = call.ahead.take();
             let mut tick = call.tick(account, progress);
             let tick: Tick<'_> = &mut tick;
-            let planned = self.plan_for(host, &feed.schema(), options, &mut *tick);
+            let planned = self.plan_for(host, &feed.schema(), options, ahead, &mut *tick);
             planned.and_then(|plan| self.make_table(host, feed, plan, options, tick))
         };
         let made = made.map_err(|error| {
@@ -407,7 +427,7 @@ impl Client {
                 }
             }
             host.tables.forget(plan.table());
-            plan = self.plan_for(host, &feed.schema(), &options, &mut *tick)?;
+            plan = self.plan_for(host, &feed.schema(), &options, None, &mut *tick)?;
         }
         if notes.is_empty() && plan.is_unreadable() {
             notes.push(format!(

@@ -32,6 +32,8 @@ import questframe as qf
 from questframe import IngressErrorCode as Code
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from servers import Exchange, Reply
 
     from questframe.local import QuestDB
@@ -205,6 +207,77 @@ def test_the_function_keeps_its_connection_between_calls(fake: FakeQuestDB) -> N
     assert asked[:4] == ["/settings", "/exec", "/exec", "/write"]
     assert asked.count("/exec") <= 4
     assert fake.connections == 1
+
+
+class Slow:
+    """A frame that takes its time: until `ready`."""
+
+    def __init__(self, ready: Callable[[], object]) -> None:
+        self.ready = ready
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        self.ready()
+        return frame().__arrow_c_stream__(requested_schema)
+
+
+#: Longer than a write may follow another without a question.
+PAUSE = 0.02
+
+
+def questions(fake: FakeQuestDB) -> int:
+    """How often the fake was asked about tables."""
+    return sum(request.path == "/exec" for request in fake.requests)
+
+
+def test_the_server_is_asked_while_the_frame_is_made(fake: FakeQuestDB) -> None:
+    """And not again, unless the frame took so long that the table may be another."""
+    with qf.connect(fake.conf) as client:
+        client.write(frame(), table="t")
+
+        def asked_in(late: float) -> int:
+            time.sleep(PAUSE)
+            before = questions(fake)
+
+            def is_asked() -> None:
+                assert fake.wait_for(lambda: questions(fake) > before)
+                time.sleep(late)
+
+            assert client.write(Slow(is_asked), table="t").rows == 30
+            return questions(fake) - before
+
+        # On a busy machine some frames take long.
+        counts = [asked_in(late=0) for _ in range(20)]
+        assert 1 in counts
+        assert max(counts) <= 2
+        assert asked_in(late=PAUSE) == 2
+        assert fake.connections == 1
+
+
+def test_a_question_that_fails_while_the_frame_is_made_is_asked_again(fake: FakeQuestDB) -> None:
+    with qf.connect(fake.conf) as client:
+        client.write(frame(), table="t")
+        known, reply = questions(fake), fake.exec
+        time.sleep(PAUSE)
+        fake.exec = answer(503)
+
+        def is_over() -> None:
+            assert fake.wait_for(lambda: questions(fake) > known)
+            fake.exec = reply
+
+        assert client.write(Slow(is_over), table="t").rows == 30
+
+
+def test_a_frame_that_fails_leaves_its_question_behind(fake: FakeQuestDB) -> None:
+    with qf.connect(fake.conf) as client:
+        client.write(frame(), table="t")
+        known = questions(fake)
+        time.sleep(PAUSE)
+        with pytest.raises(ZeroDivisionError):
+            client.write(Slow(lambda: 1 // 0), table="t")
+        assert fake.wait_for(lambda: questions(fake) > known)
+        for table in ("t", "u", "t"):
+            assert client.write(frame(), table=table).rows == 30
+        assert len(fake.of("/write")) == 4
 
 
 def test_a_kept_connection_that_the_server_closed_is_replaced(fake: FakeQuestDB) -> None:

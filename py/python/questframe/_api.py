@@ -155,6 +155,8 @@ if hasattr(os, "register_at_fork"):
 def _write(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
     normalized = normalize(options, WriteOptions, function)
     progress = normalized.pop("progress", None)
+    # The server answers while the frame is looked at.
+    ahead = client.ask_ahead(normalized.get("table")) if normalized.get("check") is not False else None
     try:
         prepared, table = prepare(data, normalized.get("at"))
     except IngressError as error:
@@ -169,7 +171,7 @@ def _write(client: _questframe.Client, data: object, options: dict[str, Any], fu
         prepared = getattr(before, "_stream", None) if is_same else _questframe.Stream(data)
     with progress_of(progress, normalized.get("table")) as report:
         try:
-            done = client.write(prepared, table, normalized, report)
+            done = client.write(prepared, table, normalized, report, ahead)
         except BaseException as error:
             interrupted = None
             if isinstance(error, (IngressError, WriteInterrupted)):

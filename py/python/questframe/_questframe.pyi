@@ -20,8 +20,14 @@ class Client:
     """One server's client; wrapped by `questframe.Client`."""
 
     def __new__(cls, conf: str | None) -> Client: ...
+    def ask_ahead(self, table: str | None) -> Ahead | None: ...
     def write(
-        self, data: Any | Stream, table: bool, options: dict[str, Any], progress: _Progress | None
+        self,
+        data: Any | Stream,
+        table: bool,
+        options: dict[str, Any],
+        progress: _Progress | None,
+        ahead: Ahead | None = None,
     ) -> WriteReport: ...
     def plan(self, data: Any, table: bool, options: dict[str, Any]) -> Plan: ...
     def close(self) -> None: ...
@@ -39,6 +45,10 @@ class Stream:
     """A stream that can be read once, taken over; after a failed write it can be gone on with."""
 
     def __new__(cls, data: Any) -> Stream: ...
+
+@final
+class Ahead:
+    """What was asked about a table before a write was ready."""
 
 @final
 class Columns:
