@@ -91,6 +91,23 @@ pub(crate) fn prefetch_ahead<T>(values: &[T], i: usize) {
     let _ = (values, i, AHEAD);
 }
 
+/// Asks for a value's own memory.
+#[inline]
+pub(crate) fn prefetch_value<T: ?Sized>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        const LINE: usize = 64;
+        let start = std::ptr::from_ref(value).cast::<i8>();
+        for line in (0..size_of_val(value)).step_by(LINE) {
+            // SAFETY: a hint, which does nothing where there is no memory.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line)) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
+}
+
 /// Makes `fn name` from an `#[inline(always)]` function of the same signature, compiled twice: for any processor and for
 /// those with AVX2, where LLVM makes better of it.
 macro_rules! also_for_avx2 {

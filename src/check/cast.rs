@@ -40,7 +40,7 @@ pub(crate) fn cast_batch<'a>(plan: &Plan, batch: &'a RecordBatch) -> Result<Cow<
     if columns().all(|(column, array)| is_as_written(column, array)) {
         return Ok(Cow::Borrowed(batch.columns()));
     }
-    columns().map(|(column, array)| cast(column, array, &mut Misfits::default())).collect()
+    columns().map(|(column, array)| converted(column, array, &mut Misfits::default())).collect()
 }
 
 /// Whether a cast would give the array back. Many small batches feel what it costs to find that out for each.
@@ -60,7 +60,20 @@ fn is_packed(data_type: &DataType, keep_text: bool) -> bool {
 }
 
 /// A column in the form that the encoder reads; values that do not fit are noted and null in it.
-pub(super) fn cast(column: &ColumnPlan, array: &ArrayRef, misfits: &mut Misfits) -> Result<ArrayRef, ArrowError> {
+pub(super) fn cast<'a>(
+    column: &ColumnPlan,
+    array: &'a ArrayRef,
+    misfits: &mut Misfits,
+) -> Result<Cow<'a, ArrayRef>, ArrowError> {
+    // Not even counted: of many small batches each reference is somewhere else.
+    if is_as_written(column, array) {
+        Ok(Cow::Borrowed(array))
+    } else {
+        converted(column, array, misfits).map(Cow::Owned)
+    }
+}
+
+fn converted(column: &ColumnPlan, array: &ArrayRef, misfits: &mut Misfits) -> Result<ArrayRef, ArrowError> {
     if column.role == Role::Skipped {
         return Ok(array.clone());
     }

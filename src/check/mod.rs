@@ -12,13 +12,16 @@ mod misfits;
 mod number;
 mod text_form;
 
+use std::sync::Arc;
+
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::NullBuffer;
+use arrow_schema::SchemaRef;
 
 use crate::column::{Floats, Instants};
 use crate::error::{Error, Problem};
 use crate::fmt::instant;
-use crate::frontend::Frame;
+use crate::frontend::{Frame, asked_ahead};
 use crate::options::{EmptyRows, Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::column_type::ColumnType;
 use crate::plan::landing::Cast;
@@ -62,7 +65,15 @@ pub(crate) fn frame(plan: &Plan, frame: &dyn Frame) -> Result<(), Error> {
     if needed.is_empty() {
         return Ok(());
     }
-    let mut check = Check::new(plan);
+    let mut check = Check::new(plan, &needed);
+    if let Some(batches) = frame.in_memory() {
+        let mut conforming = Conforming::default();
+        for batch in asked_ahead(batches, Some(&needed)) {
+            conforming.look(plan, batch, check.row)?;
+            check.batch(batch.num_rows(), |index| batch.column(index));
+        }
+        return check.finish();
+    }
     for batch in frame.batches(Some(&needed)) {
         let batch = batch.map_err(|error| Error::source(error).with_table(plan.table()))?;
         let position = |index: usize| needed.iter().position(|needed| *needed == index).unwrap_or(0);
@@ -77,16 +88,39 @@ pub(crate) fn frame(plan: &Plan, frame: &dyn Frame) -> Result<(), Error> {
 /// Everything that is wrong with its values, or that it is not of the stream's schema.
 pub(crate) fn batch(plan: &Plan, batch: &RecordBatch, row: u64) -> Result<(), Error> {
     conforms(plan, batch, row)?;
-    let mut check = Check { row, ..Check::new(plan) };
+    let needed = needed(plan);
+    let mut check = Check { row, ..Check::new(plan, &needed) };
     check.batch(batch.num_rows(), |index| batch.column(index));
     check.finish()
+}
+
+/// Looks at one batch after the other whether it has the columns that were planned. Mostly all have the same schema,
+/// and many small ones feel what a comparison costs.
+#[derive(Debug, Default)]
+pub(crate) struct Conforming {
+    /// The schema of the last batch.
+    known: Option<SchemaRef>,
+}
+
+impl Conforming {
+    /// Looks at the batch that starts at row `row`.
+    ///
+    /// # Errors
+    /// If it has others, naming the first column of another type.
+    pub(crate) fn look(&mut self, plan: &Plan, batch: &RecordBatch, row: u64) -> Result<(), Error> {
+        if !self.known.as_ref().is_some_and(|known| Arc::ptr_eq(known, batch.schema_ref())) {
+            conforms(plan, batch, row)?;
+            self.known = Some(batch.schema());
+        }
+        Ok(())
+    }
 }
 
 /// Looks whether a batch that starts at row `row` has the columns that were planned.
 ///
 /// # Errors
 /// If not, naming the first column of another type.
-pub(crate) fn conforms(plan: &Plan, batch: &RecordBatch, row: u64) -> Result<(), Error> {
+fn conforms(plan: &Plan, batch: &RecordBatch, row: u64) -> Result<(), Error> {
     let (planned, found) = (plan.columns.len(), batch.num_columns());
     if found != planned {
         let text = format!("from row {row} on the stream has {found} columns, and its schema {planned}");
@@ -117,20 +151,22 @@ struct Finding {
 #[derive(Debug)]
 struct Check<'p> {
     plan: &'p Plan,
+    /// The columns to look at.
+    needed: &'p [usize],
     findings: Vec<Finding>,
     /// Row of the next batch's first.
     row: u64,
 }
 
 impl<'p> Check<'p> {
-    fn new(plan: &'p Plan) -> Self {
-        Self { plan, findings: Vec::new(), row: 0 }
+    fn new(plan: &'p Plan, needed: &'p [usize]) -> Self {
+        Self { plan, needed, findings: Vec::new(), row: 0 }
     }
 
     /// Looks at a batch. `array(i)` is the frame's column `i`; only [`needed`] columns are asked for.
     fn batch<'a>(&mut self, rows: usize, array: impl Fn(usize) -> &'a ArrayRef) {
         let plan = self.plan;
-        for index in needed(plan) {
+        for index in self.needed.iter().copied() {
             let column = &plan.columns[index];
             match column.role {
                 Role::Timestamp => self.at(column, array(index)),
@@ -194,7 +230,8 @@ impl<'p> Check<'p> {
     fn at(&mut self, column: &ColumnPlan, array: &ArrayRef) {
         let plan = self.plan;
         // What is wrong with the dictionary is told when it is encoded.
-        let Ok(array) = &cast(column, array, &mut Misfits::default()) else { return };
+        let Ok(array) = cast(column, array, &mut Misfits::default()) else { return };
+        let array = &*array;
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
         if plan.null_at == NullAt::Error
             && let Some(nulls) = nulls

@@ -318,13 +318,15 @@ impl<'a> Column<'a> {
             DataType::Dictionary(..) => {
                 return Some(Self { nulls: None, values: Values::Dictionary(Keys::bind(array)?) });
             }
-            _ => Integers::bind(array)
-                .map(Values::Integers)
-                .or_else(|| Floats::bind(array).map(Values::Floats))
-                .or_else(|| Instants::bind(array).map(Values::Instants))
-                .or_else(|| Text::bind(array).map(Values::Text))
-                .or_else(|| Decimals::bind(array).map(Values::Decimals))
-                .or_else(|| Arrays::bind(array).map(Values::Arrays))?,
+            // Told apart once: these are large to be handed on, and many small batches feel that.
+            DataType::Float16 | DataType::Float32 | DataType::Float64 => Values::Floats(Floats::bind(array)?),
+            DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => Values::Instants(Instants::bind(array)?),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::LargeBinary => {
+                Values::Text(Text::bind(array)?)
+            }
+            DataType::LargeList(_) => Values::Arrays(Arrays::bind(array)?),
+            data_type if data_type.is_integer() => Values::Integers(Integers::bind(array)?),
+            _ => Values::Decimals(Decimals::bind(array)?),
         };
         Some(Self { nulls, values })
     }

@@ -5,6 +5,8 @@ use std::fmt;
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
 
+use crate::simd::prefetch_value;
+
 /// The batches of a frame, one after the other.
 pub type Batches<'a> = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + 'a>;
 
@@ -18,6 +20,12 @@ pub trait Frame {
 
     /// Reads the frame from its start, in these columns only, in this order; `None` means all.
     fn batches(&self, columns: Option<&[usize]>) -> Batches<'_>;
+
+    /// All batches, if they are in memory: they are borrowed then, and [`batches`](Self::batches) is not called. Many
+    /// small ones feel what it costs to count the references to their columns.
+    fn in_memory(&self) -> Option<&[RecordBatch]> {
+        None
+    }
 }
 
 /// Where a write takes its rows from. May be handed to another thread, as a failed write of a stream may be gone on with there.
@@ -123,4 +131,32 @@ impl Frame for Whole {
             Some(columns) => batch.project(columns),
         }))
     }
+
+    fn in_memory(&self) -> Option<&[RecordBatch]> {
+        Some(&self.batches)
+    }
+}
+
+/// Batches whose arrays (of these columns; `None`: of all) are asked for before their turn: each lies somewhere else, and
+/// a small batch has been written before the next one is there.
+pub(crate) fn asked_ahead<'a>(
+    batches: &'a [RecordBatch],
+    columns: Option<&'a [usize]>,
+) -> impl Iterator<Item = &'a RecordBatch> {
+    let ask = move |place: usize| {
+        if let Some(later) = batches.get(place + 2) {
+            prefetch_value(later.columns());
+        }
+        let next = batches.get(place + 1).map(RecordBatch::columns).unwrap_or_default();
+        match columns {
+            None => next.iter().for_each(|column| prefetch_value(&**column)),
+            Some(columns) => {
+                columns.iter().filter_map(|column| next.get(*column)).for_each(|column| prefetch_value(&**column))
+            }
+        }
+    };
+    batches.iter().enumerate().map(move |(place, batch)| {
+        ask(place);
+        batch
+    })
 }

@@ -13,10 +13,10 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use super::resumable::Resumable;
 use crate::buffer::Buffer;
 use crate::check::cast::cast_batch;
-use crate::check::{self, ValueError};
+use crate::check::{self, Conforming, ValueError};
 use crate::encode::{AtRange, Block, BoundBatch, Encoder};
 use crate::error::{Error, Problem};
-use crate::frontend::Source;
+use crate::frontend::{Source, asked_ahead};
 use crate::plan::{AtPlan, Plan};
 use crate::rows::RowSet;
 
@@ -116,16 +116,21 @@ pub(super) fn cut(
         is_first: true,
         skipped: Vec::new(),
         row_bound: 0,
+        lost_before: Vec::new(),
     };
     let failed = |error: arrow_schema::ArrowError| Error::source(error).with_table(plan.table());
     if let Source::Frame(frame) = feed.source() {
         check::frame(plan, &**frame)?;
-        let mut start = 0;
-        for batch in frame.batches(None) {
-            let batch = batch.map_err(failed)?;
-            check::conforms(plan, &batch, start)?;
-            cutter.pieces(&batch, start, leave_out, read)?;
+        let (mut start, mut conforming) = (0, Conforming::default());
+        let mut take = |batch: &RecordBatch| {
+            conforming.look(plan, batch, start)?;
+            cutter.pieces(batch, start, leave_out, read)?;
             start += batch.num_rows() as u64;
+            Ok::<_, Error>(())
+        };
+        match frame.in_memory() {
+            Some(batches) => asked_ahead(batches, None).try_for_each(take)?,
+            None => frame.batches(None).try_for_each(|batch| take(&batch.map_err(failed)?))?,
         }
         return cutter.submit();
     }
@@ -193,6 +198,8 @@ struct Cutter<'a, 'p> {
     skipped: Vec<usize>,
     /// The room that the last block asked for, by row.
     row_bound: usize,
+    /// Values lost before the batch, by position in the line.
+    lost_before: Vec<u64>,
 }
 
 impl Cutter<'_, '_> {
@@ -238,13 +245,14 @@ impl Cutter<'_, '_> {
     fn batch(&mut self, batch: &RecordBatch, read: &mut Read) -> Result<(), Error> {
         let arrays = cast_batch(self.plan, batch).map_err(Error::source)?;
         let bound = self.encoder.bind(&arrays, batch.num_rows())?;
-        let lost_before: Vec<u64> = self.encoder.lost().map(|(_, lost)| lost).collect();
+        self.lost_before.clear();
+        self.lost_before.extend(self.encoder.lost().map(|(_, lost)| lost));
         let mut row = 0;
         while row < bound.rows() {
             row = self.block(&bound, row, read)?;
         }
         if read.row > read.counted {
-            for ((index, lost), before) in self.encoder.lost().zip(lost_before) {
+            for ((index, lost), before) in self.encoder.lost().zip(&self.lost_before) {
                 read.lost[index] += lost - before;
             }
             for (nulls, array) in read.nulls.iter_mut().zip(&*arrays) {
