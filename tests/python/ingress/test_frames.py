@@ -352,6 +352,15 @@ def test_of_several_bad_cells_the_first_is_told_and_nothing_written(bad: dict[st
     assert bytes(buffer) == before
 
 
+@pytest.mark.parametrize(
+    "cell", [np.ma.masked_array([1.0], [True]), np.zeros(1).view(np.recarray), np.float64(1.0), [1.0], "text"], ids=type
+)
+def test_what_is_not_exactly_an_array_is_refused_also_where_it_is_not_looked_at_before(cell: Any) -> None:
+    frame = pd.DataFrame({"a": objects([np.zeros(1), cell])})
+    with pytest.raises(IngressError, match="Expected an object of type numpy.ndarray, got an object of type"):
+        Buffer(2).dataframe(frame, table_name="t", at=TimestampNanos(1))
+
+
 def test_a_dimension_that_32_bits_do_not_tell() -> None:
     frame = pd.DataFrame({"a": pd.Series([np.zeros(1), np.zeros((2**32, 0))], dtype=object)})
     with pytest.raises(qf.IngressError, match="row index 1.*dimension too long"):

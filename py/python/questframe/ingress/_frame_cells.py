@@ -145,9 +145,9 @@ class Cells:
         return None
 
     def values(self, rows: int) -> list[Any] | np.ndarray[Any, Any] | tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """The first rows, which have been checked: objects, instants in microseconds, or floats and their mask.
+        """The first rows: objects, instants in microseconds, or floats and their mask.
 
-        Objects are a list, arrays among them an array of objects.
+        All but arrays have been checked. Objects are a list, arrays an array of objects.
         """
         cells: list[Any] | np.ndarray[Any, Any] = self._cells if rows == len(self._cells) else self._cells[:rows]
         if self.kind == "float":
@@ -240,8 +240,18 @@ def decimal_cell(value: decimal.Decimal) -> bytes | None:
 
 
 def array_or_none(cell: Any) -> bytes | None:
-    """A cell of a column of arrays, which has been checked, as it stands on the wire; None if it is missing."""
-    return None if _is_null(cell) else array_cell(cell)
+    """A cell of a column of arrays, looked at or not, as it stands on the wire; None if it is missing.
+
+    Raises:
+        ValueError: if it is neither; with the official client's words if it is an array.
+    """
+    if _is_null(cell):
+        return None
+    if _kind_of(cell) != "array":
+        # Classes are exact: a masked array would be written without its mask.
+        msg = f"no array: {name_of(type(cell))}"
+        raise ValueError(msg)
+    return array_cell(cell)
 
 
 def decimal_cells(cells: list[Any]) -> list[bytes | None]:
