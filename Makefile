@@ -63,7 +63,7 @@ test-wheel: $(VENV)/.built ## the wheel's files, the sdist, and the wheel in a b
 .PHONY: test-pandas22
 test-pandas22: export QUESTFRAME_ORACLE_41_PYTHON := $(CURDIR)/.venv-pandas22/bin/python
 test-pandas22: $(VENV)/.built $(VENV)/.pandas22 $(VENV)/.oracle60 ## what pandas' columns become, with pandas 2.2
-	PYTHONPATH=$(CURDIR)/py/python .venv-pandas22/bin/python -m pytest tests/python/test_pandas.py \
+	PYTHONPATH=$(CURDIR)/py/python .venv-pandas22/bin/python -m pytest tests/python/test_pandas.py tests/python/test_pandas_arrays.py \
 		tests/python/test_frames.py tests/python/test_type_matrix.py tests/python/ingress/test_frames.py
 
 .PHONY: test-full

@@ -21,7 +21,7 @@ use arrow_schema::SchemaRef;
 use crate::column::{Floats, Instants};
 use crate::error::{Error, Problem};
 use crate::fmt::instant;
-use crate::frontend::{Frame, asked_ahead};
+use crate::frontend::{Frame, prefetched};
 use crate::options::{EmptyRows, Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::column_type::ColumnType;
 use crate::plan::landing::Cast;
@@ -68,7 +68,7 @@ pub(crate) fn frame(plan: &Plan, frame: &dyn Frame) -> Result<(), Error> {
     let mut check = Check::new(plan, &needed);
     if let Some(batches) = frame.in_memory() {
         let mut conforming = Conforming::default();
-        for batch in asked_ahead(batches, Some(&needed)) {
+        for batch in prefetched(batches, Some(&needed)) {
             conforming.look(plan, batch, check.row)?;
             check.batch(batch.num_rows(), |index| batch.column(index));
         }

@@ -21,8 +21,8 @@ pub trait Frame {
     /// Reads the frame from its start, in these columns only, in this order; `None` means all.
     fn batches(&self, columns: Option<&[usize]>) -> Batches<'_>;
 
-    /// All batches, if they are in memory: they are borrowed then, and [`batches`](Self::batches) is not called. Many
-    /// small ones feel what it costs to count the references to their columns.
+    /// All batches, if they are in memory: then they are borrowed for checks and encoding, and not asked of
+    /// [`batches`](Self::batches), since many small ones feel what it costs to count the references to their columns.
     fn in_memory(&self) -> Option<&[RecordBatch]> {
         None
     }
@@ -139,7 +139,7 @@ impl Frame for Whole {
 
 /// Batches whose arrays (of these columns; `None`: of all) are asked for before their turn: each lies somewhere else, and
 /// a small batch has been written before the next one is there.
-pub(crate) fn asked_ahead<'a>(
+pub(crate) fn prefetched<'a>(
     batches: &'a [RecordBatch],
     columns: Option<&'a [usize]>,
 ) -> impl Iterator<Item = &'a RecordBatch> {

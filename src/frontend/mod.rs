@@ -5,7 +5,7 @@ mod coded;
 #[cfg(feature = "polars")]
 pub mod polars;
 
-pub(crate) use arrow::asked_ahead;
+pub(crate) use arrow::prefetched;
 pub use arrow::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSource};
 #[doc(hidden)]
 pub use coded::coded;

@@ -16,7 +16,7 @@ use crate::check::cast::cast_batch;
 use crate::check::{self, Conforming, ValueError};
 use crate::encode::{AtRange, Block, BoundBatch, Encoder};
 use crate::error::{Error, Problem};
-use crate::frontend::{Source, asked_ahead};
+use crate::frontend::{Source, prefetched};
 use crate::plan::{AtPlan, Plan};
 use crate::rows::RowSet;
 
@@ -129,7 +129,7 @@ pub(super) fn cut(
             Ok::<_, Error>(())
         };
         match frame.in_memory() {
-            Some(batches) => asked_ahead(batches, None).try_for_each(take)?,
+            Some(batches) => prefetched(batches, None).try_for_each(take)?,
             None => frame.batches(None).try_for_each(|batch| take(&batch.map_err(failed)?))?,
         }
         return cutter.submit();

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::frame::Cells;
-use super::plain::{MOST_RESERVED, Plain, ask_ahead, cell, items, nulls};
+use super::plain::{MOST_RESERVED, Plain, cell, items, nulls, prefetch_rows};
 
 /// What stands before an array's dimensions: `=`, and the types of a value in binary and of its items.
 const HEAD: [u8; 3] = *b"=\x0e\n";
@@ -48,7 +48,7 @@ impl Cells for ArrayCells {
         let mut first = 0;
         offsets.push(0);
         for row in rows.clone() {
-            ask_ahead(cells, &plain, row..rows.end, first);
+            prefetch_rows(cells, &plain, row..rows.end, first);
             let is_there = match cell(cells, row)? {
                 None => false,
                 Some(cell) if plain.array(&cell).is_some_and(|array| append(array, &mut bytes)) => true,
@@ -74,7 +74,7 @@ impl Cells for ArrayCells {
 pub(crate) fn are_arrays(cells: &Bound<'_, PyArray1<Py<PyAny>>>) -> PyResult<bool> {
     let (plain, rows) = (Plain::new(cells.py())?, cells.len());
     for row in 0..rows {
-        ask_ahead(cells, &plain, row..rows, 0);
+        prefetch_rows(cells, &plain, row..rows, 0);
         if cell(cells, row)?.is_some_and(|cell| plain.array(&cell).is_none()) {
             return Ok(false);
         }

@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 
 use super::frame::Cells;
 use super::nested::is_too_large;
-use super::plain::{MOST_RESERVED, Plain, ask_ahead, cell, items, nulls};
+use super::plain::{MOST_RESERVED, Plain, cell, items, nulls, prefetch_rows};
 
 /// The cells of a column: None, and arrays of so many dimensions.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl ListCells {
         let (plain, rows) = (Plain::new(cells.py())?, cells.len());
         let (mut dimensions, mut has_nulls) = (None, false);
         for row in 0..rows {
-            ask_ahead(cells, &plain, row..rows, 0);
+            prefetch_rows(cells, &plain, row..rows, 0);
             let Some(cell) = cell(cells, row)? else {
                 has_nulls = true;
                 continue;
@@ -68,7 +68,7 @@ impl Cells for ListCells {
         // Mostly all are as long as the first.
         let mut first = 0;
         for row in rows.clone() {
-            ask_ahead(cells, &plain, row..rows.end, first);
+            prefetch_rows(cells, &plain, row..rows.end, first);
             let Some(cell) = cell(cells, row)? else {
                 missing.push(row - rows.start);
                 let end = levels[0][row - rows.start];

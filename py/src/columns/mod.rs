@@ -167,7 +167,7 @@ impl Columns {
         self.0.push(name, vec![Arc::new(cells)], cells_of("decimals"))
     }
 
-    /// NumPy arrays, for the drop-in alone, which has checked them: read while the frame is.
+    /// NumPy arrays, and what may be missing among them, for the drop-in alone: looked at and read while the frame is.
     fn arrays(&mut self, name: &str, cells: &Bound<'_, PyArray1<Py<PyAny>>>) -> PyResult<()> {
         self.0.push_objects(cells.py(), name, Arc::new(ArrayCells::new(cells)), true, cells_of("arrays"))
     }

@@ -50,7 +50,7 @@ pub(super) fn cell<'a, 'py>(
 
 /// Asks for what the rows behind the first of these will read: so many bytes of each array's items, and its object.
 #[inline]
-pub(super) fn ask_ahead(
+pub(super) fn prefetch_rows(
     cells: &Bound<'_, PyArray1<Py<PyAny>>>,
     plain: &Plain<'_>,
     rows: Range<usize>,
