@@ -13,7 +13,7 @@ use arrow_array::types::{
     UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef};
-use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, NullBuffer, ToByteSlice};
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::fmt::int;
@@ -84,6 +84,20 @@ impl<'a> Integers<'a> {
             Self::U16(values) => ends(values),
             Self::U32(values) => ends(values),
             Self::U64(values) => ends(values),
+        }
+    }
+
+    /// The memory of these rows, and the bytes of one.
+    fn memory(&self, rows: Range<usize>) -> (&'a [u8], usize) {
+        match *self {
+            Self::I8(values) => bytes(&values[rows]),
+            Self::I16(values) => bytes(&values[rows]),
+            Self::I32(values) => bytes(&values[rows]),
+            Self::I64(values) => bytes(&values[rows]),
+            Self::U8(values) => bytes(&values[rows]),
+            Self::U16(values) => bytes(&values[rows]),
+            Self::U32(values) => bytes(&values[rows]),
+            Self::U64(values) => bytes(&values[rows]),
         }
     }
 
@@ -286,11 +300,13 @@ impl<'a> Keys<'a> {
             Integers::U32(codes) => {
                 // The first walk of what Polars has; by cache lines, which are asked for ahead.
                 const LINE: usize = 64 / size_of::<u32>();
+                let (lines, rest) = codes[rows.clone()].as_chunks::<LINE>();
                 out.reserve(rows.len());
-                for line in codes[rows.clone()].chunks(LINE) {
-                    prefetch_ahead(line, 0);
+                for (i, line) in lines.iter().enumerate() {
+                    prefetch_ahead(lines, i);
                     out.extend_from_slice(line);
                 }
+                out.extend_from_slice(rest);
             }
             Integers::U64(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
         }
@@ -300,6 +316,11 @@ impl<'a> Keys<'a> {
             }
         }
     }
+}
+
+/// Values as bytes, and the bytes of one.
+fn bytes<T: ArrowNativeType>(values: &[T]) -> (&[u8], usize) {
+    (values.to_byte_slice(), size_of::<T>())
 }
 
 /// One column of a batch.
@@ -329,6 +350,23 @@ impl<'a> Column<'a> {
             _ => Values::Decimals(Decimals::bind(array)?),
         };
         Some(Self { nulls, values })
+    }
+
+    /// The memory of the values of these rows and the bytes of one, where they are of one width and whole bytes.
+    pub(crate) fn memory(&self, rows: Range<usize>) -> Option<(&'a [u8], usize)> {
+        match self.values {
+            Values::Integers(integers) | Values::Dictionary(Keys { codes: integers, .. }) => {
+                Some(integers.memory(rows))
+            }
+            Values::Floats(floats) => Some(match floats {
+                Floats::F16(values) => bytes(&values[rows]),
+                Floats::F32(values) => bytes(&values[rows]),
+                Floats::F64(bits) => bytes(&bits[rows]),
+            }),
+            Values::Instants(Instants::Days(values)) => Some(bytes(&values[rows])),
+            Values::Instants(Instants::Units(values, _)) => Some(bytes(&values[rows])),
+            _ => None,
+        }
     }
 
     /// Whether a row of this range is null.

@@ -15,7 +15,7 @@ use super::cells::{Cells, Width};
 use super::program::{Keyed, Lane, Maybe, PIECE, Program, Step};
 use super::segment::{CellLane, Segment, SegmentLane, SlotLane, full, write_rows};
 use super::slots::Slots;
-use super::store::{copy, get, pieces};
+use super::store::{Ahead, copy, get, pieces};
 use crate::column::Text;
 use crate::column::arrays::Arrays;
 use crate::fmt::SLOT;
@@ -58,6 +58,8 @@ pub(super) struct PreparedBlock<'a> {
     pub(super) columns: Vec<Prepared<'a>>,
     pub(super) at: PreparedAt<'a>,
     pub(super) rows: usize,
+    /// What the next block reads.
+    pub(super) ahead: Vec<Ahead<'a>>,
 }
 
 impl PreparedBlock<'_> {
@@ -168,7 +170,7 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
         let all = rows.checked_mul(need - SLACK).and_then(|all| all.checked_add(SLACK));
         room(out, 0, all.unwrap_or(usize::MAX));
         // SAFETY: there is room for all rows, as has just been checked, and `op` has checked the lanes.
-        return unsafe { write_rows(segment, rows, out) };
+        return unsafe { write_rows(segment, &block.ahead, rows, out) };
     }
     let mut p = 0;
     let mut fields = 0;
@@ -180,6 +182,9 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
     'rows: for i in 0..rows {
         let row = p;
         room(out, p, need);
+        if i % Ahead::ROWS == 0 {
+            block.ahead.iter().for_each(|ahead| ahead.prefetch(i));
+        }
         for op in &ops {
             match op {
                 Op::Segment(segment) => {
@@ -297,7 +302,7 @@ fn lane<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<SegmentLane<'a>
 }
 
 fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
-    let PreparedBlock { program, columns, at, rows } = block;
+    let PreparedBlock { program, columns, at, rows, .. } = block;
     let rows = *rows;
     Some(match step {
         Step::Run { start, len, pokes } => {

@@ -32,6 +32,7 @@ use assemble::{Prepared, PreparedAt, PreparedBlock, SLACK};
 use cells::{Cells, Width};
 use program::{AtShape, Form, Program, Shape, Step, WireColumn};
 use slots::{KEYED, Slots, TEXT_AT};
+use store::Ahead;
 
 /// Rows prepared at a time: as many as scratch has room for, within limits. Blocks of few rows cost their fixed share,
 /// which narrow frames feel; many rows of many columns would leave the second cache level.
@@ -360,7 +361,11 @@ impl<'p> Encoder<'p> {
             lengths: &self.at_scratch.lengths,
             valid: &self.at_scratch.valid,
         };
-        let block = PreparedBlock { program, columns, at, rows: rows.len() };
+        let next = rows.end..batch.rows.min(rows.end + rows.len());
+        let inputs = batch.columns.iter().chain(batch.at.as_ref().map(|(_, column)| column));
+        let ahead = inputs.filter_map(|column| column.memory(next.clone()));
+        let ahead = ahead.map(|(memory, row)| Ahead { memory, row }).take(if next.is_empty() { 0 } else { usize::MAX });
+        let block = PreparedBlock { program, columns, at, rows: rows.len(), ahead: ahead.collect() };
         assemble::assemble(&block, out, skipped)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cells::{Cells, Width};
 use super::slots::{KEYED, Slots, TEXT_AT};
-use super::store::{copy, get, pieces, prefetch, prefetch_lane};
+use super::store::{Ahead, copy, get, pieces, prefetch};
 use crate::fmt::SLOT;
 use crate::simd::also_for_avx2;
 
@@ -165,47 +165,54 @@ impl<'a> Segment<'a> {
     /// cells and slots padded, the template, and what is poked into it.
     #[inline(always)]
     pub(super) unsafe fn write(&self, i: usize, out: &mut [u8], at: usize) -> usize {
+        let Self { cells, slots, words, bytes, digits, .. } = self;
+        let lanes = Lanes { cells, slots, words, bytes, digits: *digits };
         // SAFETY: the caller's promise is the callee's.
-        unsafe { self.write_lanes(&self.cells, &self.words, i, out, at) }
+        unsafe { self.write_lanes::<0>(lanes, i, out, at) }
     }
 
-    /// As [`write`](Self::write), with its cells and words where the compiler can see how many there are.
+    /// As [`write`](Self::write), with its lanes where the compiler can see how many there are, and a template of
+    /// `TEMPLATE` bytes, 0 for any.
     ///
     /// # Safety
-    /// As [`write`](Self::write).
+    /// As [`write`](Self::write); `lanes` are the segment's and `TEMPLATE` the length of its template, if not 0.
     #[inline(always)]
-    unsafe fn write_lanes(
+    unsafe fn write_lanes<const TEMPLATE: usize>(
         &self,
-        cells: &[CellLane<'_>],
-        words: &[Poke<'_>],
+        lanes: Lanes<'_, 'a>,
         i: usize,
         out: &mut [u8],
         at: usize,
     ) -> usize {
         let mut p = at;
-        for cell in cells {
+        for cell in lanes.cells {
             // SAFETY: promised by the caller.
             p += unsafe { cell.write::<32>(i, out, p) };
         }
-        for slot in &self.slots {
+        for slot in lanes.slots {
             // SAFETY: promised by the caller.
             p += unsafe { slot.write(i, out, p) };
         }
-        // SAFETY: promised by the caller.
-        unsafe { pieces(out, p, self.template) };
-        for (offset, words) in words {
+        if TEMPLATE == 0 {
+            // SAFETY: promised by the caller.
+            unsafe { pieces(out, p, self.template) };
+        } else {
+            // SAFETY: promised by the caller.
+            unsafe { copy::<TEMPLATE>(out, p, self.template, 0) };
+        }
+        for (offset, words) in lanes.words {
             // SAFETY: promised by the caller.
             let word = unsafe { get(words, i) };
             // SAFETY: a poke lies inside its run.
             unsafe { copy::<8>(out, p + offset, &word.to_le_bytes(), 0) };
         }
-        for (offset, bytes) in &self.bytes {
+        for (offset, bytes) in lanes.bytes {
             // SAFETY: promised by the caller.
             let byte = unsafe { get(bytes, i) };
             // SAFETY: a poke lies inside its run.
             unsafe { copy::<1>(out, p + offset, &[byte], 0) };
         }
-        if let Some((offset, digits)) = self.digits {
+        if let Some((offset, digits)) = lanes.digits {
             // SAFETY: promised by the caller.
             let [high, low] = unsafe { get(digits, i) };
             // SAFETY: a poke lies inside its run.
@@ -217,61 +224,85 @@ impl<'a> Segment<'a> {
     }
 }
 
+/// The lanes of a segment.
+#[derive(Clone, Copy)]
+struct Lanes<'l, 'a> {
+    cells: &'l [CellLane<'a>],
+    slots: &'l [SlotLane<'a>],
+    words: &'l [Poke<'a>],
+    bytes: &'l [(usize, &'a [u8])],
+    digits: Option<(usize, &'a [[u64; 2]])>,
+}
+
 /// The row loop of lines that are one segment: no strings, no nulls. Returns the bytes written.
 ///
-/// In narrow lines the overhead of loops over two or three things counts: where the compiler knows the numbers, trades
-/// take a tenth less time (`make bench`).
+/// In narrow lines the overhead of loops over two or three things counts, more than what they write: where the compiler
+/// knows the numbers, trades take a third less time (`make bench`).
 ///
 /// # Safety
 /// Every lane has `rows` rows, and `out` has room for the most that the segment writes so many times.
 #[inline(always)]
-pub(super) unsafe fn write_rows(segment: &Segment<'_>, rows: usize, out: &mut [u8]) -> usize {
-    macro_rules! rows {
-        ($cells:expr, $words:expr) => {
+pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead<'_>], rows: usize, out: &mut [u8]) -> usize {
+    let Segment { cells, slots, words, bytes, digits, template, .. } = segment;
+    let all = Lanes { cells, slots, words, bytes, digits: *digits };
+    let (true, true, Some(digits)) = (slots.is_empty(), bytes.is_empty(), *digits) else {
+        // SAFETY: the caller's promise is the callee's.
+        return unsafe { rows_of::<0>(segment, all, ahead, rows, out) };
+    };
+    let narrow = Lanes { slots: &[], bytes: &[], digits: Some(digits), ..all };
+    macro_rules! by_template {
+        ($lanes:expr) => {
             // SAFETY: the caller's promise is the callee's.
-            unsafe { rows_of(segment, $cells, $words, rows, out) }
-        };
-    }
-    macro_rules! rows_by_words {
-        ($cells:expr) => {
-            match *segment.words.as_slice() {
-                [] => rows!($cells, &[]),
-                [a] => rows!($cells, &[a]),
-                [a, b] => rows!($cells, &[a, b]),
-                [a, b, c] => rows!($cells, &[a, b, c]),
-                [a, b, c, d] => rows!($cells, &[a, b, c, d]),
-                _ => rows!($cells, &segment.words),
+            unsafe {
+                match template.len() {
+                    32 => rows_of::<32>(segment, $lanes, ahead, rows, out),
+                    64 => rows_of::<64>(segment, $lanes, ahead, rows, out),
+                    96 => rows_of::<96>(segment, $lanes, ahead, rows, out),
+                    _ => rows_of::<0>(segment, $lanes, ahead, rows, out),
+                }
             }
         };
     }
-    match *segment.cells.as_slice() {
-        [] => rows_by_words!(&[]),
-        [a] => rows_by_words!(&[a]),
-        [a, b] => rows_by_words!(&[a, b]),
-        [a, b, c] => rows_by_words!(&[a, b, c]),
-        _ => rows!(&segment.cells, &segment.words),
+    macro_rules! by_words {
+        ($lanes:expr) => {
+            match **words {
+                [] => by_template!(Lanes { words: &[], ..$lanes }),
+                [a] => by_template!(Lanes { words: &[a], ..$lanes }),
+                [a, b] => by_template!(Lanes { words: &[a, b], ..$lanes }),
+                [a, b, c] => by_template!(Lanes { words: &[a, b, c], ..$lanes }),
+                _ => by_template!($lanes),
+            }
+        };
+    }
+    match **cells {
+        [] => by_words!(Lanes { cells: &[], ..narrow }),
+        [a] => by_words!(Lanes { cells: &[a], ..narrow }),
+        [a, b] => by_words!(Lanes { cells: &[a, b], ..narrow }),
+        [a, b, c] => by_words!(Lanes { cells: &[a, b, c], ..narrow }),
+        // SAFETY: the caller's promise is the callee's.
+        _ => unsafe { rows_of::<0>(segment, narrow, ahead, rows, out) },
     }
 }
 
 /// The loop itself.
 ///
 /// # Safety
-/// As [`write_rows`]; `cells` and `words` are the segment's.
+/// As [`write_rows`]; `lanes` are the segment's and `TEMPLATE` the length of its template, if not 0.
 #[inline(always)]
-unsafe fn rows_of(
+unsafe fn rows_of<const TEMPLATE: usize>(
     segment: &Segment<'_>,
-    cells: &[CellLane<'_>],
-    words: &[Poke<'_>],
+    lanes: Lanes<'_, '_>,
+    ahead: &[Ahead<'_>],
     rows: usize,
     out: &mut [u8],
 ) -> usize {
     let mut p = 0;
     for i in 0..rows {
-        if i % 8 == 0 {
-            words.iter().for_each(|(_, words)| prefetch_lane(words, i));
+        if i % Ahead::ROWS == 0 {
+            ahead.iter().for_each(|ahead| ahead.prefetch(i));
         }
         // SAFETY: the caller's promise is the callee's.
-        let end = unsafe { segment.write_lanes(cells, words, i, out, p) };
+        let end = unsafe { segment.write_lanes::<TEMPLATE>(lanes, i, out, p) };
         prefetch(out, p, end - p);
         p = end;
     }

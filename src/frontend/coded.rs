@@ -7,7 +7,7 @@ use arrow_array::types::{ArrowDictionaryKeyType, UInt8Type, UInt16Type, UInt32Ty
 use arrow_array::{Array, ArrayRef, DictionaryArray};
 use arrow_schema::{ArrowError, DataType};
 
-use crate::simd::also_for_avx2;
+use crate::simd::{also_for_avx2, prefetch_ahead};
 
 /// A dictionary array of these codes; every code is checked to have a value, those of nulls aside.
 ///
@@ -52,7 +52,17 @@ also_for_avx2! {
 /// The greatest code, 0 of none.
 #[inline(always)]
 fn greatest_any<T: Copy + Ord + Default>(codes: &[T]) -> T {
-    codes.iter().fold(T::default(), |greatest, code| greatest.max(*code))
+    // A cache line of the widest codes.
+    const GROUP: usize = 16;
+    let (groups, rest) = codes.as_chunks::<GROUP>();
+    let mut greatest = [T::default(); GROUP];
+    for (i, group) in groups.iter().enumerate() {
+        prefetch_ahead(groups, i);
+        for (greatest, code) in greatest.iter_mut().zip(group) {
+            *greatest = (*greatest).max(*code);
+        }
+    }
+    greatest.iter().chain(rest).fold(T::default(), |greatest, code| greatest.max(*code))
 }
 
 #[cfg(test)]

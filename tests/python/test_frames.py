@@ -250,6 +250,31 @@ def test_symbols_of_few_rows_are_written_as_those_of_many() -> None:
     assert b"".join(v1(many.slice(start, 4_097), at="ts") for start in range(0, 60_000, 4_097)) == expected
 
 
+@pytest.mark.parametrize("distinct", [1, 250, 8_192, 8_193, 60_000])
+@pytest.mark.parametrize("kind", ["Categories", "Enum", "nulls"])
+def test_symbols_of_many_rows_are_written_as_those_of_few(kind: str, distinct: int) -> None:
+    """Where categories are known to be few, codes are taken as they are; few rows are left to Polars' own export."""
+    rows = 140_000
+    texts = (pl.int_range(rows, eager=True) * 7_919 % distinct).cast(pl.String) + " of"
+    every = pl.Series([f"{i} of" for i in range(distinct)])
+    if kind == "Enum":
+        dtype: Any = pl.Enum(every)
+    else:
+        # As narrow as it gets: codes of 8, 16 and 32 bits.
+        physical = pl.UInt8 if distinct < 255 else pl.UInt16 if distinct < 10_000 else pl.UInt32
+        dtype = pl.Categorical(pl.Categories.random(physical=physical))
+    symbols = texts.cast(dtype)
+    if kind == "nulls":
+        symbols = pl.select(pl.when(pl.int_range(rows) % 3 > 0).then(symbols)).to_series()
+    frame = pl.DataFrame({"s": symbols, "n": range(rows), "ts": pl.Series(range(rows), dtype=pl.Datetime("us"))})
+    keys = [f",s={text}".replace(" ", r"\ ") for text in texts]
+    if kind == "nulls":
+        keys = [key if row % 3 else "" for row, key in enumerate(keys)]
+    written = v1(frame, at="ts")
+    assert written.decode().splitlines() == [f"t{key} n={row}i {row * 1_000}" for row, key in enumerate(keys)]
+    assert b"".join(v1(frame.slice(start, 4_096), at="ts") for start in range(0, rows, 4_096)) == written
+
+
 def test_more_small_chunks_than_one_export_takes() -> None:
     rows = 300_000
     whole = pl.DataFrame({"i": range(rows), "ts": pl.Series(range(rows), dtype=pl.Datetime("us"))})

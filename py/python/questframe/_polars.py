@@ -26,6 +26,9 @@ _CATEGORIES_PER_ROW = 4
 #: microseconds a column, however few.
 _FEW = 4_096
 
+#: Rows from which on it is cheaper to ask how many categories there are than to look for the largest code.
+_ASKED = 131_072
+
 #: Types whose Arrow form is private to polars, but for integers of 128 bits in columns of their own.
 _PRIVATE = {"Int128", "UInt128", "Object"}
 #: What a LONG has room for; the least is refused where it is found to mean NULL.
@@ -133,25 +136,49 @@ def _replaced(frame: pl.DataFrame, columns: list[pl.Series]) -> pl.DataFrame:
 
 
 def _coded(frame: pl.DataFrame) -> dict[int, tuple[pl.Series, pl.Series]]:
-    """By position, the codes of each categorical column, and the string of every code up to the largest.
+    """By position, the codes of each categorical column, and the strings that codes stand for, in their order.
 
     Columns are left out if Polars' own export should do them. Those that share their categories share one list.
     """
     import polars as pl
 
-    coded: dict[int, pl.Series] = {}
+    coded: dict[int, tuple[pl.Series, pl.DataType]] = {}
+    texts: dict[tuple[pl.DataType, pl.DataType], pl.Series | None] = {}
     largest: dict[tuple[pl.DataType, pl.DataType], int] = {}
     for index, column in enumerate(frame.get_columns()):
         if isinstance(column.dtype, (pl.Categorical, pl.Enum)):
             codes = column.to_physical()
-            code = codes.max()
-            if isinstance(code, int) and code < max(len(column) * _CATEGORIES_PER_ROW, _SMALL):
-                coded[index] = codes
-                shared = (column.dtype, codes.dtype)
+            shared = (column.dtype, codes.dtype)
+            if shared not in texts:
+                texts[shared] = _short_list(column.dtype, codes)
+            if texts[shared] is None:
+                code = codes.max()
+                if not isinstance(code, int) or code >= max(len(column) * _CATEGORIES_PER_ROW, _SMALL):
+                    continue
                 largest[shared] = max(code, largest.get(shared, 0))
-    texts = {dtype: _texts(dtype, code_dtype, code) for (dtype, code_dtype), code in largest.items()}
-    found = ((index, codes, texts[frame.dtypes[index]]) for index, codes in coded.items())
+            coded[index] = (codes, column.dtype)
+    texts |= {(dtype, code_dtype): _texts(dtype, code_dtype, code) for (dtype, code_dtype), code in largest.items()}
+    found = ((index, codes, texts[dtype, codes.dtype]) for index, (codes, dtype) in coded.items())
     return {index: (codes, strings) for index, codes, strings in found if strings is not None}
+
+
+def _short_list(dtype: pl.DataType, codes: pl.Series) -> pl.Series | None:
+    """All strings that codes of this type stand for, if they are known to be few: then no code has to be looked at."""
+    import polars as pl
+
+    categories = getattr(dtype, "categories", None)
+    if isinstance(dtype, pl.Enum):
+        few = isinstance(categories, pl.Series) and 0 < len(categories) <= _SMALL
+        return categories if few else None
+    if len(codes) < _ASKED or categories is None or not hasattr(categories, "to_series"):
+        return None
+    try:
+        # How many there are is not told, but what no category has for its code is refused.
+        pl.Series([_SMALL], dtype=codes.dtype).cat.to(dtype)
+    except (OverflowError, TypeError, pl.exceptions.PolarsError):
+        found: pl.Series = categories.to_series()
+        return found if 0 < len(found) <= _SMALL else None
+    return None
 
 
 def _texts(dtype: pl.DataType, code_dtype: pl.DataType, largest: int) -> pl.Series | None:

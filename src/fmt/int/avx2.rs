@@ -2,6 +2,8 @@
 
 use std::arch::x86_64::*;
 
+use crate::simd::prefetch_ahead;
+
 use super::super::lanes::avx2::{LANES as HALF, ZEROS, all, eight_digits, load, sixteen_digits, store};
 use super::LANES;
 
@@ -32,4 +34,26 @@ pub(super) fn short(values: &[i64; LANES], words: &mut [u64; LANES], lengths: &m
         *word = (*word | ZEROS as u64) >> (zeros * 8);
         *length = 8 - zeros as u8;
     }
+}
+
+/// The least and the greatest of the values in each place of their groups.
+#[target_feature(enable = "avx2")]
+pub(super) fn extremes(groups: &[[i64; LANES]]) -> ([i64; LANES], [i64; LANES]) {
+    let (mut least, mut most) = ([all(i64::MAX); 2], [all(i64::MIN); 2]);
+    for (i, group) in groups.iter().enumerate() {
+        prefetch_ahead(groups, i);
+        for (half, values) in group.as_chunks::<HALF>().0.iter().enumerate() {
+            let values = load(values);
+            least[half] = _mm256_blendv_epi8(least[half], values, _mm256_cmpgt_epi64(least[half], values));
+            most[half] = _mm256_blendv_epi8(most[half], values, _mm256_cmpgt_epi64(values, most[half]));
+        }
+    }
+    let mut ends = [[0; LANES]; 2];
+    for (ends, halves) in ends.iter_mut().zip([least, most]) {
+        for (end, half) in ends.as_chunks_mut::<HALF>().0.iter_mut().zip(halves) {
+            store(end, half);
+        }
+    }
+    let [least, most] = ends.map(|lanes| lanes.map(|lane| lane as i64));
+    (least, most)
 }

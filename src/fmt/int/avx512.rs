@@ -2,6 +2,8 @@
 
 use std::arch::x86_64::*;
 
+use crate::simd::prefetch_ahead;
+
 use super::super::lanes::avx512::{LANES, ZEROS, all, bytes_of, eight_digits, load, sixteen_digits, store};
 
 /// As [`super::sixteen_digits`], of eight values.
@@ -30,4 +32,19 @@ pub(super) fn short(values: &[i64; LANES], words: &mut [u64; LANES], lengths: &m
     let text = _mm512_or_si512(digits, all(ZEROS));
     store(words, _mm512_srlv_epi64(text, _mm512_slli_epi64::<3>(zeros)));
     *lengths = bytes_of(_mm512_sub_epi64(all(8), zeros));
+}
+
+/// The least and the greatest of the values in each place of their groups.
+#[target_feature(enable = "avx512f")]
+pub(super) fn extremes(groups: &[[i64; LANES]]) -> ([i64; LANES], [i64; LANES]) {
+    let (mut least, mut most) = (all(i64::MAX), all(i64::MIN));
+    for (i, group) in groups.iter().enumerate() {
+        prefetch_ahead(groups, i);
+        (least, most) = (_mm512_min_epi64(least, load(group)), _mm512_max_epi64(most, load(group)));
+    }
+    let (mut ends, [low, high]) = ([[0; LANES]; 2], [least, most]);
+    store(&mut ends[0], low);
+    store(&mut ends[1], high);
+    let [least, most] = ends.map(|lanes| lanes.map(|lane| lane as i64));
+    (least, most)
 }

@@ -6,7 +6,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-use crate::simd::{Level, also_for_avx512, level, prefetch_ahead};
+use crate::simd::{Level, level, prefetch_ahead};
 
 /// Values that a kernel takes at once.
 const LANES: usize = 8;
@@ -148,22 +148,34 @@ pub(crate) fn write_short_at<const STRIDE: usize>(
     }
 }
 
-also_for_avx512! {
-    /// The least and the greatest value; of nothing, an empty range.
-    pub(crate) fn range(values: &[i64]) -> (i64, i64) = range_any
+/// The least and the greatest value; of nothing, an empty range.
+pub(crate) fn range(values: &[i64]) -> (i64, i64) {
+    range_at(level(), values)
 }
 
-#[inline(always)]
-fn range_any(values: &[i64]) -> (i64, i64) {
+/// As [`range`], with an instruction set that is available.
+fn range_at(level: Level, values: &[i64]) -> (i64, i64) {
+    assert!(level.is_available(), "an instruction set that the processor lacks");
     let (groups, rest) = values.as_chunks::<LANES>();
-    let (mut least, mut most) = ([i64::MAX; LANES], [i64::MIN; LANES]);
-    for (i, group) in groups.iter().enumerate() {
-        prefetch_ahead(groups, i);
-        for lane in 0..LANES {
-            least[lane] = least[lane].min(group[lane]);
-            most[lane] = most[lane].max(group[lane]);
+    let (least, most) = match level {
+        // SAFETY: the level is available.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { avx512::extremes(groups) },
+        // SAFETY: the level is available.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { avx2::extremes(groups) },
+        _ => {
+            let (mut least, mut most) = ([i64::MAX; LANES], [i64::MIN; LANES]);
+            for (i, group) in groups.iter().enumerate() {
+                prefetch_ahead(groups, i);
+                for lane in 0..LANES {
+                    least[lane] = least[lane].min(group[lane]);
+                    most[lane] = most[lane].max(group[lane]);
+                }
+            }
+            (least, most)
         }
-    }
+    };
     let all = |values: [i64; LANES]| values.into_iter().chain(rest.iter().copied());
     (all(least).fold(i64::MAX, i64::min), all(most).fold(i64::MIN, i64::max))
 }
@@ -248,6 +260,28 @@ mod tests {
         for value in samples() {
             let (word, length) = short(value);
             assert_eq!(&word.to_le_bytes()[..length as usize], value.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn ranges_in_every_variant() {
+        for level in variants() {
+            assert_eq!(range_at(level, &[]), (i64::MAX, i64::MIN));
+            for count in 1..40 {
+                // The least and the greatest in each place in turn.
+                for least in 0..count {
+                    let most = (least + 1) % count;
+                    let mut values: Vec<i64> = (0..count as i64).collect();
+                    values[least] = -1;
+                    values[most] = 100;
+                    let expected = if count == 1 { (100, 100) } else { (-1, 100) };
+                    assert_eq!(range_at(level, &values), expected, "{level:?}, {values:?}");
+                    values[least] = i64::MIN;
+                    values[most] = i64::MAX;
+                    let expected = if count == 1 { (i64::MAX, i64::MAX) } else { (i64::MIN, i64::MAX) };
+                    assert_eq!(range_at(level, &values), expected, "{level:?}, {values:?}");
+                }
+            }
         }
     }
 
