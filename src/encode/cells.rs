@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 
+use super::aligned::Aligned;
 use crate::column::Keys;
 use crate::column::Text;
 use crate::fmt::escape::Escape;
@@ -29,7 +30,7 @@ const ROWS_PER_VALUE: usize = 4;
 /// How long the cells are, which decides how they are copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
-    /// Cells padded to 32, 64 or 128 bytes: one copy of fixed size.
+    /// Cells padded to 32, 64 or 128 bytes, the last of which is the length: one copy of fixed size.
     Fixed(usize),
     /// Longer cells lie end to end and are copied exactly.
     Any,
@@ -38,16 +39,16 @@ pub(crate) enum Width {
 impl Width {
     fn of(length: usize) -> Self {
         match length {
-            0..=32 => Self::Fixed(32),
-            33..=64 => Self::Fixed(64),
-            65..=128 => Self::Fixed(128),
+            0..32 => Self::Fixed(32),
+            32..64 => Self::Fixed(64),
+            64..128 => Self::Fixed(128),
             _ => Self::Any,
         }
     }
 
     fn holds(self, length: usize) -> bool {
         match self {
-            Self::Fixed(width) => length <= width,
+            Self::Fixed(width) => length < width,
             Self::Any => true,
         }
     }
@@ -72,7 +73,7 @@ pub(crate) struct Cells {
     order: Order,
     found: HashMap<Box<[u8]>, u32>,
     width: Width,
-    text: Vec<u8>,
+    text: Aligned,
     /// Where each cell starts in `text`, for [`Width::Any`].
     starts: Vec<usize>,
     lengths: Vec<u32>,
@@ -93,7 +94,7 @@ impl Cells {
             order: Order::Found { cell_of: Vec::new() },
             found: HashMap::new(),
             width: Width::Fixed(32),
-            text: Vec::new(),
+            text: Aligned::default(),
             starts: Vec::new(),
             lengths: Vec::new(),
             null_cell: 0,
@@ -117,8 +118,9 @@ impl Cells {
         &self.text
     }
 
-    pub(crate) fn lengths(&self) -> &[u32] {
-        &self.lengths
+    /// How many cells there are.
+    pub(crate) fn count(&self) -> usize {
+        self.lengths.len()
     }
 
     /// The bytes of a cell, whatever the width.
@@ -173,7 +175,8 @@ impl Cells {
             self.find_all(codes);
             return;
         };
-        self.text = vec![0; (codes + 1) * width];
+        self.text.clear();
+        self.text.resize((codes + 1) * width);
         self.starts = (0..=codes).map(|code| code * width).collect();
         self.lengths = vec![0; codes + 1];
         self.order = Order::Codes { rendered: 0..0 };
@@ -285,16 +288,26 @@ impl Cells {
         let start = self.starts[cell];
         self.text[start..start + text.len()].copy_from_slice(text);
         self.lengths[cell] = text.len() as u32;
+        self.close(start, text.len());
     }
 
     /// Adds a cell.
     fn push(&mut self, text: &[u8]) {
         self.widen(text.len());
-        self.starts.push(self.text.len());
+        let start = self.text.len();
+        self.starts.push(start);
         self.lengths.push(text.len() as u32);
         self.text.extend_from_slice(text);
+        self.close(start, text.len());
+    }
+
+    /// Pads the cell of this length that starts there, and puts its length into its last byte.
+    fn close(&mut self, start: usize, length: usize) {
         if let Width::Fixed(width) = self.width {
-            self.text.resize(self.lengths.len() * width, 0);
+            if self.text.len() < start + width {
+                self.text.resize(start + width);
+            }
+            self.text[start + width - 1] = length as u8;
         }
     }
 
@@ -305,13 +318,11 @@ impl Cells {
         }
         self.width = Width::of(length);
         let old = std::mem::take(&mut self.text);
-        for (start, length) in self.starts.iter_mut().zip(&self.lengths) {
-            let cell = &old[*start..*start + *length as usize];
-            *start = self.text.len();
-            self.text.extend_from_slice(cell);
-            if let Width::Fixed(width) = self.width {
-                self.text.resize(*start + width, 0);
-            }
+        for cell in 0..self.lengths.len() {
+            let (start, length) = (self.text.len(), self.lengths[cell] as usize);
+            self.text.extend_from_slice(&old[self.starts[cell]..self.starts[cell] + length]);
+            self.starts[cell] = start;
+            self.close(start, length);
         }
     }
 }

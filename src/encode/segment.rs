@@ -2,7 +2,7 @@
 
 use super::cells::{Cells, Width};
 use super::slots::{KEYED, Slots, TEXT_AT};
-use super::store::{Ahead, copy, get, pieces, prefetch};
+use super::store::{Ahead, copy, get, pieces, prefetch, prefetch_line};
 use crate::fmt::SLOT;
 use crate::simd::also_for_avx2;
 
@@ -10,9 +10,8 @@ use crate::simd::also_for_avx2;
 #[derive(Clone, Copy)]
 pub(super) struct CellLane<'a> {
     pub(super) codes: &'a [u32],
-    /// Padded cells, as [`Cells::text`].
+    /// Padded cells with their lengths, as [`Cells::text`].
     pub(super) text: &'a [u8],
-    pub(super) lengths: &'a [u32],
 }
 
 impl<'a> CellLane<'a> {
@@ -22,10 +21,27 @@ impl<'a> CellLane<'a> {
     /// If a row has no code, its code no cell, or a cell not its room: our bug.
     pub(super) fn new(codes: &'a [u32], cells: &'a Cells, rows: usize) -> Option<Self> {
         let Width::Fixed(width) = cells.width() else { return None };
-        let (text, lengths) = (cells.text(), cells.lengths());
-        assert!((largest(full(codes, rows)) as usize) < lengths.len(), "a code without a cell");
-        assert!(text.len() >= lengths.len() * width, "a cell without its room");
-        Some(Self { codes, text, lengths })
+        let text = cells.text();
+        assert!((largest(full(codes, rows)) as usize) < cells.count(), "a code without a cell");
+        assert!(text.len() >= cells.count() * width, "a cell without its room");
+        Some(Self { codes, text })
+    }
+
+    /// Whether its cells leave the caches before they come again.
+    fn is_large(&self) -> bool {
+        const LARGE: usize = 16 << 10;
+        self.text.len() > LARGE
+    }
+
+    /// Asks for the cell of row `i`, of `N` bytes, to be written soon.
+    ///
+    /// # Safety
+    /// `i` is less than the rows of the lane.
+    #[inline(always)]
+    unsafe fn prefetch<const N: usize>(&self, i: usize) {
+        // SAFETY: promised by the caller.
+        let code = unsafe { get(self.codes, i) } as usize;
+        prefetch_line(self.text.as_ptr().wrapping_add(code * N));
     }
 
     /// Writes the cell of row `i`, padded to `N` bytes, to `out[at..]` and returns its length.
@@ -35,11 +51,11 @@ impl<'a> CellLane<'a> {
     #[inline(always)]
     pub(super) unsafe fn write<const N: usize>(&self, i: usize, out: &mut [u8], at: usize) -> usize {
         // SAFETY: promised by the caller.
-        let code = unsafe { get(self.codes, i) } as usize;
+        let start = unsafe { get(self.codes, i) } as usize * N;
         // SAFETY: promised by the caller; every code has a cell.
-        unsafe { copy::<N>(out, at, self.text, code * N) };
-        // SAFETY: every code has a cell.
-        unsafe { get(self.lengths, code) as usize }
+        unsafe { copy::<N>(out, at, self.text, start) };
+        // SAFETY: every code has a cell, whose last byte is its length, which is less than `N`.
+        unsafe { get(self.text, start + N - 1) as usize }
     }
 }
 
@@ -245,9 +261,10 @@ struct Lanes<'l, 'a> {
 pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead<'_>], rows: usize, out: &mut [u8]) -> usize {
     let Segment { cells, slots, words, bytes, digits, template, .. } = segment;
     let all = Lanes { cells, slots, words, bytes, digits: *digits };
-    let (true, true, Some(digits)) = (slots.is_empty(), bytes.is_empty(), *digits) else {
+    let large: Vec<CellLane<'_>> = cells.iter().filter(|cells| cells.is_large()).copied().collect();
+    let (true, true, true, Some(digits)) = (large.is_empty(), slots.is_empty(), bytes.is_empty(), *digits) else {
         // SAFETY: the caller's promise is the callee's.
-        return unsafe { rows_of::<0>(segment, all, ahead, rows, out) };
+        return unsafe { rows_of::<0>(segment, all, &large, ahead, rows, out) };
     };
     let narrow = Lanes { slots: &[], bytes: &[], digits: Some(digits), ..all };
     macro_rules! by_template {
@@ -255,10 +272,10 @@ pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead<'_>], rows
             // SAFETY: the caller's promise is the callee's.
             unsafe {
                 match template.len() {
-                    32 => rows_of::<32>(segment, $lanes, ahead, rows, out),
-                    64 => rows_of::<64>(segment, $lanes, ahead, rows, out),
-                    96 => rows_of::<96>(segment, $lanes, ahead, rows, out),
-                    _ => rows_of::<0>(segment, $lanes, ahead, rows, out),
+                    32 => rows_of::<32>(segment, $lanes, &[], ahead, rows, out),
+                    64 => rows_of::<64>(segment, $lanes, &[], ahead, rows, out),
+                    96 => rows_of::<96>(segment, $lanes, &[], ahead, rows, out),
+                    _ => rows_of::<0>(segment, $lanes, &[], ahead, rows, out),
                 }
             }
         };
@@ -280,18 +297,24 @@ pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead<'_>], rows
         [a, b] => by_words!(Lanes { cells: &[a, b], ..narrow }),
         [a, b, c] => by_words!(Lanes { cells: &[a, b, c], ..narrow }),
         // SAFETY: the caller's promise is the callee's.
-        _ => unsafe { rows_of::<0>(segment, narrow, ahead, rows, out) },
+        _ => unsafe { rows_of::<0>(segment, narrow, &[], ahead, rows, out) },
     }
 }
+
+/// How many rows ahead the cells of large dictionaries are asked for: a tenth of the time where one symbol of tsbs has 4,000
+/// values (`make bench`).
+const CELLS_AHEAD: usize = 16;
 
 /// The loop itself.
 ///
 /// # Safety
-/// As [`write_rows`]; `lanes` are the segment's and `TEMPLATE` the length of its template, if not 0.
+/// As [`write_rows`]; `lanes` are the segment's, `large` some of its cells and `TEMPLATE` the length of its template, if not
+/// 0.
 #[inline(always)]
 unsafe fn rows_of<const TEMPLATE: usize>(
     segment: &Segment<'_>,
     lanes: Lanes<'_, '_>,
+    large: &[CellLane<'_>],
     ahead: &[Ahead<'_>],
     rows: usize,
     out: &mut [u8],
@@ -300,6 +323,10 @@ unsafe fn rows_of<const TEMPLATE: usize>(
     for i in 0..rows {
         if i % Ahead::ROWS == 0 {
             ahead.iter().for_each(|ahead| ahead.prefetch(i));
+        }
+        for cells in large {
+            // SAFETY: there is such a row.
+            unsafe { cells.prefetch::<32>((i + CELLS_AHEAD).min(rows - 1)) };
         }
         // SAFETY: the caller's promise is the callee's.
         let end = unsafe { segment.write_lanes::<TEMPLATE>(lanes, i, out, p) };

@@ -3,6 +3,7 @@
 //! A key is the same in all rows, and what is in the scratch stays there from block to block. So it is written once, right
 //! before the place of the text, and the row loop copies key and text in one piece.
 
+use super::aligned::Aligned;
 use crate::fmt::SLOT;
 
 /// Bytes of a slot: as many for what stands before the text as for the text.
@@ -15,7 +16,7 @@ pub(super) const TEXT_AT: usize = SLOT;
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     /// One more than rows: a copy may reach into the next slot.
-    slots: Vec<[u8; KEYED]>,
+    slots: Aligned,
     /// What stands before the texts of the first `prefixed` rows.
     prefix: Vec<u8>,
     prefixed: usize,
@@ -24,10 +25,11 @@ pub(super) struct Slots {
 impl Slots {
     /// The slots of so many rows, to be filled from [`TEXT_AT`] on.
     pub(super) fn of(&mut self, rows: usize) -> &mut [[u8; KEYED]] {
-        if self.slots.len() <= rows {
-            self.slots.resize(rows + 1, [0; KEYED]);
+        let needed = (rows + 1) * KEYED;
+        if self.slots.len() < needed {
+            self.slots.resize(needed);
         }
-        &mut self.slots[..rows]
+        &mut self.slots.as_chunks_mut().0[..rows]
     }
 
     /// Puts the same bytes before every text: at most [`TEXT_AT`].
@@ -40,7 +42,7 @@ impl Slots {
             self.prefixed = 0;
         }
         if self.prefixed < rows {
-            for slot in &mut self.slots[self.prefixed..rows] {
+            for slot in &mut self.slots.as_chunks_mut::<KEYED>().0[self.prefixed..rows] {
                 slot[TEXT_AT - prefix.len()..TEXT_AT].copy_from_slice(prefix);
             }
             self.prefixed = rows;
@@ -49,7 +51,7 @@ impl Slots {
 
     /// All slots, end to end.
     pub(super) fn bytes(&self) -> &[u8] {
-        self.slots.as_flattened()
+        &self.slots
     }
 }
 
