@@ -59,7 +59,7 @@ pub(super) struct PreparedBlock<'a> {
     pub(super) at: PreparedAt<'a>,
     pub(super) rows: usize,
     /// What the next block reads.
-    pub(super) ahead: Vec<Ahead<'a>>,
+    pub(super) ahead: &'a [Ahead],
 }
 
 impl PreparedBlock<'_> {
@@ -170,7 +170,7 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
         let all = rows.checked_mul(need - SLACK).and_then(|all| all.checked_add(SLACK));
         room(out, 0, all.unwrap_or(usize::MAX));
         // SAFETY: there is room for all rows, as has just been checked, and `op` has checked the lanes.
-        return unsafe { write_rows(segment, &block.ahead, rows, out) };
+        return unsafe { write_rows(segment, block.ahead, rows, out) };
     }
     let mut p = 0;
     let mut fields = 0;

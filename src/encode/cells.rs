@@ -123,6 +123,14 @@ impl Cells {
         self.lengths.len()
     }
 
+    /// Over how many bytes those that rows have had so far are spread, nulls aside.
+    pub(crate) fn spread(&self) -> usize {
+        match (&self.order, self.width) {
+            (Order::Codes { rendered }, Width::Fixed(width)) => rendered.len() * width,
+            _ => self.text.len(),
+        }
+    }
+
     /// The bytes of a cell, whatever the width.
     pub(crate) fn get(&self, cell: u32) -> &[u8] {
         let cell = cell as usize;

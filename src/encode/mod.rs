@@ -124,6 +124,8 @@ pub(crate) struct Encoder<'p> {
     /// The shapes of the block that is being prepared.
     shapes: Vec<Shape>,
     block: Range<usize>,
+    /// What the block behind that one reads.
+    ahead: Vec<Ahead>,
     block_rows: usize,
     /// Of the whole frame, 0 if unknown.
     rows: usize,
@@ -172,6 +174,7 @@ impl<'p> Encoder<'p> {
             current: 0,
             shapes: Vec::new(),
             block: 0..0,
+            ahead: Vec::new(),
             block_rows: block_rows.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
             rows: rows.map_or(0, |rows| usize::try_from(rows).unwrap_or(usize::MAX)),
             lost,
@@ -320,6 +323,13 @@ impl<'p> Encoder<'p> {
             };
             scratch.slots.put_before(&program.bytes[keyed.prefix.clone()], rows.len());
         }
+        let next = rows.end..batch.rows.min(rows.end + rows.len());
+        self.ahead.clear();
+        if !next.is_empty() {
+            let inputs = batch.columns.iter().chain(batch.at.as_ref().map(|(_, column)| column));
+            let inputs = inputs.filter_map(|column| column.memory(next.clone()));
+            self.ahead.extend(inputs.map(|(memory, row)| Ahead::new(memory, row)));
+        }
         let columns: Vec<Prepared<'_>> = batch
             .columns
             .iter()
@@ -357,11 +367,7 @@ impl<'p> Encoder<'p> {
             lengths: &self.at_scratch.lengths,
             valid: &self.at_scratch.valid,
         };
-        let next = rows.end..batch.rows.min(rows.end + rows.len());
-        let inputs = batch.columns.iter().chain(batch.at.as_ref().map(|(_, column)| column));
-        let ahead = inputs.filter_map(|column| column.memory(next.clone()));
-        let ahead = ahead.map(|(memory, row)| Ahead { memory, row }).take(if next.is_empty() { 0 } else { usize::MAX });
-        let block = PreparedBlock { program, columns, at, rows: rows.len(), ahead: ahead.collect() };
+        let block = PreparedBlock { program, columns, at, rows: rows.len(), ahead: &self.ahead };
         let written = assemble::assemble(&block, out, skipped);
         // What the row loop has read is in the caches now.
         for ((lost, column), (prepared, scratch)) in

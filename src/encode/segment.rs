@@ -12,7 +12,12 @@ pub(super) struct CellLane<'a> {
     pub(super) codes: &'a [u32],
     /// Padded cells with their lengths, as [`Cells::text`].
     pub(super) text: &'a [u8],
+    /// Whether the cells leave the caches before they come again.
+    is_large: bool,
 }
+
+/// Bytes of cells that stay in the caches, about.
+const LARGE: usize = 16 << 10;
 
 impl<'a> CellLane<'a> {
     /// The cells of `rows` rows, if they are of one width.
@@ -24,13 +29,7 @@ impl<'a> CellLane<'a> {
         let text = cells.text();
         assert!((largest(full(codes, rows)) as usize) < cells.count(), "a code without a cell");
         assert!(text.len() >= cells.count() * width, "a cell without its room");
-        Some(Self { codes, text })
-    }
-
-    /// Whether its cells leave the caches before they come again.
-    fn is_large(&self) -> bool {
-        const LARGE: usize = 16 << 10;
-        self.text.len() > LARGE
+        Some(Self { codes, text, is_large: cells.spread() > LARGE })
     }
 
     /// Asks for the cell of row `i`, of `N` bytes, to be written soon.
@@ -258,10 +257,10 @@ struct Lanes<'l, 'a> {
 /// # Safety
 /// Every lane has `rows` rows, and `out` has room for the most that the segment writes so many times.
 #[inline(always)]
-pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead<'_>], rows: usize, out: &mut [u8]) -> usize {
+pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead], rows: usize, out: &mut [u8]) -> usize {
     let Segment { cells, slots, words, bytes, digits, template, .. } = segment;
     let all = Lanes { cells, slots, words, bytes, digits: *digits };
-    let large: Vec<CellLane<'_>> = cells.iter().filter(|cells| cells.is_large()).copied().collect();
+    let large: Vec<CellLane<'_>> = cells.iter().filter(|cells| cells.is_large).copied().collect();
     let (true, true, true, Some(digits)) = (large.is_empty(), slots.is_empty(), bytes.is_empty(), *digits) else {
         // SAFETY: the caller's promise is the callee's.
         return unsafe { rows_of::<0>(segment, all, &large, ahead, rows, out) };
@@ -315,7 +314,7 @@ unsafe fn rows_of<const TEMPLATE: usize>(
     segment: &Segment<'_>,
     lanes: Lanes<'_, '_>,
     large: &[CellLane<'_>],
-    ahead: &[Ahead<'_>],
+    ahead: &[Ahead],
     rows: usize,
     out: &mut [u8],
 ) -> usize {

@@ -96,29 +96,27 @@ pub(super) fn prefetch_line<T>(value: *const T) {
     let _ = value;
 }
 
-/// The memory of a column's values in the next block, and the bytes of a row.
+/// Where a column's values of the next block are, and the bytes of a row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ahead<'a> {
-    pub(super) memory: &'a [u8],
-    pub(super) row: usize,
+pub(super) struct Ahead {
+    /// An address and no reference: nothing is read there.
+    start: usize,
+    row: usize,
 }
 
-impl Ahead<'_> {
+impl Ahead {
     /// Rows whose memory is asked for at a time.
     pub(super) const ROWS: usize = 8;
+
+    /// Of values that begin there, a row of so many bytes.
+    pub(super) fn new(memory: &[u8], row: usize) -> Self {
+        Self { start: memory.as_ptr().addr(), row }
+    }
 
     /// Asks for the values of rows `i..i + ROWS` of the next block. The loops that prepare a block wait for memory and
     /// do little else; the row loop has other things to do meanwhile (`make bench`).
     #[inline(always)]
     pub(super) fn prefetch(&self, i: usize) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let start = self.memory.as_ptr().wrapping_add(i * self.row);
-            // SAFETY: a hint, which does nothing where there is no memory.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.cast()) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = i;
+        prefetch_line(std::ptr::without_provenance::<u8>(self.start.wrapping_add(i * self.row)));
     }
 }
