@@ -91,6 +91,19 @@ pub(crate) fn prefetch_ahead<T>(values: &[T], i: usize) {
     let _ = (values, i, AHEAD);
 }
 
+/// Asks for the cache line of a value, to be read soon.
+#[inline(always)]
+pub(crate) fn prefetch_line<T>(value: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, which does nothing where there is no memory.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(value.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
+}
+
 /// Asks for a value's own memory.
 #[inline]
 pub(crate) fn prefetch_value<T: ?Sized>(value: &T) {

@@ -6,7 +6,11 @@ use arrow_buffer::Buffer;
 use arrow_schema::DataType;
 use std::ops::Range;
 
-use crate::fmt::escape::{Escape, PIECE};
+use crate::fmt::escape::{Escape, Escaper, PIECE};
+use crate::simd::prefetch_line;
+
+/// How many bytes ahead of a value those that may follow it are asked for.
+const AHEAD: usize = 1024;
 
 /// The most bytes of a value that is in its view, behind the length.
 const INLINE: usize = 12;
@@ -106,47 +110,32 @@ impl<'a> Text<'a> {
     }
 
     /// Writes the value at `row`, escaped, to `out[at..]` and returns the bytes written: at most twice its length.
-    /// May touch [`PIECE`] bytes more.
+    /// May touch twice [`PIECE`] bytes more.
     #[inline(always)]
-    pub(crate) fn write(&self, row: usize, escape: Option<Escape>, out: &mut [u8], at: usize) -> usize {
+    pub(crate) fn write(
+        &self,
+        row: usize,
+        escape: Option<Escape>,
+        escaper: impl Escaper,
+        out: &mut [u8],
+        at: usize,
+    ) -> usize {
         let (data, range) = self.locate(row);
         let length = range.len();
-        match data.get(range.start..range.start + PIECE).and_then(<[u8]>::first_chunk) {
-            Some(piece) if length <= PIECE => write_piece(piece, length, escape, out, at),
+        prefetch_line(data.as_ptr().wrapping_add(range.start + AHEAD));
+        let piece = data.get(range.start..range.start + PIECE).and_then(<[u8]>::first_chunk);
+        match (piece, out[at..].first_chunk_mut()) {
+            (Some(piece), Some(out)) if length <= PIECE => match escape {
+                Some(escape) => escaper.write(escape, piece, length, out),
+                None => {
+                    // One copy of fixed size beats a call of memcpy; what it copies too much, the next value overwrites.
+                    out[..PIECE].copy_from_slice(piece);
+                    length
+                }
+            },
             _ => write_long(&data[range], escape, out, at),
         }
     }
-}
-
-/// Writes the first `length` bytes of a piece. One copy of fixed size beats a call of memcpy; what it copies too much, the
-/// next value overwrites.
-#[inline(always)]
-fn write_piece(piece: &[u8; PIECE], length: usize, escape: Option<Escape>, out: &mut [u8], at: usize) -> usize {
-    out[at..at + PIECE].copy_from_slice(piece);
-    match escape {
-        Some(escape) => {
-            let places = escape.places(piece) & (((1_u64 << length) - 1) as u32);
-            if places == 0 { length } else { write_escaped(piece, length, places, out, at) }
-        }
-        None => length,
-    }
-}
-
-/// The same with a backslash before each of these places, of which there is at least one.
-#[inline(never)]
-fn write_escaped(piece: &[u8; PIECE], length: usize, mut places: u32, out: &mut [u8], at: usize) -> usize {
-    let mut source = [0; 2 * PIECE];
-    source[..PIECE].copy_from_slice(piece);
-    let mut added = 0;
-    while places != 0 {
-        let place = places.trailing_zeros() as usize;
-        out[at + place + added] = b'\\';
-        added += 1;
-        // What follows, again as much as fits.
-        out[at + place + added..at + place + added + PIECE].copy_from_slice(&source[place..place + PIECE]);
-        places &= places - 1;
-    }
-    length + added
 }
 
 #[inline(never)]

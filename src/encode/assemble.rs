@@ -12,6 +12,7 @@
 //! bound from the encoder is a panic here, never a wrong write.
 
 use super::cells::{Cells, Width};
+use super::parts::{parts, segments_and_strings};
 use super::program::{Keyed, Lane, Maybe, PIECE, Program, Step};
 use super::segment::{CellLane, Segment, SegmentLane, SlotLane, full, write_rows};
 use super::slots::Slots;
@@ -19,7 +20,7 @@ use super::store::{Ahead, copy, get, pieces};
 use crate::column::Text;
 use crate::column::arrays::Arrays;
 use crate::fmt::SLOT;
-use crate::fmt::escape::Escape;
+use crate::fmt::escape::{Escape, Portable};
 use crate::simd::also_for_avx512;
 
 /// How far a copy may write behind the end of a row.
@@ -74,7 +75,7 @@ impl PreparedBlock<'_> {
 }
 
 /// A step with everything it reads at hand.
-enum Op<'a> {
+pub(super) enum Op<'a> {
     Segment(Segment<'a>),
     Cells64(CellLane<'a>),
     Cells128(CellLane<'a>),
@@ -93,7 +94,7 @@ enum Op<'a> {
 
 /// A nullable column's key, padded, and the byte that closes its value.
 #[derive(Clone, Copy)]
-struct Key<'a> {
+pub(super) struct Key<'a> {
     template: &'a [u8],
     len: usize,
     close: Option<u8>,
@@ -133,17 +134,14 @@ impl<'a> Key<'a> {
     }
 }
 
-also_for_avx512! {
-    /// Writes the block's lines to the start of `out` and returns the bytes written. `skipped` gets the rows left out.
-    ///
-    /// # Panics
-    /// If `out` is shorter than what the block may take: a wrong bound is our bug, never a wrong write.
-    pub(super) fn assemble(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize = assemble_any
-}
-
-#[inline(always)]
-fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
-    let (program, rows) = (block.program, block.rows);
+/// Writes the block's lines to the start of `out` and returns the bytes written. `skipped` gets the rows left out.
+///
+/// Each of the three row loops is a function of its own: the compiler has not registers enough for all of them at once.
+///
+/// # Panics
+/// If `out` is shorter than what the block may take: a wrong bound is our bug, never a wrong write.
+pub(super) fn assemble(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
+    let program = block.program;
     let mut ops: Vec<Op<'_>> = Vec::with_capacity(program.steps.len());
     for step in &program.steps {
         match lane(block, step) {
@@ -164,14 +162,55 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
             },
         }
     }
+    for op in &mut ops {
+        if let Op::Segment(segment) = op {
+            segment.settle();
+        }
+    }
     let need = block.row_need();
     if let [Op::Segment(segment)] = ops.as_slice() {
         // `need` has room for what the last row spills, and only the last row needs that.
-        let all = rows.checked_mul(need - SLACK).and_then(|all| all.checked_add(SLACK));
+        let all = block.rows.checked_mul(need - SLACK).and_then(|all| all.checked_add(SLACK));
         room(out, 0, all.unwrap_or(usize::MAX));
-        // SAFETY: there is room for all rows, as has just been checked, and `op` has checked the lanes.
-        return unsafe { write_rows(segment, block.ahead, rows, out) };
+        return one_segment(segment, block, out);
     }
+    match parts(&ops) {
+        Some(parts) => segments_and_strings(&parts, block, need, out),
+        None => any_ops(&ops, block, need, out, skipped),
+    }
+}
+
+also_for_avx512! {
+    /// The rows of lines that are one segment, for all of which there is room.
+    fn one_segment(segment: &Segment<'_>, block: &PreparedBlock<'_>, out: &mut [u8]) -> usize = one_segment_any
+}
+
+#[inline(always)]
+fn one_segment_any(segment: &Segment<'_>, block: &PreparedBlock<'_>, out: &mut [u8]) -> usize {
+    // SAFETY: there is room for all rows, as `assemble` has checked, and `op` has checked the lanes.
+    unsafe { write_rows(segment, block.ahead, block.rows, out) }
+}
+
+also_for_avx512! {
+    /// The rows of any lines.
+    fn any_ops(
+        ops: &[Op<'_>],
+        block: &PreparedBlock<'_>,
+        need: usize,
+        out: &mut [u8],
+        skipped: &mut Vec<usize>,
+    ) -> usize = any_ops_any
+}
+
+#[inline(always)]
+fn any_ops_any(
+    ops: &[Op<'_>],
+    block: &PreparedBlock<'_>,
+    need: usize,
+    out: &mut [u8],
+    skipped: &mut Vec<usize>,
+) -> usize {
+    let program = block.program;
     let mut p = 0;
     let mut fields = 0;
     // SAFETY of all blocks below. Reads: `op` has checked every lane with `full` and every code with `CellLane::new`, and
@@ -179,13 +218,13 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
     // are left, and `need` counts the most that all fixed cells of a row write, one after the other: `Program::row_max`
     // and the widths of its cells, which `Cells::widen` keeps no shorter than their lengths; `SlotLane::new` has checked
     // that no value in a slot is longer than its form says.
-    'rows: for i in 0..rows {
+    'rows: for i in 0..block.rows {
         let row = p;
         room(out, p, need);
         if i % Ahead::ROWS == 0 {
             block.ahead.iter().for_each(|ahead| ahead.prefetch(i));
         }
-        for op in &ops {
+        for op in ops {
             match op {
                 Op::Segment(segment) => {
                     // SAFETY: see above.
@@ -202,7 +241,7 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
                     room(out, p, need);
                 }
                 Op::Text { text, base, escape } => {
-                    p += text.write(base + i, *escape, out, p);
+                    p += text.write(base + i, *escape, Portable, out, p);
                     room(out, p, need);
                 }
                 Op::Array { arrays, base } => {
@@ -244,7 +283,7 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
                     if valid[i] != 0 {
                         // SAFETY: see above.
                         let value = unsafe { key.write(out, p) };
-                        let end = value + text.write(base + i, *escape, out, value);
+                        let end = value + text.write(base + i, *escape, Portable, out, value);
                         room(out, end, need);
                         // SAFETY: there is room for more than a byte.
                         p = unsafe { key.close(out, end) };
@@ -279,7 +318,7 @@ fn assemble_any(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usi
 
 /// Checks that `out` has `need` bytes left from `at` on.
 #[inline(always)]
-fn room(out: &[u8], at: usize, need: usize) {
+pub(super) fn room(out: &[u8], at: usize, need: usize) {
     assert!(at <= out.len() && out.len() - at >= need, "the output is shorter than its bound");
 }
 

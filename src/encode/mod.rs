@@ -9,6 +9,7 @@ mod assemble;
 mod bits;
 mod cells;
 mod lines;
+mod parts;
 mod program;
 mod row;
 mod segment;

@@ -2,9 +2,9 @@
 
 use super::cells::{Cells, Width};
 use super::slots::{KEYED, Slots, TEXT_AT};
-use super::store::{Ahead, copy, get, pieces, prefetch, prefetch_line};
+use super::store::{Ahead, copy, get, pieces, prefetch};
 use crate::fmt::SLOT;
-use crate::simd::also_for_avx2;
+use crate::simd::{also_for_avx2, prefetch_line};
 
 /// One column's cells: the row's code tells which.
 #[derive(Clone, Copy)]
@@ -140,6 +140,19 @@ fn push<T>(lanes: &mut Vec<T>, lane: T, most: usize) {
 /// Where in a run the values of a lane go.
 pub(super) type Poke<'a> = (usize, &'a [u64]);
 
+/// Which lanes a segment has, timestamps aside.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Kind {
+    /// None: it is a run alone.
+    Run,
+    /// Cells and words.
+    Cells,
+    /// Slots and bytes.
+    Slots,
+    #[default]
+    Any,
+}
+
 /// Some cells of at most 32 bytes, then values in slots, then a run with what is poked into it.
 #[derive(Default)]
 pub(super) struct Segment<'a> {
@@ -152,6 +165,7 @@ pub(super) struct Segment<'a> {
     pub(super) bytes: Vec<(usize, &'a [u8])>,
     /// Digits of designated timestamps.
     pub(super) digits: Option<(usize, &'a [[u64; 2]])>,
+    pub(super) kind: Kind,
 }
 
 impl<'a> Segment<'a> {
@@ -173,7 +187,21 @@ impl<'a> Segment<'a> {
         *self = Self { cells: std::mem::take(&mut self.cells), slots: std::mem::take(&mut self.slots), ..run };
     }
 
+    /// To be called when it has all of its lanes.
+    pub(super) fn settle(&mut self) {
+        let has_cells = !self.cells.is_empty() || !self.words.is_empty();
+        let has_slots = !self.slots.is_empty() || !self.bytes.is_empty();
+        self.kind = match (has_cells, has_slots) {
+            (false, false) => Kind::Run,
+            (true, false) => Kind::Cells,
+            (false, true) => Kind::Slots,
+            (true, true) => Kind::Any,
+        };
+    }
+
     /// Writes the segment of row `i` to `out[at..]` and returns its end.
+    ///
+    /// To go by lanes that are not there, row for row, takes longer than to write a short string (`make bench`, strings).
     ///
     /// # Safety
     /// `i` is less than the rows of every lane, and `out` has room for the most that the segment writes: each of its
@@ -181,9 +209,28 @@ impl<'a> Segment<'a> {
     #[inline(always)]
     pub(super) unsafe fn write(&self, i: usize, out: &mut [u8], at: usize) -> usize {
         let Self { cells, slots, words, bytes, digits, .. } = self;
-        let lanes = Lanes { cells, slots, words, bytes, digits: *digits };
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { self.write_lanes::<0>(lanes, i, out, at) }
+        let none = Lanes { cells: &[], slots: &[], words: &[], bytes: &[], digits: *digits };
+        macro_rules! by_template {
+            ($lanes:expr) => {
+                match self.template.len() {
+                    // SAFETY: the caller's promise is the callee's; these are all of its lanes.
+                    32 => unsafe { self.write_lanes::<32>($lanes, i, out, at) },
+                    // SAFETY: as above.
+                    64 => unsafe { self.write_lanes::<64>($lanes, i, out, at) },
+                    // SAFETY: as above.
+                    _ => unsafe { self.write_lanes::<0>($lanes, i, out, at) },
+                }
+            };
+        }
+        match self.kind {
+            Kind::Run => by_template!(none),
+            Kind::Cells => by_template!(Lanes { cells, words, ..none }),
+            Kind::Slots => by_template!(Lanes { slots, bytes, ..none }),
+            // SAFETY: the caller's promise is the callee's.
+            Kind::Any => unsafe {
+                self.write_lanes::<0>(Lanes { cells, slots, words, bytes, digits: *digits }, i, out, at)
+            },
+        }
     }
 
     /// As [`write`](Self::write), with its lanes where the compiler can see how many there are, and a template of

@@ -1,6 +1,7 @@
 //! Unchecked reads and stores of the row loop. What makes them sound is checked once per block, by `assemble`.
 
 use super::program::PIECE;
+use crate::simd::prefetch_line;
 
 /// The value of a lane in row `i`.
 ///
@@ -70,30 +71,9 @@ const AHEAD: usize = 1024;
 /// it saves a tenth of the time (`make bench`, trades).
 #[inline(always)]
 pub(super) fn prefetch(out: &[u8], at: usize, len: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        for line in (0..len).step_by(64) {
-            let ahead = out.as_ptr().wrapping_add(at + AHEAD + line);
-            // SAFETY: a hint, which does nothing where there is no memory.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(ahead.cast()) };
-        }
+    for line in (0..len).step_by(64) {
+        prefetch_line(out.as_ptr().wrapping_add(at + AHEAD + line));
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (out, at, len, AHEAD);
-}
-
-/// Asks for the cache line of a value, to be read soon.
-#[inline(always)]
-pub(super) fn prefetch_line<T>(value: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint, which does nothing where there is no memory.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(value.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = value;
 }
 
 /// Where a column's values of the next block are, and the bytes of a row.
