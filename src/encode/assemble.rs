@@ -12,15 +12,14 @@
 //! bound from the encoder is a panic here, never a wrong write.
 
 use super::cells::{Cells, Width};
-use super::parts::{parts, segments_and_strings};
 use super::program::{Keyed, Lane, Maybe, PIECE, Program, Step};
-use super::segment::{CellLane, Segment, SegmentLane, SlotLane, full, write_rows};
+use super::segment::{CellLane, Segment, SegmentLane, SlotLane, TextLane, full, write_rows};
 use super::slots::Slots;
 use super::store::{Ahead, copy, get, pieces};
-use crate::column::Text;
+use super::strings::{are_segments, segments};
 use crate::column::arrays::Arrays;
 use crate::fmt::SLOT;
-use crate::fmt::escape::{Escape, Portable};
+use crate::fmt::escape::Portable;
 use crate::simd::also_for_avx512;
 
 /// How far a copy may write behind the end of a row.
@@ -37,8 +36,7 @@ pub(super) struct Prepared<'a> {
     pub(super) valid: &'a [u8],
     pub(super) codes: &'a [u32],
     pub(super) cells: Option<&'a Cells>,
-    /// The strings, the row of theirs at which the block starts, and the escape if any value may need one.
-    pub(super) text: Option<(&'a Text<'a>, usize, Option<Escape>)>,
+    pub(super) text: Option<TextLane<'a>>,
     /// The arrays, and the row of theirs at which the block starts.
     pub(super) arrays: Option<(&'a Arrays<'a>, usize)>,
 }
@@ -80,12 +78,12 @@ pub(super) enum Op<'a> {
     Cells64(CellLane<'a>),
     Cells128(CellLane<'a>),
     CellsAny { codes: &'a [u32], cells: &'a Cells },
-    Text { text: &'a Text<'a>, base: usize, escape: Option<Escape> },
+    Text(TextLane<'a>),
     Array { arrays: &'a Arrays<'a>, base: usize },
     MaybeFixed { key: Key<'a>, words: &'a [u64], valid: &'a [u8] },
     MaybeByte { key: Key<'a>, bytes: &'a [u8], valid: &'a [u8] },
     MaybeSlot { key: Key<'a>, slot: SlotLane<'a>, valid: &'a [u8] },
-    MaybeText { key: Key<'a>, text: &'a Text<'a>, base: usize, escape: Option<Escape>, valid: &'a [u8] },
+    MaybeText { key: Key<'a>, text: TextLane<'a>, valid: &'a [u8] },
     MaybeArray { key: Key<'a>, arrays: &'a Arrays<'a>, base: usize, valid: &'a [u8] },
     FieldsStart,
     FieldsEnd,
@@ -156,7 +154,12 @@ pub(super) fn assemble(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut 
             }
             None => match (ops.last_mut(), op(block, step)) {
                 // The run behind cells and slots.
-                (Some(Op::Segment(last)), Some(Op::Segment(run))) if last.template.is_empty() => last.end_with(run),
+                (Some(Op::Segment(last)), Some(Op::Segment(run)))
+                    if last.template.is_empty() && last.text.is_none() =>
+                {
+                    last.end_with(run);
+                }
+                (Some(Op::Segment(last)), Some(Op::Text(text))) if last.text.is_none() => last.text = Some(text),
                 (_, Some(op)) => ops.push(op),
                 (_, None) => {}
             },
@@ -174,10 +177,10 @@ pub(super) fn assemble(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut 
         room(out, 0, all.unwrap_or(usize::MAX));
         return one_segment(segment, block, out);
     }
-    match parts(&ops) {
-        Some(parts) => segments_and_strings(&parts, block, need, out),
-        None => any_ops(&ops, block, need, out, skipped),
+    if are_segments(&ops) {
+        return segments(&ops, block, need, out);
     }
+    any_ops(&ops, block, need, out, skipped)
 }
 
 also_for_avx512! {
@@ -229,6 +232,10 @@ fn any_ops_any(
                 Op::Segment(segment) => {
                     // SAFETY: see above.
                     p = unsafe { segment.write(i, out, p) };
+                    if let Some(text) = segment.text {
+                        p += text.write(i, Portable, out, p);
+                        room(out, p, need);
+                    }
                 }
                 // SAFETY: see above; the cells are 64 bytes wide.
                 Op::Cells64(cells) => p += unsafe { cells.write::<64>(i, out, p) },
@@ -240,8 +247,8 @@ fn any_ops_any(
                     p += cell.len();
                     room(out, p, need);
                 }
-                Op::Text { text, base, escape } => {
-                    p += text.write(base + i, *escape, Portable, out, p);
+                Op::Text(text) => {
+                    p += text.write(i, Portable, out, p);
                     room(out, p, need);
                 }
                 Op::Array { arrays, base } => {
@@ -278,12 +285,12 @@ fn any_ops_any(
                     // SAFETY: see above.
                     p += (end - p) * unsafe { get(valid, i) } as usize;
                 }
-                Op::MaybeText { key, text, base, escape, valid } => {
+                Op::MaybeText { key, text, valid } => {
                     // A string may be long: here the branch is cheaper than the copy.
                     if valid[i] != 0 {
                         // SAFETY: see above.
                         let value = unsafe { key.write(out, p) };
-                        let end = value + text.write(base + i, *escape, Portable, out, value);
+                        let end = value + text.write(i, Portable, out, value);
                         room(out, end, need);
                         // SAFETY: there is room for more than a byte.
                         p = unsafe { key.close(out, end) };
@@ -368,10 +375,7 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
         }
         // These are lanes of segments.
         Step::Slot(..) | Step::AtSlot(_) => return None,
-        Step::Text(column) => {
-            let (text, base, escape) = columns[*column].text?;
-            Op::Text { text, base, escape }
-        }
+        Step::Text(column) => Op::Text(columns[*column].text?),
         Step::MaybeFixed(maybe) => {
             let column = &columns[maybe.column];
             Op::MaybeFixed {
@@ -403,8 +407,7 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
         },
         Step::MaybeText(maybe) => {
             let column = &columns[maybe.column];
-            let (text, base, escape) = column.text?;
-            Op::MaybeText { key: Key::new(program, maybe), text, base, escape, valid: full(column.valid, rows) }
+            Op::MaybeText { key: Key::new(program, maybe), text: column.text?, valid: full(column.valid, rows) }
         }
         Step::Array(column) => {
             let (arrays, base) = columns[*column].arrays?;

@@ -9,12 +9,12 @@ mod assemble;
 mod bits;
 mod cells;
 mod lines;
-mod parts;
 mod program;
 mod row;
 mod segment;
 mod slots;
 mod store;
+mod strings;
 
 pub(crate) use lines::{line_ends, value_in, value_text};
 pub(crate) use row::{Mark, TableName};
@@ -33,6 +33,7 @@ use crate::simd::{also_for_avx512, prefetch_ahead};
 use assemble::{Prepared, PreparedAt, PreparedBlock, SLACK};
 use cells::{Cells, Width};
 use program::{AtShape, Form, Program, Shape, Step, WireColumn};
+use segment::TextLane;
 use slots::{KEYED, Slots, TEXT_AT};
 use store::Ahead;
 
@@ -342,7 +343,7 @@ impl<'p> Encoder<'p> {
                     _ => scratch.words.as_slice(),
                 };
                 let text = match &column.values {
-                    Values::Text(text) => Some((text, rows.start, scratch.escape)),
+                    Values::Text(text) => Some(TextLane { text, base: rows.start, escape: scratch.escape }),
                     _ => None,
                 };
                 let arrays = match &column.values {

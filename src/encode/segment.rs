@@ -1,9 +1,12 @@
-//! Segments: the short cells of neighbouring columns, and the run behind them. Most lines are one segment as a whole.
+//! Segments: the short cells of neighbouring columns, the run behind them, and a string behind that. Most lines are one
+//! segment as a whole.
 
 use super::cells::{Cells, Width};
 use super::slots::{KEYED, Slots, TEXT_AT};
 use super::store::{Ahead, copy, get, pieces, prefetch};
+use crate::column::Text;
 use crate::fmt::SLOT;
+use crate::fmt::escape::{Escape, Escaper};
 use crate::simd::{also_for_avx2, prefetch_line};
 
 /// One column's cells: the row's code tells which.
@@ -165,13 +168,33 @@ pub(super) struct Segment<'a> {
     pub(super) bytes: Vec<(usize, &'a [u8])>,
     /// Digits of designated timestamps.
     pub(super) digits: Option<(usize, &'a [[u64; 2]])>,
+    /// The strings behind the run.
+    pub(super) text: Option<TextLane<'a>>,
     pub(super) kind: Kind,
+}
+
+/// The strings of a column, the row of theirs at which the block starts, and the escape if any value may need one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TextLane<'a> {
+    pub(super) text: &'a Text<'a>,
+    pub(super) base: usize,
+    pub(super) escape: Option<Escape>,
+}
+
+impl TextLane<'_> {
+    /// Writes the string of row `i` to `out[at..]` and returns its length.
+    #[inline(always)]
+    pub(super) fn write(&self, i: usize, escaper: impl Escaper, out: &mut [u8], at: usize) -> usize {
+        self.text.write(self.base + i, self.escape, escaper, out, at)
+    }
 }
 
 impl<'a> Segment<'a> {
     /// Whether a lane can be put behind those that are there: there is no run yet, and cells come before slots.
     pub(super) fn takes(&self, lane: &SegmentLane<'_>) -> bool {
-        self.template.is_empty() && (self.slots.is_empty() || matches!(lane, SegmentLane::Slot(_)))
+        self.template.is_empty()
+            && self.text.is_none()
+            && (self.slots.is_empty() || matches!(lane, SegmentLane::Slot(_)))
     }
 
     /// Puts a lane behind those that are there; of one kind there will be at most so many.
@@ -199,7 +222,7 @@ impl<'a> Segment<'a> {
         };
     }
 
-    /// Writes the segment of row `i` to `out[at..]` and returns its end.
+    /// Writes the segment of row `i`, without the string behind it, to `out[at..]` and returns its end.
     ///
     /// To go by lanes that are not there, row for row, takes longer than to write a short string (`make bench`, strings).
     ///
@@ -366,18 +389,18 @@ unsafe fn rows_of<const TEMPLATE: usize>(
     out: &mut [u8],
 ) -> usize {
     let mut p = 0;
-    for i in 0..rows {
-        if i % Ahead::ROWS == 0 {
-            ahead.iter().for_each(|ahead| ahead.prefetch(i));
+    for start in (0..rows).step_by(Ahead::ROWS) {
+        ahead.iter().for_each(|ahead| ahead.prefetch(start));
+        for i in start..rows.min(start + Ahead::ROWS) {
+            for cells in large {
+                // SAFETY: there is such a row.
+                unsafe { cells.prefetch::<32>((i + CELLS_AHEAD).min(rows - 1)) };
+            }
+            // SAFETY: the caller's promise is the callee's.
+            let end = unsafe { segment.write_lanes::<TEMPLATE>(lanes, i, out, p) };
+            prefetch(out, p, end - p);
+            p = end;
         }
-        for cells in large {
-            // SAFETY: there is such a row.
-            unsafe { cells.prefetch::<32>((i + CELLS_AHEAD).min(rows - 1)) };
-        }
-        // SAFETY: the caller's promise is the callee's.
-        let end = unsafe { segment.write_lanes::<TEMPLATE>(lanes, i, out, p) };
-        prefetch(out, p, end - p);
-        p = end;
     }
     p
 }
