@@ -352,7 +352,8 @@ impl<'a> Column<'a> {
         Some(Self { nulls, values })
     }
 
-    /// The memory of the values of these rows and the bytes of one, where they are of one width and whole bytes.
+    /// The memory that is read first for the values of these rows and the bytes of one, where they are of one width and
+    /// whole bytes.
     pub(crate) fn memory(&self, rows: Range<usize>) -> Option<(&'a [u8], usize)> {
         match self.values {
             Values::Integers(integers) | Values::Dictionary(Keys { codes: integers, .. }) => {
@@ -365,6 +366,7 @@ impl<'a> Column<'a> {
             }),
             Values::Instants(Instants::Days(values)) => Some(bytes(&values[rows])),
             Values::Instants(Instants::Units(values, _)) => Some(bytes(&values[rows])),
+            Values::Text(text) => Some(text.memory(rows)),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@ use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_buffer::Buffer;
 use arrow_schema::DataType;
+use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use crate::fmt::escape::{Escape, Escaper, PIECE};
@@ -74,15 +75,29 @@ impl<'a> Text<'a> {
             Self::Utf8 { offsets, data } => (data, offsets[row] as usize..offsets[row + 1] as usize),
             Self::LargeUtf8 { offsets, data } => (data, offsets[row] as usize..offsets[row + 1] as usize),
             Self::View { views, inline, buffers } => {
-                // Length, first bytes, buffer and offset, of 32 bits each; or the length, and behind it the value.
+                // Length, first bytes, buffer and offset, of 32 bits each; or the length, and behind it the value. Which
+                // of the two is not to be foreseen, so there is no branch.
                 let view = views[row];
                 let length = view as u32 as usize;
-                let (data, start) = if length <= INLINE {
-                    (*inline, row * size_of::<u128>() + size_of::<u32>())
-                } else {
-                    (buffers[(view >> 64) as u32 as usize].as_slice(), (view >> 96) as usize)
-                };
+                let is_inline = length <= INLINE;
+                let buffer = select_unpredictable(is_inline, 0, (view >> 64) as u32 as usize);
+                let behind = if buffers.is_empty() { &[] } else { buffers[buffer].as_slice() };
+                let here = row * size_of::<u128>() + size_of::<u32>();
+                let data: &[u8] = select_unpredictable(is_inline, inline, behind);
+                let start = select_unpredictable(is_inline, here, (view >> 96) as usize);
                 (data, start..start + length)
+            }
+        }
+    }
+
+    /// The memory of what says where the values of these rows are, and the bytes of a row.
+    pub(crate) fn memory(&self, rows: Range<usize>) -> (&'a [u8], usize) {
+        match self {
+            Self::Utf8 { offsets, .. } => super::bytes(&offsets[rows]),
+            Self::LargeUtf8 { offsets, .. } => super::bytes(&offsets[rows]),
+            Self::View { inline, .. } => {
+                const VIEW: usize = size_of::<u128>();
+                (&inline[rows.start * VIEW..rows.end * VIEW], VIEW)
             }
         }
     }

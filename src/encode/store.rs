@@ -97,6 +97,9 @@ impl Ahead {
     /// do little else; the row loop has other things to do meanwhile (`make bench`).
     #[inline(always)]
     pub(super) fn prefetch(&self, i: usize) {
-        prefetch_line(std::ptr::without_provenance::<u8>(self.start.wrapping_add(i * self.row)));
+        let start = self.start.wrapping_add(i * self.row);
+        for line in (0..self.row * Self::ROWS).step_by(64) {
+            prefetch_line(std::ptr::without_provenance::<u8>(start.wrapping_add(line)));
+        }
     }
 }

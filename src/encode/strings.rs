@@ -45,19 +45,19 @@ fn portable_any(ops: &[Op<'_>], block: &PreparedBlock<'_>, need: usize, out: &mu
 #[inline(always)]
 fn rows(escaper: impl Escaper, ops: &[Op<'_>], block: &PreparedBlock<'_>, need: usize, out: &mut [u8]) -> usize {
     let mut p = 0;
-    for i in 0..block.rows {
-        if i % Ahead::ROWS == 0 {
-            block.ahead.iter().for_each(|ahead| ahead.prefetch(i));
-        }
-        room(out, p, need);
-        for op in ops {
-            let Op::Segment(segment) = op else { unreachable!("a step that is no segment") };
-            // SAFETY: the lanes have been checked when the steps were made, and `room` has checked, since the position
-            // last moved by more than fixed cells, that there is room for all of those of a row.
-            p = unsafe { segment.write(i, out, p) };
-            if let Some(text) = segment.text {
-                p += text.write(i, escaper, out, p);
-                room(out, p, need);
+    for start in (0..block.rows).step_by(Ahead::ROWS) {
+        block.ahead.iter().for_each(|ahead| ahead.prefetch(start));
+        for i in start..block.rows.min(start + Ahead::ROWS) {
+            room(out, p, need);
+            for op in ops {
+                let Op::Segment(segment) = op else { unreachable!("a step that is no segment") };
+                // SAFETY: the lanes have been checked when the steps were made, and `room` has checked, since the position
+                // last moved by more than fixed cells, that there is room for all of those of a row.
+                p = unsafe { segment.write(i, out, p) };
+                if let Some(text) = segment.text {
+                    p += text.write(i, escaper, out, p);
+                    room(out, p, need);
+                }
             }
         }
     }
