@@ -93,13 +93,14 @@ impl Ahead {
         Self { start: memory.as_ptr().addr(), row }
     }
 
-    /// Asks for the values of rows `i..i + ROWS` of the next block. The loops that prepare a block wait for memory and
+    /// Asks for the values of rows `i..i + ROWS` of the next block, which take two cache lines at most. The loops that prepare a block wait for memory and
     /// do little else; the row loop has other things to do meanwhile (`make bench`).
     #[inline(always)]
     pub(super) fn prefetch(&self, i: usize) {
         let start = self.start.wrapping_add(i * self.row);
-        for line in (0..self.row * Self::ROWS).step_by(64) {
-            prefetch_line(std::ptr::without_provenance::<u8>(start.wrapping_add(line)));
+        prefetch_line(std::ptr::without_provenance::<u8>(start));
+        if self.row * Self::ROWS > 64 {
+            prefetch_line(std::ptr::without_provenance::<u8>(start.wrapping_add(64)));
         }
     }
 }
