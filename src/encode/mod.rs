@@ -42,6 +42,10 @@ use store::Ahead;
 const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 256..=2048;
 const SCRATCH_BYTES: usize = 128 << 10;
 
+/// How much of the columns is asked for before it is needed, at most, and the least rows.
+const AHEAD_BYTES: usize = 256 << 10;
+const LEAST_AHEAD: usize = 64;
+
 /// Programs kept; frames alternate between few shapes.
 const PROGRAMS: usize = 8;
 
@@ -304,6 +308,19 @@ impl<'p> Encoder<'p> {
         self.programs.push(Program::compile(self.plan, &self.columns, self.shapes.clone(), at));
     }
 
+    /// Finds what is asked for while these rows are written: the next block, or as much of it as the caches hold.
+    fn look_ahead(&mut self, batch: &BoundBatch<'_>, rows: &Range<usize>) {
+        self.ahead.clear();
+        let inputs = || batch.columns.iter().chain(batch.at.as_ref().map(|(_, column)| column));
+        let row_bytes: usize = inputs().filter_map(|column| column.memory(0..0)).map(|(_, row)| row).sum();
+        let rows_ahead = if rows.end < batch.rows { rows.len().min(AHEAD_BYTES / row_bytes.max(1)) } else { 0 };
+        let from = rows.start + rows_ahead.max(LEAST_AHEAD);
+        if from < batch.rows {
+            let inputs = inputs().filter_map(|column| column.memory(from..batch.rows));
+            self.ahead.extend(inputs.map(|(memory, row)| Ahead::new(memory, row)));
+        }
+    }
+
     /// Writes the prepared block's lines to the start of `out` and returns their bytes. Rows left out because they
     /// hold nothing are added to `skipped`, counted within the block.
     ///
@@ -311,6 +328,7 @@ impl<'p> Encoder<'p> {
     /// If `out` is shorter than [`Block::bound`].
     pub(crate) fn encode(&mut self, batch: &BoundBatch<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
         let rows = self.block.clone();
+        self.look_ahead(batch, &rows);
         let program = &mut self.programs[self.current];
         if let AtShape::Words { shared: 1.. } = program.at {
             let mut text = [0; SLOT];
@@ -324,13 +342,6 @@ impl<'p> Encoder<'p> {
                 _ => continue,
             };
             scratch.slots.put_before(&program.bytes[keyed.prefix.clone()], rows.len());
-        }
-        let next = rows.end..batch.rows.min(rows.end + rows.len());
-        self.ahead.clear();
-        if !next.is_empty() {
-            let inputs = batch.columns.iter().chain(batch.at.as_ref().map(|(_, column)| column));
-            let inputs = inputs.filter_map(|column| column.memory(next.clone()));
-            self.ahead.extend(inputs.map(|(memory, row)| Ahead::new(memory, row)));
         }
         let columns: Vec<Prepared<'_>> = batch
             .columns
