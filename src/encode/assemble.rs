@@ -57,7 +57,7 @@ pub(super) struct PreparedBlock<'a> {
     pub(super) columns: Vec<Prepared<'a>>,
     pub(super) at: PreparedAt<'a>,
     pub(super) rows: usize,
-    /// What the next block reads.
+    /// What is asked for meanwhile.
     pub(super) ahead: &'a [Ahead],
 }
 
@@ -171,7 +171,7 @@ pub(super) fn assemble(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut 
         }
     }
     let need = block.row_need();
-    if let [Op::Segment(segment)] = ops.as_slice() {
+    if let [Op::Segment(segment @ Segment { text: None, .. })] = ops.as_slice() {
         // `need` has room for what the last row spills, and only the last row needs that.
         let all = block.rows.checked_mul(need - SLACK).and_then(|all| all.checked_add(SLACK));
         room(out, 0, all.unwrap_or(usize::MAX));

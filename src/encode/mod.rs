@@ -130,7 +130,7 @@ pub(crate) struct Encoder<'p> {
     /// The shapes of the block that is being prepared.
     shapes: Vec<Shape>,
     block: Range<usize>,
-    /// What the block behind that one reads.
+    /// What is asked for while that block is written: what the next one reads, or what comes later in it.
     ahead: Vec<Ahead>,
     block_rows: usize,
     /// Of the whole frame, 0 if unknown.
@@ -308,7 +308,8 @@ impl<'p> Encoder<'p> {
         self.programs.push(Program::compile(self.plan, &self.columns, self.shapes.clone(), at));
     }
 
-    /// Finds what is asked for while these rows are written: the next block, or as much of it as the caches hold.
+    /// Finds what is asked for while these rows are written: the next block, or where rows are wide, what comes some rows
+    /// later: as much as the caches hold.
     fn look_ahead(&mut self, batch: &BoundBatch<'_>, rows: &Range<usize>) {
         self.ahead.clear();
         let inputs = || batch.columns.iter().chain(batch.at.as_ref().map(|(_, column)| column));

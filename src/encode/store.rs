@@ -76,7 +76,7 @@ pub(super) fn prefetch(out: &[u8], at: usize, len: usize) {
     }
 }
 
-/// Where a column's values of the next block are, and the bytes of a row.
+/// Where values of a column are that will be read some rows or a block later, and the bytes of a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ahead {
     /// An address and no reference: nothing is read there.
@@ -93,7 +93,7 @@ impl Ahead {
         Self { start: memory.as_ptr().addr(), row }
     }
 
-    /// Asks for the values of rows `i..i + ROWS` of the next block, which take two cache lines at most. The loops that prepare a block wait for memory and
+    /// Asks for the values of rows `i..i + ROWS` from there on, which take two cache lines at most. The loops that prepare a block wait for memory and
     /// do little else; the row loop has other things to do meanwhile (`make bench`).
     #[inline(always)]
     pub(super) fn prefetch(&self, i: usize) {

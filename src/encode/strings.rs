@@ -1,6 +1,6 @@
-//! Lines of segments and strings alone: no nulls, no long cells. One step in such a line goes one of two ways and not one
-//! of sixteen, which the processor foresees more often: a tenth of the time where a line has a string (`make bench`,
-//! strings).
+//! Lines of segments and the strings behind them alone: no nulls, no long cells. With one kind of step there is nothing to
+//! choose row for row, and the compiler has registers enough: a fifth of the time where a line is a string and a timestamp
+//! (`cargo bench --bench encode`, strings).
 
 use super::assemble::{Op, PreparedBlock, room};
 use super::store::Ahead;
@@ -50,6 +50,7 @@ fn rows(escaper: impl Escaper, ops: &[Op<'_>], block: &PreparedBlock<'_>, need: 
         for i in start..block.rows.min(start + Ahead::ROWS) {
             room(out, p, need);
             for op in ops {
+                // `assemble` comes here only where `are_segments` has said so.
                 let Op::Segment(segment) = op else { unreachable!("a step that is no segment") };
                 // SAFETY: the lanes have been checked when the steps were made, and `room` has checked, since the position
                 // last moved by more than fixed cells, that there is room for all of those of a row.
