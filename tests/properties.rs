@@ -207,6 +207,37 @@ fn names_of_every_length() {
     }
 }
 
+/// Lines without strings and nulls, of every number of symbols and floats for which the row loop is compiled and one more,
+/// and with every length of what stands between; one symbol has so many values that they are asked for ahead.
+#[test]
+fn lines_of_every_width() {
+    const ROWS: usize = 2_500;
+    let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(
+        (0..ROWS as i64).map(|row| 1_735_689_600_000_000 + row * 7),
+    ));
+    let symbols = |distinct: usize| -> ArrayRef {
+        let values = StringArray::from_iter_values((0..distinct).map(|value| format!("v {value}")));
+        let keys = Int32Array::from_iter_values((0..ROWS).map(|row| (row * 7_919 % distinct) as i32));
+        Arc::new(DictionaryArray::new(keys, Arc::new(values)))
+    };
+    let (few, many) = (symbols(3), symbols(600));
+    let floats: ArrayRef = Arc::new(Float64Array::from_iter_values((0..ROWS).map(|row| row as f64 / 7.0)));
+    for (cells, words) in (0..=4).flat_map(|cells| (0..=4).map(move |words| (cells, words))) {
+        for length in (1..=40).step_by(3).filter(|_| cells + words > 0) {
+            let name = |first: char, i: usize| format!("{first}{i}{}", "n".repeat(length));
+            let columns = (0..cells).map(|i| (name('s', i), if i == 3 { many.clone() } else { few.clone() }));
+            let columns = columns.chain((0..words).map(|i| (name('f', i), floats.clone())));
+            let batch = RecordBatch::try_from_iter(columns.chain([("at".to_owned(), at.clone())]));
+            let options = Options::new("t", At::Column("at".to_owned()), 2);
+            let batch = batch.expect("columns of one length");
+            check_forms(&[batch.slice(0, 9), batch.slice(9, 100)], &options, &format!("{cells}, {words}, {length}"));
+            if length == 1 {
+                check_forms(&[batch], &options, &format!("{cells}, {words}, {ROWS} rows"));
+            }
+        }
+    }
+}
+
 /// Lists of the fixed size 0 within what arrow unpacks: it would lose count of their rows.
 #[test]
 fn lists_of_size_zero() {
