@@ -75,7 +75,6 @@ impl PreparedBlock<'_> {
 /// A step with everything it reads at hand.
 pub(super) enum Op<'a> {
     Segment(Segment<'a>),
-    Cells64(CellLane<'a>),
     Cells128(CellLane<'a>),
     CellsAny { codes: &'a [u32], cells: &'a Cells },
     Text(TextLane<'a>),
@@ -237,8 +236,6 @@ fn any_ops_any(
                         room(out, p, need);
                     }
                 }
-                // SAFETY: see above; the cells are 64 bytes wide.
-                Op::Cells64(cells) => p += unsafe { cells.write::<64>(i, out, p) },
                 // SAFETY: see above; the cells are 128 bytes wide.
                 Op::Cells128(cells) => p += unsafe { cells.write::<128>(i, out, p) },
                 Op::CellsAny { codes, cells } => {
@@ -338,8 +335,8 @@ fn lane<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<SegmentLane<'a>
     match step {
         Step::Cells(column) => {
             let column = &columns[*column];
-            let cells = column.cells.filter(|cells| cells.width() == Width::Fixed(32))?;
-            CellLane::new(column.codes, cells, *rows).map(SegmentLane::Cell)
+            let lane = CellLane::new(column.codes, column.cells?, *rows)?;
+            lane.fits().then_some(SegmentLane::Cell(lane))
         }
         Step::Slot(column, keyed) => Some(slot(columns[*column].slots?, columns[*column].lengths, keyed)),
         Step::AtSlot(keyed) => Some(slot(at.slots?, at.lengths, keyed)),
@@ -368,7 +365,6 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
             let cells = column.cells?;
             let codes = column.codes;
             match (CellLane::new(codes, cells, rows), cells.width()) {
-                (Some(lane), Width::Fixed(64)) => Op::Cells64(lane),
                 (Some(lane), Width::Fixed(128)) => Op::Cells128(lane),
                 _ => Op::CellsAny { codes, cells },
             }

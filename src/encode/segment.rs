@@ -9,12 +9,19 @@ use crate::fmt::SLOT;
 use crate::fmt::escape::{Escape, Escaper};
 use crate::simd::{also_for_avx2, prefetch_line};
 
+/// Bytes of the narrowest cells.
+const NARROW_CELL: usize = 32;
+
+/// Bytes of the widest cells in segments.
+const CELL: usize = 64;
+
 /// One column's cells: the row's code tells which.
 #[derive(Clone, Copy)]
 pub(super) struct CellLane<'a> {
     pub(super) codes: &'a [u32],
     /// Padded cells with their lengths, as [`Cells::text`].
     pub(super) text: &'a [u8],
+    width: usize,
     /// Whether the cells leave the caches before they come again.
     is_large: bool,
 }
@@ -32,18 +39,23 @@ impl<'a> CellLane<'a> {
         let text = cells.text();
         assert!((largest(full(codes, rows)) as usize) < cells.count(), "a code without a cell");
         assert!(text.len() >= cells.count() * width, "a cell without its room");
-        Some(Self { codes, text, is_large: cells.spread() > LARGE })
+        Some(Self { codes, text, width, is_large: cells.spread() > LARGE })
     }
 
-    /// Asks for the cell of row `i`, of `N` bytes, to be written soon.
+    /// Asks for the cell of row `i`, to be written soon.
     ///
     /// # Safety
     /// `i` is less than the rows of the lane.
     #[inline(always)]
-    unsafe fn prefetch<const N: usize>(&self, i: usize) {
+    unsafe fn prefetch(&self, i: usize) {
         // SAFETY: promised by the caller.
         let code = unsafe { get(self.codes, i) } as usize;
-        prefetch_line(self.text.as_ptr().wrapping_add(code * N));
+        prefetch_line(self.text.as_ptr().wrapping_add(code.wrapping_mul(self.width)));
+    }
+
+    /// Whether it can be part of a segment.
+    pub(super) fn fits(&self) -> bool {
+        self.width <= CELL
     }
 
     /// Writes the cell of row `i`, padded to `N` bytes, to `out[at..]` and returns its length.
@@ -148,6 +160,8 @@ pub(super) type Poke<'a> = (usize, &'a [u64]);
 pub(super) enum Kind {
     /// None: it is a run alone.
     Run,
+    /// Cells, all of them narrow, and words.
+    NarrowCells,
     /// Cells and words.
     Cells,
     /// Slots and bytes.
@@ -171,6 +185,8 @@ pub(super) struct Segment<'a> {
     /// The strings behind the run.
     pub(super) text: Option<TextLane<'a>>,
     pub(super) kind: Kind,
+    /// Whether all of its cells are.
+    pub(super) is_narrow: bool,
 }
 
 /// The strings of a column, the row of theirs at which the block starts, and the escape if any value may need one.
@@ -212,10 +228,12 @@ impl<'a> Segment<'a> {
 
     /// To be called when it has all of its lanes.
     pub(super) fn settle(&mut self) {
+        self.is_narrow = self.cells.iter().all(|cells| cells.width == NARROW_CELL);
         let has_cells = !self.cells.is_empty() || !self.words.is_empty();
         let has_slots = !self.slots.is_empty() || !self.bytes.is_empty();
         self.kind = match (has_cells, has_slots) {
             (false, false) => Kind::Run,
+            (true, false) if self.is_narrow => Kind::NarrowCells,
             (true, false) => Kind::Cells,
             (false, true) => Kind::Slots,
             (true, true) => Kind::Any,
@@ -234,24 +252,26 @@ impl<'a> Segment<'a> {
         let Self { cells, slots, words, bytes, digits, .. } = self;
         let none = Lanes { cells: &[], slots: &[], words: &[], bytes: &[], digits: *digits };
         macro_rules! by_template {
-            ($lanes:expr) => {
+            ($is_narrow:literal, $lanes:expr) => {
                 match self.template.len() {
                     // SAFETY: the caller's promise is the callee's; these are all of its lanes.
-                    32 => unsafe { self.write_lanes::<32>($lanes, i, out, at) },
+                    32 => unsafe { self.write_lanes::<32, $is_narrow>($lanes, i, out, at) },
                     // SAFETY: as above.
-                    64 => unsafe { self.write_lanes::<64>($lanes, i, out, at) },
+                    64 => unsafe { self.write_lanes::<64, $is_narrow>($lanes, i, out, at) },
                     // SAFETY: as above.
-                    _ => unsafe { self.write_lanes::<0>($lanes, i, out, at) },
+                    _ => unsafe { self.write_lanes::<0, $is_narrow>($lanes, i, out, at) },
                 }
             };
         }
         match self.kind {
-            Kind::Run => by_template!(none),
-            Kind::Cells => by_template!(Lanes { cells, words, ..none }),
-            Kind::Slots => by_template!(Lanes { slots, bytes, ..none }),
+            Kind::Run => by_template!(true, none),
+            Kind::NarrowCells => by_template!(true, Lanes { cells, words, ..none }),
+            // SAFETY: the caller's promise is the callee's.
+            Kind::Cells => unsafe { self.write_lanes::<0, false>(Lanes { cells, words, ..none }, i, out, at) },
+            Kind::Slots => by_template!(true, Lanes { slots, bytes, ..none }),
             // SAFETY: the caller's promise is the callee's.
             Kind::Any => unsafe {
-                self.write_lanes::<0>(Lanes { cells, slots, words, bytes, digits: *digits }, i, out, at)
+                self.write_lanes::<0, false>(Lanes { cells, slots, words, bytes, digits: *digits }, i, out, at)
             },
         }
     }
@@ -262,7 +282,7 @@ impl<'a> Segment<'a> {
     /// # Safety
     /// As [`write`](Self::write); `lanes` are the segment's and `TEMPLATE` the length of its template, if not 0.
     #[inline(always)]
-    unsafe fn write_lanes<const TEMPLATE: usize>(
+    unsafe fn write_lanes<const TEMPLATE: usize, const IS_NARROW: bool>(
         &self,
         lanes: Lanes<'_, 'a>,
         i: usize,
@@ -271,8 +291,13 @@ impl<'a> Segment<'a> {
     ) -> usize {
         let mut p = at;
         for cell in lanes.cells {
-            // SAFETY: promised by the caller.
-            p += unsafe { cell.write::<32>(i, out, p) };
+            p += if IS_NARROW || cell.width == NARROW_CELL {
+                // SAFETY: promised by the caller; the cells are of this width.
+                unsafe { cell.write::<NARROW_CELL>(i, out, p) }
+            } else {
+                // SAFETY: promised by the caller; there are but two widths in segments.
+                unsafe { cell.write::<CELL>(i, out, p) }
+            };
         }
         for slot in lanes.slots {
             // SAFETY: promised by the caller.
@@ -331,9 +356,10 @@ pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead], rows: us
     let Segment { cells, slots, words, bytes, digits, template, .. } = segment;
     let all = Lanes { cells, slots, words, bytes, digits: *digits };
     let large: Vec<CellLane<'_>> = cells.iter().filter(|cells| cells.is_large).copied().collect();
-    let (true, true, true, Some(digits)) = (large.is_empty(), slots.is_empty(), bytes.is_empty(), *digits) else {
+    let is_simple = large.is_empty() && slots.is_empty() && bytes.is_empty();
+    let (true, Some(digits)) = (is_simple, *digits) else {
         // SAFETY: the caller's promise is the callee's.
-        return unsafe { rows_of::<0>(segment, all, &large, ahead, rows, out) };
+        return unsafe { any_rows(segment, all, &large, ahead, rows, out) };
     };
     let narrow = Lanes { slots: &[], bytes: &[], digits: Some(digits), ..all };
     macro_rules! by_template {
@@ -341,10 +367,11 @@ pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead], rows: us
             // SAFETY: the caller's promise is the callee's.
             unsafe {
                 match template.len() {
-                    32 => rows_of::<32>(segment, $lanes, &[], ahead, rows, out),
-                    64 => rows_of::<64>(segment, $lanes, &[], ahead, rows, out),
-                    96 => rows_of::<96>(segment, $lanes, &[], ahead, rows, out),
-                    _ => rows_of::<0>(segment, $lanes, &[], ahead, rows, out),
+                    _ if !segment.is_narrow => rows_of::<0, false>(segment, $lanes, &[], ahead, rows, out),
+                    32 => rows_of::<32, true>(segment, $lanes, &[], ahead, rows, out),
+                    64 => rows_of::<64, true>(segment, $lanes, &[], ahead, rows, out),
+                    96 => rows_of::<96, true>(segment, $lanes, &[], ahead, rows, out),
+                    _ => rows_of::<0, true>(segment, $lanes, &[], ahead, rows, out),
                 }
             }
         };
@@ -366,7 +393,7 @@ pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead], rows: us
         [a, b] => by_words!(Lanes { cells: &[a, b], ..narrow }),
         [a, b, c] => by_words!(Lanes { cells: &[a, b, c], ..narrow }),
         // SAFETY: the caller's promise is the callee's.
-        _ => unsafe { rows_of::<0>(segment, narrow, &[], ahead, rows, out) },
+        _ => unsafe { any_rows(segment, narrow, &[], ahead, rows, out) },
     }
 }
 
@@ -374,13 +401,35 @@ pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead], rows: us
 /// values (`make bench`).
 const CELLS_AHEAD: usize = 16;
 
+/// The row loop of segments of any lanes.
+///
+/// # Safety
+/// As [`write_rows`]; `lanes` are the segment's, `large` some of its cells.
+#[inline(always)]
+unsafe fn any_rows(
+    segment: &Segment<'_>,
+    lanes: Lanes<'_, '_>,
+    large: &[CellLane<'_>],
+    ahead: &[Ahead],
+    rows: usize,
+    out: &mut [u8],
+) -> usize {
+    if segment.is_narrow {
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { rows_of::<0, true>(segment, lanes, large, ahead, rows, out) }
+    } else {
+        // SAFETY: as above.
+        unsafe { rows_of::<0, false>(segment, lanes, large, ahead, rows, out) }
+    }
+}
+
 /// The loop itself.
 ///
 /// # Safety
 /// As [`write_rows`]; `lanes` are the segment's, `large` some of its cells and `TEMPLATE` the length of its template, if not
 /// 0.
 #[inline(always)]
-unsafe fn rows_of<const TEMPLATE: usize>(
+unsafe fn rows_of<const TEMPLATE: usize, const IS_NARROW: bool>(
     segment: &Segment<'_>,
     lanes: Lanes<'_, '_>,
     large: &[CellLane<'_>],
@@ -394,10 +443,10 @@ unsafe fn rows_of<const TEMPLATE: usize>(
         for i in start..rows.min(start + Ahead::ROWS) {
             for cells in large {
                 // SAFETY: there is such a row.
-                unsafe { cells.prefetch::<32>((i + CELLS_AHEAD).min(rows - 1)) };
+                unsafe { cells.prefetch((i + CELLS_AHEAD).min(rows - 1)) };
             }
             // SAFETY: the caller's promise is the callee's.
-            let end = unsafe { segment.write_lanes::<TEMPLATE>(lanes, i, out, p) };
+            let end = unsafe { segment.write_lanes::<TEMPLATE, IS_NARROW>(lanes, i, out, p) };
             prefetch(out, p, end - p);
             p = end;
         }
