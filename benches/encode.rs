@@ -128,10 +128,12 @@ fn main() {
         let chosen = words.iter().any(|word| names.contains(&word.as_str()));
         !chosen || words.iter().any(|word| word == name)
     };
-    let frames: [(&str, Frame); 5] = [
+    let frames: [(&str, Frame); 7] = [
         ("trades", common::trades),
         ("tsbs", common::tsbs),
         ("mixed", common::mixed),
+        ("nulls", common::nulls),
+        ("gaps", common::gaps),
         ("strings", common::strings),
         ("views", common::views),
     ];

@@ -9,6 +9,7 @@ use arrow_array::{
     ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray, StringViewArray,
     TimestampNanosecondArray, UInt32Array,
 };
+use arrow_select::nullif::nullif;
 
 #[path = "../../tests/support/dice.rs"]
 #[allow(dead_code)]
@@ -125,6 +126,30 @@ pub(crate) fn mixed(rows: usize) -> RecordBatch {
     columns.push(("note".to_owned(), Arc::new(strings)));
     columns.push(("timestamp".to_owned(), times(rows)));
     batch(columns)
+}
+
+/// One row in ten of each of these columns made null.
+fn with_nulls(frame: &RecordBatch, columns: std::ops::Range<usize>) -> RecordBatch {
+    let mut dice = Dice::new(5, &[]);
+    let names = frame.schema();
+    let arrays = frame.columns().iter().enumerate().map(|(index, array)| {
+        let nulls = BooleanArray::from_iter((0..frame.num_rows()).map(|_| Some(dice.below(10) == 0)));
+        if columns.contains(&index) { nullif(array, &nulls).expect("of one length") } else { array.clone() }
+    });
+    let columns = names.fields().iter().map(|field| field.name()).zip(arrays);
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).expect("a frame")
+}
+
+/// `trades`, one in ten of each side, price and amount null.
+pub(crate) fn nulls(rows: usize) -> RecordBatch {
+    with_nulls(&trades(rows), 1..4)
+}
+
+/// `mixed` without its boolean, one in ten of each value null but for the first symbol and the timestamp.
+pub(crate) fn gaps(rows: usize) -> RecordBatch {
+    let mut mixed = mixed(rows);
+    mixed.remove_column(5);
+    with_nulls(&mixed, 1..6)
 }
 
 /// A string of 20 characters, of which one in ten holds an escape, and a timestamp.
