@@ -12,10 +12,10 @@
 //! bound from the encoder is a panic here, never a wrong write.
 
 use super::cells::{Cells, Width};
-use super::program::{Keyed, Lane, Maybe, PIECE, Program, Step};
-use super::segment::{CellLane, Segment, SegmentLane, SlotLane, TextLane, full, write_rows};
+use super::program::{Keyed, Lane, PIECE, Program, Step};
+use super::segment::{CellLane, Key, Segment, SegmentLane, SlotLane, TextLane, full, write_rows};
 use super::slots::Slots;
-use super::store::{Ahead, copy, get, pieces};
+use super::store::{Ahead, copy, get, room};
 use super::strings::{are_segments, segments};
 use crate::column::arrays::Arrays;
 use crate::fmt::SLOT;
@@ -47,7 +47,6 @@ pub(super) struct PreparedAt<'a> {
     pub(super) digits: &'a [[u64; 2]],
     pub(super) slots: Option<&'a Slots>,
     pub(super) lengths: &'a [u8],
-    pub(super) valid: &'a [u8],
 }
 
 /// A block as it is written.
@@ -76,59 +75,39 @@ impl PreparedBlock<'_> {
 pub(super) enum Op<'a> {
     Segment(Segment<'a>),
     Cells128(CellLane<'a>),
-    CellsAny { codes: &'a [u32], cells: &'a Cells },
+    CellsAny {
+        codes: &'a [u32],
+        cells: &'a Cells,
+    },
     Text(TextLane<'a>),
-    Array { arrays: &'a Arrays<'a>, base: usize },
-    MaybeFixed { key: Key<'a>, words: &'a [u64], valid: &'a [u8] },
-    MaybeByte { key: Key<'a>, bytes: &'a [u8], valid: &'a [u8] },
-    MaybeSlot { key: Key<'a>, slot: SlotLane<'a>, valid: &'a [u8] },
-    MaybeText { key: Key<'a>, text: TextLane<'a>, valid: &'a [u8] },
-    MaybeArray { key: Key<'a>, arrays: &'a Arrays<'a>, base: usize, valid: &'a [u8] },
-    FieldsStart,
+    Array {
+        arrays: &'a Arrays<'a>,
+        base: usize,
+    },
+    MaybeFixed {
+        key: Key<'a>,
+        words: &'a [u64],
+        valid: &'a [u8],
+    },
+    MaybeByte {
+        key: Key<'a>,
+        bytes: &'a [u8],
+        valid: &'a [u8],
+    },
+    MaybeSlot {
+        key: Key<'a>,
+        slot: SlotLane<'a>,
+        valid: &'a [u8],
+    },
+    MaybeArray {
+        key: Key<'a>,
+        arrays: &'a Arrays<'a>,
+        base: usize,
+        valid: &'a [u8],
+    },
+    /// Turns the first comma since the fields started, if there is any, into the space that ends the symbols.
     FieldsEnd,
     SkipIfEmpty,
-}
-
-/// A nullable column's key, padded, and the byte that closes its value.
-#[derive(Clone, Copy)]
-pub(super) struct Key<'a> {
-    template: &'a [u8],
-    len: usize,
-    close: Option<u8>,
-}
-
-impl<'a> Key<'a> {
-    fn new(program: &'a Program, maybe: &Maybe) -> Self {
-        let end = maybe.key + maybe.key_len.next_multiple_of(PIECE);
-        Self { template: &program.bytes[maybe.key..end], len: maybe.key_len, close: maybe.close }
-    }
-
-    /// Writes the key and returns where the value goes.
-    ///
-    /// # Safety
-    /// As [`copy`], for the padded key.
-    #[inline(always)]
-    unsafe fn write(&self, out: &mut [u8], at: usize) -> usize {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { pieces(out, at, self.template) };
-        at + self.len
-    }
-
-    /// Closes the value that ends at `end`, and returns the end of the cell.
-    ///
-    /// # Safety
-    /// `end` lies inside `out`.
-    #[inline(always)]
-    unsafe fn close(&self, out: &mut [u8], end: usize) -> usize {
-        match self.close {
-            Some(byte) => {
-                // SAFETY: the caller's promise is the callee's.
-                unsafe { copy::<1>(out, end, &[byte], 0) };
-                end + 1
-            }
-            None => end,
-        }
-    }
 }
 
 /// Writes the block's lines to the start of `out` and returns the bytes written. `skipped` gets the rows left out.
@@ -140,7 +119,37 @@ impl<'a> Key<'a> {
 pub(super) fn assemble(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
     let program = block.program;
     let mut ops: Vec<Op<'_>> = Vec::with_capacity(program.steps.len());
+    // Whether the fields have started and there may be none yet.
+    let mut is_first_open = false;
     for step in &program.steps {
+        match step {
+            Step::FieldsStart => {
+                let goes_on = matches!(ops.last(), Some(Op::Segment(last)) if last.is_open() && last.slots.is_empty());
+                if !goes_on {
+                    ops.push(Op::Segment(Segment::default()));
+                }
+                if let Some(Op::Segment(last)) = ops.last_mut() {
+                    last.starts_fields = true;
+                }
+                is_first_open = true;
+                continue;
+            }
+            // What comes next tells whether it can be mended along with it.
+            Step::FieldsEnd => continue,
+            _ => {}
+        }
+        // What every row has, and does not end the line: the first of it mends.
+        let mends = is_first_open
+            && match step {
+                Step::Slot(..) | Step::AtSlot(_) => true,
+                Step::Run { start, .. } => program.bytes[*start] != b'\n',
+                _ => false,
+            };
+        let ends = matches!(step, Step::Run { .. } | Step::MaybeAt(_));
+        if is_first_open && ends && !mends {
+            ops.push(Op::FieldsEnd);
+        }
+        is_first_open &= !mends && !ends;
         match lane(block, step) {
             Some(lane) => {
                 let is_open = matches!(ops.last(), Some(Op::Segment(last)) if last.takes(&lane));
@@ -149,16 +158,16 @@ pub(super) fn assemble(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut 
                 }
                 if let Some(Op::Segment(last)) = ops.last_mut() {
                     last.push(lane, program.steps.len());
+                    last.mends |= mends;
                 }
             }
             None => match (ops.last_mut(), op(block, step)) {
                 // The run behind cells and slots.
-                (Some(Op::Segment(last)), Some(Op::Segment(run)))
-                    if last.template.is_empty() && last.text.is_none() =>
-                {
-                    last.end_with(run);
+                (Some(Op::Segment(last)), Some(Op::Segment(run))) if last.is_open() => {
+                    last.end_with(Segment { mends, ..run });
                 }
                 (Some(Op::Segment(last)), Some(Op::Text(text))) if last.text.is_none() => last.text = Some(text),
+                (_, Some(Op::Segment(run))) => ops.push(Op::Segment(Segment { mends, ..run })),
                 (_, Some(op)) => ops.push(op),
                 (_, None) => {}
             },
@@ -230,10 +239,10 @@ fn any_ops_any(
             match op {
                 Op::Segment(segment) => {
                     // SAFETY: see above.
-                    p = unsafe { segment.write(i, out, p) };
-                    if let Some(text) = segment.text {
-                        p += text.write(i, Portable, out, p);
-                        room(out, p, need);
+                    p = unsafe { segment.write::<true>(i, out, p, &mut fields) };
+                    if let Some(text) = &segment.text {
+                        // SAFETY: see above.
+                        p = unsafe { text.write::<true>(i, Portable, out, p, need) };
                     }
                 }
                 // SAFETY: see above; the cells are 128 bytes wide.
@@ -244,10 +253,8 @@ fn any_ops_any(
                     p += cell.len();
                     room(out, p, need);
                 }
-                Op::Text(text) => {
-                    p += text.write(i, Portable, out, p);
-                    room(out, p, need);
-                }
+                // SAFETY: see above.
+                Op::Text(text) => p = unsafe { text.write::<true>(i, Portable, out, p, need) },
                 Op::Array { arrays, base } => {
                     p += arrays.write(base + i, out, p);
                     room(out, p, need);
@@ -282,17 +289,6 @@ fn any_ops_any(
                     // SAFETY: see above.
                     p += (end - p) * unsafe { get(valid, i) } as usize;
                 }
-                Op::MaybeText { key, text, valid } => {
-                    // A string may be long: here the branch is cheaper than the copy.
-                    if valid[i] != 0 {
-                        // SAFETY: see above.
-                        let value = unsafe { key.write(out, p) };
-                        let end = value + text.write(i, Portable, out, value);
-                        room(out, end, need);
-                        // SAFETY: there is room for more than a byte.
-                        p = unsafe { key.close(out, end) };
-                    }
-                }
                 Op::MaybeArray { key, arrays, base, valid } => {
                     if valid[i] != 0 {
                         // SAFETY: see above.
@@ -301,7 +297,6 @@ fn any_ops_any(
                         room(out, p, need);
                     }
                 }
-                Op::FieldsStart => fields = p,
                 Op::FieldsEnd => {
                     if p > fields {
                         out[fields] = b' ';
@@ -320,17 +315,14 @@ fn any_ops_any(
     p
 }
 
-/// Checks that `out` has `need` bytes left from `at` on.
-#[inline(always)]
-pub(super) fn room(out: &[u8], at: usize, need: usize) {
-    assert!(at <= out.len() && out.len() - at >= need, "the output is shorter than its bound");
-}
-
 /// A step that is a part of a segment.
 fn lane<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<SegmentLane<'a>> {
     let PreparedBlock { columns, at, rows, .. } = block;
     let slot = |slots: &'a Slots, lengths: &'a [u8], keyed: &Keyed| {
         SegmentLane::Slot(SlotLane::new(slots, lengths, keyed.prefix.len(), keyed.most, *rows))
+    };
+    let maybe = |slots: &'a Slots, lengths: &'a [u8], keyed: &Keyed| {
+        SegmentLane::Slot(SlotLane::whole(slots, lengths, keyed.prefix.len(), keyed.most, *rows))
     };
     match step {
         Step::Cells(column) => {
@@ -340,6 +332,8 @@ fn lane<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<SegmentLane<'a>
         }
         Step::Slot(column, keyed) => Some(slot(columns[*column].slots?, columns[*column].lengths, keyed)),
         Step::AtSlot(keyed) => Some(slot(at.slots?, at.lengths, keyed)),
+        Step::MaybeKeyed(column, keyed) => Some(maybe(columns[*column].slots?, columns[*column].lengths, keyed)),
+        Step::MaybeAt(keyed) => Some(maybe(at.slots?, at.lengths, keyed)),
         _ => None,
     }
 }
@@ -369,8 +363,9 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
                 _ => Op::CellsAny { codes, cells },
             }
         }
-        // These are lanes of segments.
-        Step::Slot(..) | Step::AtSlot(_) => return None,
+        // These are in segments.
+        Step::Slot(..) | Step::AtSlot(_) | Step::MaybeKeyed(..) | Step::MaybeAt(_) => return None,
+        Step::FieldsStart | Step::FieldsEnd => return None,
         Step::Text(column) => Op::Text(columns[*column].text?),
         Step::MaybeFixed(maybe) => {
             let column = &columns[maybe.column];
@@ -396,14 +391,10 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
                 valid: full(column.valid, rows),
             }
         }
-        Step::MaybeAt(maybe) => Op::MaybeSlot {
-            key: Key::new(program, maybe),
-            slot: SlotLane::new(at.slots?, at.lengths, 0, SLOT, rows),
-            valid: full(at.valid, rows),
-        },
         Step::MaybeText(maybe) => {
             let column = &columns[maybe.column];
-            Op::MaybeText { key: Key::new(program, maybe), text: column.text?, valid: full(column.valid, rows) }
+            let key = Key::new(program, maybe);
+            Op::Text(TextLane { maybe: Some((key, full(column.valid, rows))), ..column.text? })
         }
         Step::Array(column) => {
             let (arrays, base) = columns[*column].arrays?;
@@ -414,8 +405,6 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
             let (arrays, base) = column.arrays?;
             Op::MaybeArray { key: Key::new(program, maybe), arrays, base, valid: full(column.valid, rows) }
         }
-        Step::FieldsStart => Op::FieldsStart,
-        Step::FieldsEnd => Op::FieldsEnd,
         Step::SkipIfEmpty => Op::SkipIfEmpty,
     })
 }

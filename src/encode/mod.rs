@@ -29,7 +29,7 @@ use crate::error::{Error, Problem};
 use crate::fmt::{SLOT, escape::Escape, float, int};
 use crate::options::{Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
-use crate::simd::{also_for_avx512, prefetch_ahead};
+use crate::simd::{also_for_avx2, also_for_avx512, prefetch_ahead};
 use assemble::{Prepared, PreparedAt, PreparedBlock, SLACK};
 use cells::{Cells, Width};
 use program::{AtShape, Form, Program, Shape, Step, WireColumn};
@@ -339,10 +339,22 @@ impl<'p> Encoder<'p> {
         for step in &program.steps {
             let (scratch, keyed) = match step {
                 Step::Slot(column, keyed) => (&mut self.scratch[*column], keyed),
-                Step::AtSlot(keyed) => (&mut self.at_scratch, keyed),
+                Step::MaybeKeyed(column, keyed) => {
+                    let scratch = &mut self.scratch[*column];
+                    slots_of_nullable(&batch.columns[*column], rows.clone(), program.shapes[*column].form, scratch);
+                    (scratch, keyed)
+                }
+                Step::AtSlot(keyed) | Step::MaybeAt(keyed) => (&mut self.at_scratch, keyed),
                 _ => continue,
             };
             scratch.slots.put_before(&program.bytes[keyed.prefix.clone()], rows.len());
+            if let Step::MaybeKeyed(..) | Step::MaybeAt(_) = step {
+                let Scratch { slots, lengths, valid, .. } = scratch;
+                if let [close] = keyed.close {
+                    slots.put_behind(*close, lengths);
+                }
+                whole_lengths(lengths, (keyed.prefix.len() + keyed.close.len()) as u8, valid);
+            }
         }
         let columns: Vec<Prepared<'_>> = batch
             .columns
@@ -355,7 +367,9 @@ impl<'p> Encoder<'p> {
                     _ => scratch.words.as_slice(),
                 };
                 let text = match &column.values {
-                    Values::Text(text) => Some(TextLane { text, base: rows.start, escape: scratch.escape }),
+                    Values::Text(text) => {
+                        Some(TextLane { text, base: rows.start, escape: scratch.escape, maybe: None })
+                    }
                     _ => None,
                 };
                 let arrays = match &column.values {
@@ -379,7 +393,6 @@ impl<'p> Encoder<'p> {
             digits: &self.at_scratch.digits,
             slots: Some(&self.at_scratch.slots),
             lengths: &self.at_scratch.lengths,
-            valid: &self.at_scratch.valid,
         };
         let block = PreparedBlock { program, columns, at, rows: rows.len(), ahead: &self.ahead };
         let written = assemble::assemble(&block, out, skipped);
@@ -460,6 +473,41 @@ fn prepare_column(plan: &Plan, role: Role, column: &Column<'_>, rows: Range<usiz
         Values::Dictionary(_) => Form::Cells,
     };
     Shape { form, nullable }
+}
+
+/// Puts the values of a nullable column into slots, if its form has them elsewhere.
+fn slots_of_nullable(column: &Column<'_>, rows: Range<usize>, form: Form, scratch: &mut Scratch) {
+    let Scratch { words, bytes, slots, lengths, .. } = scratch;
+    let length = match form {
+        Form::Fixed => {
+            let words = match &column.values {
+                Values::Floats(Floats::F64(bits)) => &bits[rows.clone()],
+                _ => words.as_slice(),
+            };
+            slots.put(words.iter().map(|word| word.to_le_bytes()));
+            size_of::<u64>()
+        }
+        Form::Byte => {
+            slots.put(bytes.iter().map(|byte| [*byte]));
+            1
+        }
+        // They are there.
+        _ => return,
+    };
+    lengths.clear();
+    lengths.resize(rows.len(), length as u8);
+}
+
+also_for_avx2! {
+    /// Makes lengths of values those of all that a row has of them, which is nothing where it is null.
+    fn whole_lengths(lengths: &mut [u8], around: u8, valid: &[u8]) -> () = whole_lengths_any
+}
+
+#[inline(always)]
+fn whole_lengths_any(lengths: &mut [u8], around: u8, valid: &[u8]) {
+    for (length, valid) in lengths.iter_mut().zip(valid) {
+        *length = (*length + around) * *valid;
+    }
 }
 
 /// Integers of a block as words if all are below 10^8, else as slots.

@@ -162,8 +162,10 @@ pub(super) struct Maybe {
 #[derive(Clone, Debug)]
 pub(super) struct Keyed {
     pub(super) prefix: Range<usize>,
-    /// The most bytes of the value.
+    /// The most bytes of the value, and of what closes it.
     pub(super) most: usize,
+    /// What closes the value, if that is in the slot, too: where it may be null.
+    pub(super) close: &'static [u8],
 }
 
 #[derive(Clone, Debug)]
@@ -178,13 +180,16 @@ pub(super) enum Step {
     Text(usize),
     Array(usize),
     AtSlot(Keyed),
+    /// A value in a slot with its key before it and what closes it behind it, or nothing where null.
+    MaybeKeyed(usize, Keyed),
+    /// The same of the designated timestamp.
+    MaybeAt(Keyed),
     MaybeFixed(Maybe),
     MaybeByte(Maybe),
     MaybeWord(Maybe),
     MaybeSlot(Maybe),
     MaybeText(Maybe),
     MaybeArray(Maybe),
-    MaybeAt(Maybe),
     /// Remembers where the fields start: each begins with a comma.
     FieldsStart,
     /// Turns the first comma since then into the space that ends the symbols.
@@ -282,6 +287,17 @@ impl Builder {
             self.step(Step::Cells(column));
             return;
         }
+        let in_slot = match form {
+            Form::Fixed => Some(8),
+            Form::Byte => Some(1),
+            Form::Word | Form::Slot => Some(SLOT - wire.close.len()),
+            _ => None,
+        };
+        if let (true, Some(most), 0..=TEXT_AT) = (nullable, in_slot, wire.key.len()) {
+            let keyed = self.maybe_keyed(&wire.key, most, wire.close);
+            self.step(Step::MaybeKeyed(column, keyed));
+            return;
+        }
         if nullable {
             let maybe = self.maybe(column, &wire.key, wire.close);
             let step = match form {
@@ -312,7 +328,7 @@ impl Builder {
     }
 
     fn at(&mut self, plan: &Plan) {
-        let suffix: &[u8] = match plan.at {
+        let suffix: &'static [u8] = match plan.at {
             AtPlan::Column { unit, .. } if plan.version > ProtocolVersion::V1 => match unit {
                 WireUnit::Micros => b"t",
                 WireUnit::Nanos => b"n",
@@ -340,8 +356,8 @@ impl Builder {
                 self.constant(suffix);
             }
             AtShape::MaybeSlot => {
-                let maybe = self.maybe(usize::MAX, b" ", suffix);
-                self.step(Step::MaybeAt(maybe));
+                let keyed = self.maybe_keyed(b" ", SLOT - suffix.len(), suffix);
+                self.step(Step::MaybeAt(keyed));
             }
         }
     }
@@ -370,12 +386,19 @@ impl Builder {
         self.end_run();
         let (start, len) = self.store(&prefix);
         self.program.row_max += len + most;
-        self.program.steps.push(step(Keyed { prefix: start..start + len, most }));
+        self.program.steps.push(step(Keyed { prefix: start..start + len, most, close: b"" }));
     }
 
     fn step(&mut self, step: Step) {
         self.end_run();
         self.program.steps.push(step);
+    }
+
+    /// A value of at most so many bytes that may be null: with its key before it and what closes it in its slot.
+    fn maybe_keyed(&mut self, key: &[u8], most: usize, close: &'static [u8]) -> Keyed {
+        let (start, len) = self.store(key);
+        self.program.row_max += len + most + close.len();
+        Keyed { prefix: start..start + len, most: most + close.len(), close }
     }
 
     fn maybe(&mut self, column: usize, key: &[u8], close: &[u8]) -> Maybe {

@@ -2,8 +2,9 @@
 //! segment as a whole.
 
 use super::cells::{Cells, Width};
+use super::program::{Maybe, PIECE, Program};
 use super::slots::{KEYED, Slots, TEXT_AT};
-use super::store::{Ahead, copy, get, pieces, prefetch};
+use super::store::{Ahead, copy, get, pieces, prefetch, room};
 use crate::column::Text;
 use crate::fmt::SLOT;
 use crate::fmt::escape::{Escape, Escaper};
@@ -93,11 +94,23 @@ impl<'a> SlotLane<'a> {
     /// # Panics
     /// If there are fewer slots than one more than rows, or fewer lengths, or a length above `most`: our bug.
     pub(super) fn new(slots: &'a Slots, lengths: &'a [u8], before: usize, most: usize, rows: usize) -> Self {
+        assert!(longest(lengths, rows) <= most, "a value too long");
+        Self::checked(slots, full(lengths, rows), before, most, rows)
+    }
+
+    /// As [`new`](Self::new), but `lengths` are of all that rows have, `before` included: nothing where they are null.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub(super) fn whole(slots: &'a Slots, lengths: &'a [u8], before: usize, most: usize, rows: usize) -> Self {
+        assert!(longest(lengths, rows) <= before + most, "a value too long");
+        Self { before: 0, ..Self::checked(slots, full(lengths, rows), before, most, rows) }
+    }
+
+    fn checked(slots: &'a Slots, lengths: &'a [u8], before: usize, most: usize, rows: usize) -> Self {
         let bytes = slots.bytes();
         assert!(before <= TEXT_AT && most <= SLOT, "a cell longer than its slot");
         assert!(bytes.len() >= (rows + 1) * KEYED, "a row without a slot");
-        let lengths = &full(lengths, rows)[..rows];
-        assert!(lengths.iter().fold(0, |longest, length| longest.max(*length)) as usize <= most, "a value too long");
         Self { bytes, from: TEXT_AT - before, before, lengths, is_wide: before + most > 32 }
     }
 
@@ -127,6 +140,11 @@ also_for_avx2! {
 #[inline(always)]
 fn largest_any(codes: &[u32]) -> u32 {
     codes.iter().fold(0, |most, code| most.max(*code))
+}
+
+/// The greatest of so many lengths.
+fn longest(lengths: &[u8], rows: usize) -> usize {
+    full(lengths, rows)[..rows].iter().fold(0, |longest, length| longest.max(*length)) as usize
 }
 
 /// A lane that has a value for each of `rows` rows.
@@ -170,7 +188,7 @@ pub(super) enum Kind {
     Any,
 }
 
-/// Some cells of at most 32 bytes, then values in slots, then a run with what is poked into it.
+/// Some cells of at most 64 bytes, then values in slots, then a run with what is poked into it.
 #[derive(Default)]
 pub(super) struct Segment<'a> {
     pub(super) cells: Vec<CellLane<'a>>,
@@ -187,6 +205,11 @@ pub(super) struct Segment<'a> {
     pub(super) kind: Kind,
     /// Whether all of its cells are.
     pub(super) is_narrow: bool,
+    /// Whether the fields start behind its cells, and which of them comes first differs from row to row.
+    pub(super) starts_fields: bool,
+    /// Whether with it there is a field in every row since they started: a space goes to where that was, for the comma
+    /// that is there.
+    pub(super) mends: bool,
 }
 
 /// The strings of a column, the row of theirs at which the block starts, and the escape if any value may need one.
@@ -195,22 +218,101 @@ pub(super) struct TextLane<'a> {
     pub(super) text: &'a Text<'a>,
     pub(super) base: usize,
     pub(super) escape: Option<Escape>,
+    /// What stands around the strings, and which rows have one, if that are not all.
+    pub(super) maybe: Option<(Key<'a>, &'a [u8])>,
+}
+
+/// A nullable column's key, padded, and the byte that closes its value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key<'a> {
+    template: &'a [u8],
+    len: usize,
+    close: Option<u8>,
+}
+
+impl<'a> Key<'a> {
+    pub(super) fn new(program: &'a Program, maybe: &Maybe) -> Self {
+        let end = maybe.key + maybe.key_len.next_multiple_of(PIECE);
+        Self { template: &program.bytes[maybe.key..end], len: maybe.key_len, close: maybe.close }
+    }
+
+    /// Writes the key and returns where the value goes.
+    ///
+    /// # Safety
+    /// As [`copy`], for the padded key.
+    #[inline(always)]
+    pub(super) unsafe fn write(&self, out: &mut [u8], at: usize) -> usize {
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { pieces(out, at, self.template) };
+        at + self.len
+    }
+
+    /// Closes the value that ends at `end`, and returns the end of the cell.
+    ///
+    /// # Safety
+    /// `end` lies inside `out`.
+    #[inline(always)]
+    pub(super) unsafe fn close(&self, out: &mut [u8], end: usize) -> usize {
+        match self.close {
+            Some(byte) => {
+                // SAFETY: the caller's promise is the callee's.
+                unsafe { copy::<1>(out, end, &[byte], 0) };
+                end + 1
+            }
+            None => end,
+        }
+    }
 }
 
 impl TextLane<'_> {
-    /// Writes the string of row `i` to `out[at..]` and returns its length.
+    /// Writes the string of row `i`, or with `NULLS` what the row has of it, to `out[at..]` and returns its end.
+    ///
+    /// # Panics
+    /// If `out` does not have `need` bytes behind the string.
+    ///
+    /// # Safety
+    /// `i` is less than the rows of the lane; `out` has room for the padded key, and `need` is more than a byte.
     #[inline(always)]
-    pub(super) fn write(&self, i: usize, escaper: impl Escaper, out: &mut [u8], at: usize) -> usize {
-        self.text.write(self.base + i, self.escape, escaper, out, at)
+    pub(super) unsafe fn write<const NULLS: bool>(
+        &self,
+        i: usize,
+        escaper: impl Escaper,
+        out: &mut [u8],
+        at: usize,
+        need: usize,
+    ) -> usize {
+        let string = |out: &mut [u8], at| at + self.text.write(self.base + i, self.escape, escaper, out, at);
+        let end = match &self.maybe {
+            Some((key, valid)) if NULLS => {
+                // A string may be long: here the branch is cheaper than the copy.
+                // SAFETY: promised by the caller.
+                if unsafe { get(valid, i) } == 0 {
+                    return at;
+                }
+                // SAFETY: promised by the caller.
+                let value = unsafe { key.write(out, at) };
+                let end = string(out, value);
+                room(out, end, need);
+                // SAFETY: there is room for more than a byte.
+                unsafe { key.close(out, end) }
+            }
+            _ => string(out, at),
+        };
+        room(out, end, need);
+        end
     }
 }
 
 impl<'a> Segment<'a> {
     /// Whether a lane can be put behind those that are there: there is no run yet, and cells come before slots.
     pub(super) fn takes(&self, lane: &SegmentLane<'_>) -> bool {
-        self.template.is_empty()
-            && self.text.is_none()
-            && (self.slots.is_empty() || matches!(lane, SegmentLane::Slot(_)))
+        let takes_cells = self.slots.is_empty() && !self.starts_fields;
+        self.is_open() && (takes_cells || matches!(lane, SegmentLane::Slot(_)))
+    }
+
+    /// Whether there is nothing behind its cells and slots yet.
+    pub(super) fn is_open(&self) -> bool {
+        self.template.is_empty() && self.text.is_none()
     }
 
     /// Puts a lane behind those that are there; of one kind there will be at most so many.
@@ -223,7 +325,9 @@ impl<'a> Segment<'a> {
 
     /// Puts a run behind the lanes.
     pub(super) fn end_with(&mut self, run: Self) {
-        *self = Self { cells: std::mem::take(&mut self.cells), slots: std::mem::take(&mut self.slots), ..run };
+        let lanes = std::mem::take(self);
+        let (starts_fields, mends) = (lanes.starts_fields, lanes.mends || run.mends);
+        *self = Self { cells: lanes.cells, slots: lanes.slots, starts_fields, mends, ..run };
     }
 
     /// To be called when it has all of its lanes.
@@ -240,7 +344,13 @@ impl<'a> Segment<'a> {
         };
     }
 
-    /// Writes the segment of row `i`, without the string behind it, to `out[at..]` and returns its end.
+    /// Whether it has to do with nulls in fields.
+    pub(super) fn has_nulls(&self) -> bool {
+        self.starts_fields || self.mends || self.text.is_some_and(|text| text.maybe.is_some())
+    }
+
+    /// Writes the segment of row `i`, without the string behind it, to `out[at..]` and returns its end. With `NULLS`,
+    /// `fields` is where those of the row started; else it has nothing to do with nulls in fields.
     ///
     /// To go by lanes that are not there, row for row, takes longer than to write a short string (`make bench`, strings).
     ///
@@ -248,18 +358,25 @@ impl<'a> Segment<'a> {
     /// `i` is less than the rows of every lane, and `out` has room for the most that the segment writes: each of its
     /// cells and slots padded, the template, and what is poked into it.
     #[inline(always)]
-    pub(super) unsafe fn write(&self, i: usize, out: &mut [u8], at: usize) -> usize {
+    pub(super) unsafe fn write<const NULLS: bool>(
+        &self,
+        i: usize,
+        out: &mut [u8],
+        at: usize,
+        fields: &mut usize,
+    ) -> usize {
         let Self { cells, slots, words, bytes, digits, .. } = self;
-        let none = Lanes { cells: &[], slots: &[], words: &[], bytes: &[], digits: *digits };
+        let (starts_fields, mends) = (NULLS && self.starts_fields, NULLS && self.mends);
+        let none = Lanes { cells: &[], slots: &[], words: &[], bytes: &[], digits: *digits, starts_fields, mends };
         macro_rules! by_template {
             ($is_narrow:literal, $lanes:expr) => {
                 match self.template.len() {
                     // SAFETY: the caller's promise is the callee's; these are all of its lanes.
-                    32 => unsafe { self.write_lanes::<32, $is_narrow>($lanes, i, out, at) },
+                    32 => unsafe { self.write_lanes::<32, $is_narrow>($lanes, i, out, at, fields) },
                     // SAFETY: as above.
-                    64 => unsafe { self.write_lanes::<64, $is_narrow>($lanes, i, out, at) },
+                    64 => unsafe { self.write_lanes::<64, $is_narrow>($lanes, i, out, at, fields) },
                     // SAFETY: as above.
-                    _ => unsafe { self.write_lanes::<0, $is_narrow>($lanes, i, out, at) },
+                    _ => unsafe { self.write_lanes::<0, $is_narrow>($lanes, i, out, at, fields) },
                 }
             };
         }
@@ -267,11 +384,11 @@ impl<'a> Segment<'a> {
             Kind::Run => by_template!(true, none),
             Kind::NarrowCells => by_template!(true, Lanes { cells, words, ..none }),
             // SAFETY: the caller's promise is the callee's.
-            Kind::Cells => unsafe { self.write_lanes::<0, false>(Lanes { cells, words, ..none }, i, out, at) },
+            Kind::Cells => unsafe { self.write_lanes::<0, false>(Lanes { cells, words, ..none }, i, out, at, fields) },
             Kind::Slots => by_template!(true, Lanes { slots, bytes, ..none }),
             // SAFETY: the caller's promise is the callee's.
             Kind::Any => unsafe {
-                self.write_lanes::<0, false>(Lanes { cells, slots, words, bytes, digits: *digits }, i, out, at)
+                self.write_lanes::<0, false>(Lanes { cells, slots, words, bytes, ..none }, i, out, at, fields)
             },
         }
     }
@@ -288,6 +405,7 @@ impl<'a> Segment<'a> {
         i: usize,
         out: &mut [u8],
         at: usize,
+        fields: &mut usize,
     ) -> usize {
         let mut p = at;
         for cell in lanes.cells {
@@ -298,6 +416,9 @@ impl<'a> Segment<'a> {
                 // SAFETY: promised by the caller; there are but two widths in segments.
                 unsafe { cell.write::<CELL>(i, out, p) }
             };
+        }
+        if lanes.starts_fields {
+            *fields = p;
         }
         for slot in lanes.slots {
             // SAFETY: promised by the caller.
@@ -330,6 +451,9 @@ impl<'a> Segment<'a> {
             // SAFETY: as above.
             unsafe { copy::<8>(out, p + offset + 8, &low.to_le_bytes(), 0) };
         }
+        if lanes.mends {
+            out[*fields] = b' ';
+        }
         p + self.len
     }
 }
@@ -342,6 +466,8 @@ struct Lanes<'l, 'a> {
     words: &'l [Poke<'a>],
     bytes: &'l [(usize, &'a [u8])],
     digits: Option<(usize, &'a [[u64; 2]])>,
+    starts_fields: bool,
+    mends: bool,
 }
 
 /// The row loop of lines that are one segment: no strings, no nulls. Returns the bytes written.
@@ -353,15 +479,16 @@ struct Lanes<'l, 'a> {
 /// Every lane has `rows` rows, and `out` has room for the most that the segment writes so many times.
 #[inline(always)]
 pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead], rows: usize, out: &mut [u8]) -> usize {
-    let Segment { cells, slots, words, bytes, digits, template, .. } = segment;
-    let all = Lanes { cells, slots, words, bytes, digits: *digits };
+    let Segment { cells, slots, words, bytes, digits, template, starts_fields, mends, .. } = segment;
+    let (starts_fields, mends) = (*starts_fields, *mends);
+    let all = Lanes { cells, slots, words, bytes, digits: *digits, starts_fields, mends };
     let large: Vec<CellLane<'_>> = cells.iter().filter(|cells| cells.is_large).copied().collect();
-    let is_simple = large.is_empty() && slots.is_empty() && bytes.is_empty();
+    let is_simple = large.is_empty() && slots.is_empty() && bytes.is_empty() && !segment.has_nulls();
     let (true, Some(digits)) = (is_simple, *digits) else {
         // SAFETY: the caller's promise is the callee's.
         return unsafe { any_rows(segment, all, &large, ahead, rows, out) };
     };
-    let narrow = Lanes { slots: &[], bytes: &[], digits: Some(digits), ..all };
+    let narrow = Lanes { slots: &[], bytes: &[], digits: Some(digits), starts_fields: false, mends: false, ..all };
     macro_rules! by_template {
         ($lanes:expr) => {
             // SAFETY: the caller's promise is the callee's.
@@ -437,7 +564,7 @@ unsafe fn rows_of<const TEMPLATE: usize, const IS_NARROW: bool>(
     rows: usize,
     out: &mut [u8],
 ) -> usize {
-    let mut p = 0;
+    let (mut p, mut fields) = (0, 0);
     for start in (0..rows).step_by(Ahead::ROWS) {
         ahead.iter().for_each(|ahead| ahead.prefetch(start));
         for i in start..rows.min(start + Ahead::ROWS) {
@@ -446,7 +573,7 @@ unsafe fn rows_of<const TEMPLATE: usize, const IS_NARROW: bool>(
                 unsafe { cells.prefetch((i + CELLS_AHEAD).min(rows - 1)) };
             }
             // SAFETY: the caller's promise is the callee's.
-            let end = unsafe { segment.write_lanes::<TEMPLATE, IS_NARROW>(lanes, i, out, p) };
+            let end = unsafe { segment.write_lanes::<TEMPLATE, IS_NARROW>(lanes, i, out, p, &mut fields) };
             prefetch(out, p, end - p);
             p = end;
         }

@@ -49,6 +49,23 @@ impl Slots {
         }
     }
 
+    /// Puts values of the same length as the texts, one a row.
+    pub(super) fn put<const N: usize>(&mut self, values: impl ExactSizeIterator<Item = [u8; N]>) {
+        for (slot, value) in self.of(values.len()).iter_mut().zip(values) {
+            slot[TEXT_AT..TEXT_AT + N].copy_from_slice(&value);
+        }
+    }
+
+    /// Puts a byte behind each text, whose lengths these are.
+    ///
+    /// # Panics
+    /// If a text fills its slot, or there are fewer slots than lengths.
+    pub(super) fn put_behind(&mut self, byte: u8, lengths: &[u8]) {
+        for (slot, length) in self.of(lengths.len()).iter_mut().zip(lengths) {
+            slot[TEXT_AT + usize::from(*length)] = byte;
+        }
+    }
+
     /// All slots, end to end.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.slots

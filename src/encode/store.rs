@@ -14,6 +14,12 @@ pub(super) unsafe fn get<T: Copy>(lane: &[T], i: usize) -> T {
     unsafe { *lane.get_unchecked(i) }
 }
 
+/// Checks that `out` has `need` bytes left from `at` on.
+#[inline(always)]
+pub(super) fn room(out: &[u8], at: usize, need: usize) {
+    assert!(at <= out.len() && out.len() - at >= need, "the output is shorter than its bound");
+}
+
 /// Copies `N` bytes from `from[start..]` to `out[at..]`.
 ///
 /// # Safety

@@ -1,9 +1,9 @@
-//! Lines of segments and the strings behind them alone: no nulls, no long cells. With one kind of step there is nothing to
+//! Lines of segments and the strings behind them alone: no long cells, no long names of nullable columns. With one kind of step there is nothing to
 //! choose row for row, and the compiler has registers enough: a fifth of the time where a line is a string and a timestamp
 //! (`cargo bench --bench encode`, strings).
 
-use super::assemble::{Op, PreparedBlock, room};
-use super::store::Ahead;
+use super::assemble::{Op, PreparedBlock};
+use super::store::{Ahead, room};
 #[cfg(target_arch = "x86_64")]
 use crate::fmt::escape::Avx512;
 use crate::fmt::escape::{Escaper, Portable};
@@ -25,7 +25,7 @@ pub(super) fn segments(ops: &[Op<'_>], block: &PreparedBlock<'_>, need: usize, o
             enable = "avx2,fma,bmi1,bmi2,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2"
         )]
         fn avx512(escaper: Avx512, ops: &[Op<'_>], block: &PreparedBlock<'_>, need: usize, out: &mut [u8]) -> usize {
-            rows(escaper, ops, block, need, out)
+            any_rows(escaper, ops, block, need, out)
         }
         // SAFETY: the level is available.
         return unsafe { avx512(escaper, ops, block, need, out) };
@@ -39,12 +39,28 @@ also_for_avx2! {
 
 #[inline(always)]
 fn portable_any(ops: &[Op<'_>], block: &PreparedBlock<'_>, need: usize, out: &mut [u8]) -> usize {
-    rows(Portable, ops, block, need, out)
+    any_rows(Portable, ops, block, need, out)
 }
 
 #[inline(always)]
-fn rows(escaper: impl Escaper, ops: &[Op<'_>], block: &PreparedBlock<'_>, need: usize, out: &mut [u8]) -> usize {
-    let mut p = 0;
+fn any_rows(escaper: impl Escaper, ops: &[Op<'_>], block: &PreparedBlock<'_>, need: usize, out: &mut [u8]) -> usize {
+    if ops.iter().any(|op| matches!(op, Op::Segment(segment) if segment.has_nulls())) {
+        rows::<true>(escaper, ops, block, need, out)
+    } else {
+        rows::<false>(escaper, ops, block, need, out)
+    }
+}
+
+/// The loop itself, with `NULLS` if fields may be null.
+#[inline(always)]
+fn rows<const NULLS: bool>(
+    escaper: impl Escaper,
+    ops: &[Op<'_>],
+    block: &PreparedBlock<'_>,
+    need: usize,
+    out: &mut [u8],
+) -> usize {
+    let (mut p, mut fields) = (0, 0);
     for start in (0..block.rows).step_by(Ahead::ROWS) {
         block.ahead.iter().for_each(|ahead| ahead.prefetch(start));
         for i in start..block.rows.min(start + Ahead::ROWS) {
@@ -54,10 +70,10 @@ fn rows(escaper: impl Escaper, ops: &[Op<'_>], block: &PreparedBlock<'_>, need: 
                 let Op::Segment(segment) = op else { unreachable!("a step that is no segment") };
                 // SAFETY: the lanes have been checked when the steps were made, and `room` has checked, since the position
                 // last moved by more than fixed cells, that there is room for all of those of a row.
-                p = unsafe { segment.write(i, out, p) };
-                if let Some(text) = segment.text {
-                    p += text.write(i, escaper, out, p);
-                    room(out, p, need);
+                p = unsafe { segment.write::<NULLS>(i, out, p, &mut fields) };
+                if let Some(text) = &segment.text {
+                    // SAFETY: as above; a padded key is one of the fixed cells.
+                    p = unsafe { text.write::<NULLS>(i, escaper, out, p, need) };
                 }
             }
         }
