@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, Decimal32Array, DictionaryArray, FixedSizeListArray, Float64Array, Int32Array, Int64Array, ListViewArray,
-    RecordBatch, RunArray, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Decimal32Array, DictionaryArray, FixedSizeListArray, Float64Array, Int32Array, Int64Array,
+    ListViewArray, RecordBatch, RunArray, StringArray, TimestampMicrosecondArray,
 };
 use arrow_schema::{DataType, Field};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
 use support::judge::{encoded_in_every_form, judge};
 use support::random::{Shape, Types, case};
-use support::reference::{At, Options, reference_ilp};
+use support::reference::{At, NullBool, Options, Symbols, reference_ilp};
 use support::{first_difference, write_options};
 
 /// Cases of an ordinary run, for each protocol version.
@@ -236,6 +236,71 @@ fn lines_of_every_width() {
             if length == 1 {
                 check_forms(&[batch], &options, &format!("{cells}, {words}, {ROWS} rows"));
             }
+        }
+    }
+}
+
+/// Every kind of field at every place, with nulls and without, before every kind of timestamp and with symbols or none:
+/// which field of a row comes first, and so has a space before it, differs from row to row.
+#[test]
+fn first_fields_that_may_be_null() {
+    const ROWS: usize = 24;
+    let valid = |bit: usize, may_be_null: bool| move |row: usize| !may_be_null || row >> bit & 1 == 1;
+    let field = |kind: usize, bit: usize, may_be_null: bool| -> ArrayRef {
+        let is_valid = valid(bit, may_be_null);
+        let rows = move |row: usize| is_valid(row).then_some(row as i64);
+        let texts = ["", "a\"b", "plain", "twelve letters and more, so that it is long"];
+        match kind {
+            0 => Arc::new(Float64Array::from_iter((0..ROWS).map(|row| rows(row).map(|row| row as f64 / 7.0)))),
+            1 => Arc::new(Int64Array::from_iter((0..ROWS).map(rows))),
+            2 => Arc::new(Int64Array::from_iter((0..ROWS).map(|row| rows(row).map(|row| row - (1 << 60))))),
+            3 => Arc::new(BooleanArray::from_iter((0..ROWS).map(|row| rows(row).map(|row| row % 3 == 0)))),
+            4 => Arc::new(StringArray::from_iter((0..ROWS).map(|row| rows(row).map(|_| texts[row % 4])))),
+            5 => Arc::new(TimestampMicrosecondArray::from_iter((0..ROWS).map(|row| rows(row).map(|row| row << 40)))),
+            _ => {
+                Arc::new((0..ROWS).map(|row| rows(row).map(|_| texts[row % 4])).collect::<DictionaryArray<Int32Type>>())
+            }
+        }
+    };
+    let times = |may_be_null: bool| -> ArrayRef {
+        let is_valid = valid(1, may_be_null);
+        let at = (0..ROWS).map(|row| is_valid(row).then_some(1_735_689_600_000_000 + row as i64));
+        Arc::new(TimestampMicrosecondArray::from_iter(at))
+    };
+    let letters = ["s"; ROWS];
+    let symbols: ArrayRef = Arc::new(letters.into_iter().collect::<DictionaryArray<Int32Type>>());
+    let kinds = (0..7).flat_map(|kind| [(kind, false), (kind, true)]);
+    for ((kind, nulls), (next, next_nulls)) in
+        kinds.clone().flat_map(|one| kinds.clone().map(move |other| (one, other)))
+    {
+        for (at, has_symbol, length) in (0..4).flat_map(|at| [(at, false, 1), (at, true, 1), (at, true, 40)]) {
+            let name = |first: char| format!("{first}{}", "n".repeat(length));
+            let mut columns = vec![
+                (name('a'), field(kind, 0, nulls)),
+                (name('b'), field(next, 1, next_nulls)),
+                (name('c'), field(kind, 2, true)),
+            ];
+            if has_symbol {
+                columns.insert(0, ("symbol".to_owned(), symbols.clone()));
+            }
+            let source = match at {
+                0 => At::Server,
+                1 => At::Nanos(1_735_689_600_000_000_000),
+                _ => At::Column("at".to_owned()),
+            };
+            if at >= 2 {
+                columns.push(("at".to_owned(), times(at == 3)));
+            }
+            let columns = columns.into_iter().map(|(name, array)| (name, array, true));
+            let batch = RecordBatch::try_from_iter_with_nullable(columns).expect("columns of one length");
+            let mut options = Options::new("t", source, 1 + (kind + next) as u8 % 2);
+            options.null_at_server = at == 3;
+            options.null_bool = NullBool::Omit;
+            options.symbols = Symbols::Columns(if has_symbol { vec!["symbol".to_owned()] } else { Vec::new() });
+            // Rows may be empty only where there is nothing that is never null.
+            options.skip_empty_rows = !has_symbol && nulls && next_nulls;
+            let what = format!("{kind} {nulls}, {next} {next_nulls}, at {at}, {has_symbol}, {length}");
+            check_forms(&[batch], &options, &what);
         }
     }
 }

@@ -17,7 +17,7 @@ use arrow_buffer::{ArrowNativeType, BooleanBuffer, NullBuffer, ToByteSlice};
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::fmt::int;
-use crate::simd::prefetch_ahead;
+use crate::simd::{also_for_avx2, prefetch_ahead};
 use arrays::Arrays;
 use decimals::Decimals;
 pub(crate) use text::Text;
@@ -311,9 +311,33 @@ impl<'a> Keys<'a> {
             Integers::U64(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
         }
         if let Some(nulls) = self.nulls {
-            for (code, valid) in out.iter_mut().zip(&nulls.slice(rows.start, rows.len())) {
-                *code = if valid { *code } else { null };
+            let valid = nulls.inner().slice(rows.start, rows.len());
+            for (codes, valid) in out.chunks_mut(u64::BITS as usize).zip(valid.bit_chunks().iter_padded()) {
+                match <&mut [u32; 64]>::try_from(&mut *codes) {
+                    Ok(codes) => put_nulls(codes, valid, null),
+                    Err(_) => {
+                        for (row, code) in codes.iter_mut().enumerate() {
+                            *code = if valid >> row & 1 == 1 { *code } else { null };
+                        }
+                    }
+                }
             }
+        }
+    }
+}
+
+also_for_avx2! {
+    /// Puts `null` for each code whose bit is not set.
+    fn put_nulls(codes: &mut [u32; 64], valid: u64, null: u32) -> () = put_nulls_any
+}
+
+#[inline(always)]
+fn put_nulls_any(codes: &mut [u32; 64], valid: u64, null: u32) {
+    let halves = [valid as u32, (valid >> 32) as u32];
+    for (codes, valid) in codes.as_chunks_mut::<32>().0.iter_mut().zip(halves) {
+        for (row, code) in codes.iter_mut().enumerate() {
+            let is_valid = (valid >> row & 1).wrapping_neg();
+            *code = *code & is_valid | null & !is_valid;
         }
     }
 }

@@ -401,8 +401,11 @@ impl<'p> Encoder<'p> {
             self.lost.iter_mut().zip(&batch.columns).zip(block.columns.iter().zip(&self.scratch))
         {
             *lost += match (&column.values, column.has_nulls(&rows)) {
-                (Values::Floats(_), true) => not_finite_where(prepared.words, &scratch.valid),
-                (Values::Floats(_), false) => not_finite(prepared.words),
+                (Values::Floats(_), has_nulls) => match not_finite(prepared.words) {
+                    // Mostly there are none, nulls or not.
+                    1.. if has_nulls => not_finite_where(prepared.words, &scratch.valid),
+                    lost => lost,
+                },
                 _ => scratch.lost,
             };
         }
