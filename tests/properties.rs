@@ -226,7 +226,7 @@ fn lines_of_every_width() {
         for length in (1..=40).step_by(3).filter(|_| cells + words > 0) {
             let name = |first: char, i: usize| format!("{first}{i}{}", "n".repeat(length));
             // Long names make wide cells, which stand between narrow ones.
-            let symbol = |i: usize| if i % 2 == 0 { name('s', i) } else { format!("s{i}") };
+            let symbol = |i: usize| if i.is_multiple_of(2) { name('s', i) } else { format!("s{i}") };
             let columns = (0..cells).map(|i| (symbol(i), if i == 3 { many.clone() } else { few.clone() }));
             let columns = columns.chain((0..words).map(|i| (name('f', i), floats.clone())));
             let batch = RecordBatch::try_from_iter(columns.chain([("at".to_owned(), at.clone())]));
