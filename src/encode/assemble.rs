@@ -15,7 +15,7 @@ use super::cells::{Cells, Width};
 use super::program::{Keyed, Lane, PIECE, Program, Step};
 use super::segment::{CellLane, Key, Segment, SegmentLane, SlotLane, TextLane, full, write_rows};
 use super::slots::Slots;
-use super::store::{Ahead, copy, get, room};
+use super::store::{Ahead, get, room};
 use super::strings::{are_segments, segments};
 use crate::column::arrays::Arrays;
 use crate::fmt::SLOT;
@@ -83,16 +83,6 @@ pub(super) enum Op<'a> {
     Array {
         arrays: &'a Arrays<'a>,
         base: usize,
-    },
-    MaybeFixed {
-        key: Key<'a>,
-        words: &'a [u64],
-        valid: &'a [u8],
-    },
-    MaybeByte {
-        key: Key<'a>,
-        bytes: &'a [u8],
-        valid: &'a [u8],
     },
     MaybeSlot {
         key: Key<'a>,
@@ -259,26 +249,6 @@ fn any_ops_any(
                     p += arrays.write(base + i, out, p);
                     room(out, p, need);
                 }
-                Op::MaybeFixed { key, words, valid } => {
-                    // SAFETY: see above.
-                    let value = unsafe { key.write(out, p) };
-                    // SAFETY: see above.
-                    let word = unsafe { get(words, i) };
-                    // SAFETY: see above.
-                    unsafe { copy::<8>(out, value, &word.to_le_bytes(), 0) };
-                    // SAFETY: see above.
-                    p += (value + 8 - p) * unsafe { get(valid, i) } as usize;
-                }
-                Op::MaybeByte { key, bytes, valid } => {
-                    // SAFETY: see above.
-                    let value = unsafe { key.write(out, p) };
-                    // SAFETY: see above.
-                    let byte = unsafe { get(bytes, i) };
-                    // SAFETY: see above.
-                    unsafe { copy::<1>(out, value, &[byte], 0) };
-                    // SAFETY: see above.
-                    p += (value + 1 - p) * unsafe { get(valid, i) } as usize;
-                }
                 Op::MaybeSlot { key, slot, valid } => {
                     // SAFETY: see above.
                     let value = unsafe { key.write(out, p) };
@@ -367,23 +337,7 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
         Step::Slot(..) | Step::AtSlot(_) | Step::MaybeKeyed(..) | Step::MaybeAt(_) => return None,
         Step::FieldsStart | Step::FieldsEnd => return None,
         Step::Text(column) => Op::Text(columns[*column].text?),
-        Step::MaybeFixed(maybe) => {
-            let column = &columns[maybe.column];
-            Op::MaybeFixed {
-                key: Key::new(program, maybe),
-                words: full(column.words, rows),
-                valid: full(column.valid, rows),
-            }
-        }
-        Step::MaybeByte(maybe) => {
-            let column = &columns[maybe.column];
-            Op::MaybeByte {
-                key: Key::new(program, maybe),
-                bytes: full(column.bytes, rows),
-                valid: full(column.valid, rows),
-            }
-        }
-        Step::MaybeWord(maybe) | Step::MaybeSlot(maybe) => {
+        Step::MaybeSlot(maybe) => {
             let column = &columns[maybe.column];
             Op::MaybeSlot {
                 key: Key::new(program, maybe),

@@ -344,6 +344,12 @@ impl<'p> Encoder<'p> {
                     slots_of_nullable(&batch.columns[*column], rows.clone(), program.shapes[*column].form, scratch);
                     (scratch, keyed)
                 }
+                Step::MaybeSlot(maybe) => {
+                    let scratch = &mut self.scratch[maybe.column];
+                    let form = program.shapes[maybe.column].form;
+                    slots_of_nullable(&batch.columns[maybe.column], rows.clone(), form, scratch);
+                    continue;
+                }
                 Step::AtSlot(keyed) | Step::MaybeAt(keyed) => (&mut self.at_scratch, keyed),
                 _ => continue,
             };

@@ -184,9 +184,7 @@ pub(super) enum Step {
     MaybeKeyed(usize, Keyed),
     /// The same of the designated timestamp.
     MaybeAt(Keyed),
-    MaybeFixed(Maybe),
-    MaybeByte(Maybe),
-    MaybeWord(Maybe),
+    /// A value in a slot whose key is too long to be there.
     MaybeSlot(Maybe),
     MaybeText(Maybe),
     MaybeArray(Maybe),
@@ -288,9 +286,9 @@ impl Builder {
             return;
         }
         let in_slot = match form {
-            Form::Fixed => Some(8),
+            Form::Fixed | Form::Word => Some(8),
             Form::Byte => Some(1),
-            Form::Word | Form::Slot => Some(SLOT - wire.close.len()),
+            Form::Slot => Some(SLOT - wire.close.len()),
             _ => None,
         };
         if let (true, Some(most), 0..=TEXT_AT) = (nullable, in_slot, wire.key.len()) {
@@ -301,10 +299,8 @@ impl Builder {
         if nullable {
             let maybe = self.maybe(column, &wire.key, wire.close);
             let step = match form {
-                Form::Fixed => Step::MaybeFixed(maybe),
-                Form::Byte => Step::MaybeByte(maybe),
-                Form::Word => Step::MaybeWord(maybe),
-                Form::Slot => Step::MaybeSlot(maybe),
+                // The key is too long to be in the slot.
+                Form::Fixed | Form::Byte | Form::Word | Form::Slot => Step::MaybeSlot(maybe),
                 Form::Text | Form::Cells => Step::MaybeText(maybe),
                 Form::Array { dims } => {
                     self.program.row_max += 4 * dims;
