@@ -29,6 +29,7 @@ CRATES = ("zmij", "itoa")
 #: Names for what belongs together, by the beginning of its source file.
 KERNELS = {
     "src/encode/assemble.rs": "row loop",
+    "src/encode/lanes.rs": "row loop",
     "src/encode/segment.rs": "row loop",
     "src/encode/store.rs": "row loop",
     "src/fmt/float": "float text",

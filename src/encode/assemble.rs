@@ -12,8 +12,9 @@
 //! bound from the encoder is a panic here, never a wrong write.
 
 use super::cells::{Cells, Width};
+use super::lanes::{CellLane, Key, SlotLane, TextLane, full};
 use super::program::{Keyed, Lane, PIECE, Program, Step};
-use super::segment::{CellLane, Key, Segment, SegmentLane, SlotLane, TextLane, full, write_rows};
+use super::segment::{Segment, SegmentLane, write_rows};
 use super::slots::Slots;
 use super::store::{Ahead, get, room};
 use super::strings::{are_segments, segments};

@@ -8,6 +8,7 @@ mod aligned;
 mod assemble;
 mod bits;
 mod cells;
+mod lanes;
 mod lines;
 mod program;
 mod row;
@@ -32,8 +33,8 @@ use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
 use crate::simd::{also_for_avx2, also_for_avx512, prefetch_ahead};
 use assemble::{Prepared, PreparedAt, PreparedBlock, SLACK};
 use cells::{Cells, Width};
+use lanes::TextLane;
 use program::{AtShape, Form, Program, Shape, Step, WireColumn};
-use segment::TextLane;
 use slots::{KEYED, Slots, TEXT_AT};
 use store::Ahead;
 

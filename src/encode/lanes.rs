@@ -1,0 +1,247 @@
+//! Lanes: what a block has of one column, and how the row loop writes a row's part of it.
+
+use super::cells::{Cells, Width};
+use super::program::{Maybe, PIECE, Program};
+use super::slots::{KEYED, Slots, TEXT_AT};
+use super::store::{copy, get, pieces, room};
+use crate::column::Text;
+use crate::fmt::SLOT;
+use crate::fmt::escape::{Escape, Escaper};
+use crate::simd::{also_for_avx2, prefetch_line};
+
+/// Bytes of the narrowest cells.
+pub(super) const NARROW_CELL: usize = 32;
+
+/// Bytes of the widest cells in segments.
+pub(super) const CELL: usize = 64;
+
+/// One column's cells: the row's code tells which.
+#[derive(Clone, Copy)]
+pub(super) struct CellLane<'a> {
+    pub(super) codes: &'a [u32],
+    /// Padded cells with their lengths, as [`Cells::text`].
+    pub(super) text: &'a [u8],
+    pub(super) width: usize,
+    /// Whether the cells leave the caches before they come again.
+    pub(super) is_large: bool,
+}
+
+/// Bytes of cells that stay in the caches, about.
+const LARGE: usize = 16 << 10;
+
+impl<'a> CellLane<'a> {
+    /// The cells of `rows` rows, if they are of one width.
+    ///
+    /// # Panics
+    /// If a row has no code, its code no cell, or a cell not its room: our bug.
+    pub(super) fn new(codes: &'a [u32], cells: &'a Cells, rows: usize) -> Option<Self> {
+        let Width::Fixed(width) = cells.width() else { return None };
+        let text = cells.text();
+        assert!((largest(full(codes, rows)) as usize) < cells.count(), "a code without a cell");
+        assert!(text.len() >= cells.count() * width, "a cell without its room");
+        Some(Self { codes, text, width, is_large: cells.spread() > LARGE })
+    }
+
+    /// Asks for the cell of row `i`, to be written soon.
+    ///
+    /// # Safety
+    /// `i` is less than the rows of the lane.
+    #[inline(always)]
+    pub(super) unsafe fn prefetch(&self, i: usize) {
+        // SAFETY: promised by the caller.
+        let code = unsafe { get(self.codes, i) } as usize;
+        prefetch_line(self.text.as_ptr().wrapping_add(code.wrapping_mul(self.width)));
+    }
+
+    /// Whether it can be part of a segment.
+    pub(super) fn fits(&self) -> bool {
+        self.width <= CELL
+    }
+
+    /// Writes the cell of row `i`, padded to `N` bytes, to `out[at..]` and returns its length.
+    ///
+    /// # Safety
+    /// `i` is less than the rows of the lane, its cells are `N` bytes wide, and `out` has room for as many.
+    #[inline(always)]
+    pub(super) unsafe fn write<const N: usize>(&self, i: usize, out: &mut [u8], at: usize) -> usize {
+        // SAFETY: promised by the caller.
+        let start = unsafe { get(self.codes, i) } as usize * N;
+        // SAFETY: promised by the caller; every code has a cell.
+        unsafe { copy::<N>(out, at, self.text, start) };
+        // SAFETY: every code has a cell, whose last byte is its length, which is less than `N`.
+        unsafe { get(self.text, start + N - 1) as usize }
+    }
+}
+
+/// The values of one column in slots, and what stands before each.
+#[derive(Clone, Copy)]
+pub(super) struct SlotLane<'a> {
+    /// All slots, end to end.
+    bytes: &'a [u8],
+    /// Where in its slot the copy begins.
+    from: usize,
+    /// Bytes before the value.
+    before: usize,
+    lengths: &'a [u8],
+    /// Whether a cell may be longer than 32 bytes.
+    is_wide: bool,
+}
+
+impl<'a> SlotLane<'a> {
+    /// The slots of `rows` rows, with `before` bytes before values of at most `most`.
+    ///
+    /// # Panics
+    /// If there are fewer slots than one more than rows, or fewer lengths, or a length above `most`: our bug.
+    pub(super) fn new(slots: &'a Slots, lengths: &'a [u8], before: usize, most: usize, rows: usize) -> Self {
+        assert!(longest(lengths, rows) <= most, "a value too long");
+        Self::checked(slots, full(lengths, rows), before, most, rows)
+    }
+
+    /// As [`new`](Self::new), but `lengths` are of all that rows have, `before` included: nothing where they are null.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub(super) fn whole(slots: &'a Slots, lengths: &'a [u8], before: usize, most: usize, rows: usize) -> Self {
+        assert!(longest(lengths, rows) <= before + most, "a value too long");
+        Self { before: 0, ..Self::checked(slots, full(lengths, rows), before, most, rows) }
+    }
+
+    fn checked(slots: &'a Slots, lengths: &'a [u8], before: usize, most: usize, rows: usize) -> Self {
+        let bytes = slots.bytes();
+        assert!(before <= TEXT_AT && most <= SLOT, "a cell longer than its slot");
+        assert!(bytes.len() >= (rows + 1) * KEYED, "a row without a slot");
+        Self { bytes, from: TEXT_AT - before, before, lengths, is_wide: before + most > 32 }
+    }
+
+    /// Writes the cell of row `i` to `out[at..]` and returns its length.
+    ///
+    /// # Safety
+    /// `i` is less than the rows of the lane, and `out` has room for 64 bytes.
+    #[inline(always)]
+    pub(super) unsafe fn write(&self, i: usize, out: &mut [u8], at: usize) -> usize {
+        let start = i * KEYED + self.from;
+        if self.is_wide {
+            // SAFETY: there is a slot of 64 bytes behind that of the last row, and the copy begins inside a row's.
+            unsafe { copy::<64>(out, at, self.bytes, start) };
+        } else {
+            // SAFETY: as above.
+            unsafe { copy::<32>(out, at, self.bytes, start) };
+        }
+        // SAFETY: promised by the caller.
+        self.before + unsafe { get(self.lengths, i) } as usize
+    }
+}
+
+also_for_avx2! {
+    fn largest(codes: &[u32]) -> u32 = largest_any
+}
+
+#[inline(always)]
+fn largest_any(codes: &[u32]) -> u32 {
+    codes.iter().fold(0, |most, code| most.max(*code))
+}
+
+/// The greatest of so many lengths.
+fn longest(lengths: &[u8], rows: usize) -> usize {
+    full(lengths, rows)[..rows].iter().fold(0, |longest, length| longest.max(*length)) as usize
+}
+
+/// A lane that has a value for each of `rows` rows.
+///
+/// # Panics
+/// If it has not.
+pub(super) fn full<T>(lane: &[T], rows: usize) -> &[T] {
+    assert!(lane.len() >= rows, "a lane of {} values for {rows} rows", lane.len());
+    lane
+}
+
+/// The strings of a column, the row of theirs at which the block starts, and the escape if any value may need one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TextLane<'a> {
+    pub(super) text: &'a Text<'a>,
+    pub(super) base: usize,
+    pub(super) escape: Option<Escape>,
+    /// What stands around the strings, and which rows have one, if that are not all.
+    pub(super) maybe: Option<(Key<'a>, &'a [u8])>,
+}
+
+/// A nullable column's key, padded, and the byte that closes its value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key<'a> {
+    template: &'a [u8],
+    len: usize,
+    close: Option<u8>,
+}
+
+impl<'a> Key<'a> {
+    pub(super) fn new(program: &'a Program, maybe: &Maybe) -> Self {
+        let end = maybe.key + maybe.key_len.next_multiple_of(PIECE);
+        Self { template: &program.bytes[maybe.key..end], len: maybe.key_len, close: maybe.close }
+    }
+
+    /// Writes the key and returns where the value goes.
+    ///
+    /// # Safety
+    /// As [`copy`], for the padded key.
+    #[inline(always)]
+    pub(super) unsafe fn write(&self, out: &mut [u8], at: usize) -> usize {
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { pieces(out, at, self.template) };
+        at + self.len
+    }
+
+    /// Closes the value that ends at `end`, and returns the end of the cell.
+    ///
+    /// # Safety
+    /// `end` lies inside `out`.
+    #[inline(always)]
+    pub(super) unsafe fn close(&self, out: &mut [u8], end: usize) -> usize {
+        match self.close {
+            Some(byte) => {
+                // SAFETY: the caller's promise is the callee's.
+                unsafe { copy::<1>(out, end, &[byte], 0) };
+                end + 1
+            }
+            None => end,
+        }
+    }
+}
+
+impl TextLane<'_> {
+    /// Writes the string of row `i`, or with `NULLS` what the row has of it, to `out[at..]` and returns its end.
+    ///
+    /// # Panics
+    /// If `out` does not have `need` bytes behind the string.
+    ///
+    /// # Safety
+    /// `i` is less than the rows of the lane; `out` has room for the padded key, and `need` is more than a byte.
+    #[inline(always)]
+    pub(super) unsafe fn write<const NULLS: bool>(
+        &self,
+        i: usize,
+        escaper: impl Escaper,
+        out: &mut [u8],
+        at: usize,
+        need: usize,
+    ) -> usize {
+        let string = |out: &mut [u8], at| at + self.text.write(self.base + i, self.escape, escaper, out, at);
+        let end = match &self.maybe {
+            Some((key, valid)) if NULLS => {
+                // A string may be long: here the branch is cheaper than the copy.
+                // SAFETY: promised by the caller.
+                if unsafe { get(valid, i) } == 0 {
+                    return at;
+                }
+                // SAFETY: promised by the caller.
+                let value = unsafe { key.write(out, at) };
+                let end = string(out, value);
+                room(out, end, need);
+                // SAFETY: there is room for more than a byte.
+                unsafe { key.close(out, end) }
+            }
+            _ => string(out, at),
+        };
+        room(out, end, need);
+        end
+    }
+}
