@@ -313,31 +313,23 @@ impl<'a> Keys<'a> {
         if let Some(nulls) = self.nulls {
             let valid = nulls.inner().slice(rows.start, rows.len());
             for (codes, valid) in out.chunks_mut(u64::BITS as usize).zip(valid.bit_chunks().iter_padded()) {
-                match <&mut [u32; 64]>::try_from(&mut *codes) {
-                    Ok(codes) => put_nulls(codes, valid, null),
-                    Err(_) => {
-                        for (row, code) in codes.iter_mut().enumerate() {
-                            *code = if valid >> row & 1 == 1 { *code } else { null };
-                        }
-                    }
-                }
+                put_nulls(codes, valid, null);
             }
         }
     }
 }
 
 also_for_avx2! {
-    /// Puts `null` for each code whose bit is not set.
-    fn put_nulls(codes: &mut [u32; 64], valid: u64, null: u32) -> () = put_nulls_any
+    /// Puts `null` for each of at most 64 codes whose bit is not set.
+    fn put_nulls(codes: &mut [u32], valid: u64, null: u32) -> () = put_nulls_any
 }
 
 #[inline(always)]
-fn put_nulls_any(codes: &mut [u32; 64], valid: u64, null: u32) {
-    let halves = [valid as u32, (valid >> 32) as u32];
-    for (codes, valid) in codes.as_chunks_mut::<32>().0.iter_mut().zip(halves) {
+fn put_nulls_any(codes: &mut [u32], valid: u64, null: u32) {
+    // Shifts of 32 bits, of which vectors have twice as many.
+    for (codes, valid) in codes.chunks_mut(32).zip([valid as u32, (valid >> 32) as u32]) {
         for (row, code) in codes.iter_mut().enumerate() {
-            let is_valid = (valid >> row & 1).wrapping_neg();
-            *code = *code & is_valid | null & !is_valid;
+            *code = if valid >> row & 1 == 1 { *code } else { null };
         }
     }
 }

@@ -10,6 +10,7 @@ mod bits;
 mod cells;
 mod lanes;
 mod lines;
+mod prepare;
 mod program;
 mod row;
 mod segment;
@@ -25,17 +26,20 @@ use std::ops::Range;
 
 use arrow_array::ArrayRef;
 
-use crate::column::{Column, Floats, Instants, Values};
+use crate::column::{Column, Instants, Values};
 use crate::error::{Error, Problem};
-use crate::fmt::{SLOT, escape::Escape, float, int};
-use crate::options::{Nan, NullAt, NullBool, ProtocolVersion};
+use crate::fmt::{SLOT, escape::Escape, int};
+use crate::options::{NullAt, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
-use crate::simd::{also_for_avx2, also_for_avx512, prefetch_ahead};
 use assemble::{Prepared, PreparedAt, PreparedBlock, SLACK};
 use cells::{Cells, Width};
 use lanes::TextLane;
+use prepare::{
+    Scratch, fill_slots, fill_valid, lost_floats, prepare_column, shared_digits, slots_of_nullable, whole_lengths,
+    words_of,
+};
 use program::{AtShape, Form, Program, Shape, Step, WireColumn};
-use slots::{KEYED, Slots, TEXT_AT};
+use slots::KEYED;
 use store::Ahead;
 
 /// Rows prepared at a time: as many as scratch has room for, within limits. Blocks of few rows cost their fixed share,
@@ -87,22 +91,6 @@ impl BoundBatch<'_> {
 
 /// The least and the greatest designated timestamp of some rows, in the wire's unit.
 pub(crate) type AtRange = (i64, i64);
-
-/// Scratch of one column for one block.
-#[derive(Debug, Default)]
-struct Scratch {
-    integers: Vec<i64>,
-    words: Vec<u64>,
-    digits: Vec<[u64; 2]>,
-    bytes: Vec<u8>,
-    slots: Slots,
-    lengths: Vec<u8>,
-    valid: Vec<u8>,
-    codes: Vec<u32>,
-    escape: Option<Escape>,
-    /// Values of the block that are what QuestDB stores for NULL.
-    lost: u64,
-}
 
 /// What a prepared block needs and holds.
 #[derive(Clone, Copy, Debug)]
@@ -369,10 +357,6 @@ impl<'p> Encoder<'p> {
             .enumerate()
             .map(|(position, column)| {
                 let scratch = &self.scratch[position];
-                let words = match &column.values {
-                    Values::Floats(Floats::F64(bits)) => &bits[rows.clone()],
-                    _ => scratch.words.as_slice(),
-                };
                 let text = match &column.values {
                     Values::Text(text) => {
                         Some(TextLane { text, base: rows.start, escape: scratch.escape, maybe: None })
@@ -385,7 +369,7 @@ impl<'p> Encoder<'p> {
                 };
                 Prepared {
                     arrays,
-                    words,
+                    words: words_of(column, rows.clone(), &scratch.words),
                     bytes: &scratch.bytes,
                     slots: Some(&scratch.slots),
                     lengths: &scratch.lengths,
@@ -407,205 +391,13 @@ impl<'p> Encoder<'p> {
         for ((lost, column), (prepared, scratch)) in
             self.lost.iter_mut().zip(&batch.columns).zip(block.columns.iter().zip(&self.scratch))
         {
-            *lost += match (&column.values, column.has_nulls(&rows)) {
-                (Values::Floats(_), has_nulls) => match not_finite(prepared.words) {
-                    // Mostly there are none, nulls or not.
-                    1.. if has_nulls => not_finite_where(prepared.words, &scratch.valid),
-                    lost => lost,
-                },
+            *lost += match &column.values {
+                Values::Floats(_) => {
+                    lost_floats(prepared.words, column.has_nulls(&rows).then_some(scratch.valid.as_slice()))
+                }
                 _ => scratch.lost,
             };
         }
         written
     }
-}
-
-/// Fills a column's scratch for a block and tells its shape there.
-fn prepare_column(plan: &Plan, role: Role, column: &Column<'_>, rows: Range<usize>, scratch: &mut Scratch) -> Shape {
-    let mut nullable = column.has_nulls(&rows);
-    if nullable {
-        fill_valid(column, rows.clone(), &mut scratch.valid);
-    }
-    let form = match &column.values {
-        Values::Booleans(values) => {
-            bits::to_bytes(values, rows, b'f', b't', &mut scratch.bytes);
-            if nullable && plan.null_bool == NullBool::False {
-                for (byte, valid) in scratch.bytes.iter_mut().zip(&scratch.valid) {
-                    if *valid == 0 {
-                        *byte = b'f';
-                    }
-                }
-                nullable = false;
-            }
-            Form::Byte
-        }
-        Values::Integers(integers) => {
-            integers.fill(rows, &mut scratch.integers);
-            prepare_integers(scratch, nullable)
-        }
-        Values::Instants(instants) => {
-            let unit = match role {
-                Role::Field(Wire::Timestamp(WireUnit::Nanos)) if plan.version > ProtocolVersion::V1 => WireUnit::Nanos,
-                _ => WireUnit::Micros,
-            };
-            instants.fill(rows, unit.per_second(), &mut scratch.integers);
-            prepare_integers(scratch, nullable)
-        }
-        Values::Floats(floats) => {
-            if plan.nan == Nan::Omit {
-                nullable |= mask_nan(floats.bits(rows.clone(), &mut scratch.words), nullable, &mut scratch.valid);
-            }
-            if plan.version == ProtocolVersion::V1 {
-                let Scratch { words, slots, lengths, .. } = scratch;
-                let bits = floats.bits(rows, words);
-                lengths.resize(bits.len(), 0);
-                float::write_all(bits, slots.of(bits.len()), TEXT_AT, lengths);
-                Form::Slot
-            } else {
-                floats.bits(rows, &mut scratch.words);
-                Form::Fixed
-            }
-        }
-        Values::Text(text) => {
-            let escape = if role == Role::Symbol { Escape::Unquoted } else { Escape::Quoted };
-            let is_plain = role == Role::Field(Wire::Cells) || !text.may_need(escape, rows);
-            scratch.escape = (!is_plain).then_some(escape);
-            Form::Text
-        }
-        Values::Decimals(decimals) => {
-            decimals.fill(rows.clone(), scratch.slots.of(rows.len()), TEXT_AT);
-            scratch.lengths.clear();
-            scratch.lengths.resize(rows.len(), decimals.width() as u8);
-            Form::Slot
-        }
-        Values::Arrays(arrays) => Form::Array { dims: arrays.dims() },
-        // Dictionaries have cells and do not come here.
-        Values::Dictionary(_) => Form::Cells,
-    };
-    Shape { form, nullable }
-}
-
-/// Puts the values of a nullable column into slots, if its form has them elsewhere.
-fn slots_of_nullable(column: &Column<'_>, rows: Range<usize>, form: Form, scratch: &mut Scratch) {
-    let Scratch { words, bytes, slots, lengths, .. } = scratch;
-    let length = match form {
-        Form::Fixed => {
-            let words = match &column.values {
-                Values::Floats(Floats::F64(bits)) => &bits[rows.clone()],
-                _ => words.as_slice(),
-            };
-            slots.put(words.iter().map(|word| word.to_le_bytes()));
-            size_of::<u64>()
-        }
-        Form::Byte => {
-            slots.put(bytes.iter().map(|byte| [*byte]));
-            1
-        }
-        // They are there.
-        _ => return,
-    };
-    lengths.clear();
-    lengths.resize(rows.len(), length as u8);
-}
-
-also_for_avx2! {
-    /// Makes lengths of values those of all that a row has of them, which is nothing where it is null.
-    fn whole_lengths(lengths: &mut [u8], around: u8, valid: &[u8]) -> () = whole_lengths_any
-}
-
-#[inline(always)]
-fn whole_lengths_any(lengths: &mut [u8], around: u8, valid: &[u8]) {
-    for (length, valid) in lengths.iter_mut().zip(valid) {
-        *length = (*length + around) * *valid;
-    }
-}
-
-/// Integers of a block as words if all are below 10^8, else as slots.
-fn prepare_integers(scratch: &mut Scratch, nullable: bool) -> Form {
-    if nullable {
-        // What lies under a null must not decide the form.
-        for (value, valid) in scratch.integers.iter_mut().zip(&scratch.valid) {
-            *value &= -i64::from(*valid);
-        }
-    }
-    let (min, max) = int::range(&scratch.integers);
-    scratch.lost =
-        if min == i64::MIN { scratch.integers.iter().filter(|value| **value == min).count() as u64 } else { 0 };
-    if min < 0 || max as u64 >= int::WORD {
-        fill_slots(scratch);
-        return Form::Slot;
-    }
-    let Scratch { integers, slots, lengths, .. } = scratch;
-    lengths.resize(integers.len(), 0);
-    int::write_short(integers, slots.of(integers.len()), TEXT_AT, lengths);
-    Form::Word
-}
-
-/// The exponent of infinities and NaN.
-const NOT_FINITE: u64 = 0x7ff0_0000_0000_0000;
-
-/// How many of these floats are infinite or no number, nulls aside.
-fn not_finite_where(bits: &[u64], valid: &[u8]) -> u64 {
-    let counted = bits.iter().zip(valid).map(|(bits, valid)| bits & NOT_FINITE == NOT_FINITE && *valid != 0);
-    counted.map(u64::from).sum()
-}
-
-also_for_avx512! {
-    /// How many of these floats are infinite or no number.
-    fn not_finite(bits: &[u64]) -> u64 = not_finite_any
-}
-
-#[inline(always)]
-fn not_finite_any(bits: &[u64]) -> u64 {
-    let (groups, rest) = bits.as_chunks::<8>();
-    let mut counts = [0; 8];
-    for (i, group) in groups.iter().enumerate() {
-        prefetch_ahead(groups, i);
-        for (count, bits) in counts.iter_mut().zip(group) {
-            *count += u64::from(bits & NOT_FINITE == NOT_FINITE);
-        }
-    }
-    counts.iter().sum::<u64>() + rest.iter().map(|bits| u64::from(bits & NOT_FINITE == NOT_FINITE)).sum::<u64>()
-}
-
-/// Text of `scratch.integers`, whatever they are.
-fn fill_slots(scratch: &mut Scratch) {
-    let Scratch { integers, slots, lengths, .. } = scratch;
-    let slots = slots.of(integers.len());
-    lengths.clear();
-    lengths.extend(integers.iter().zip(slots).map(|(value, slot)| {
-        // What stands before the text, and the text.
-        let (halves, _) = slot.as_chunks_mut::<SLOT>();
-        int::write(*value, &mut halves[1]) as u8
-    }));
-}
-
-/// What all timestamps from `min` to `max` have before their last sixteen digits, if it is the same and sixteen follow.
-fn shared_digits(min: i64, max: i64) -> Option<u64> {
-    let (low, high) = (min as u64 / int::TWO_WORDS, max as u64 / int::TWO_WORDS);
-    // With nothing before the sixteen, none of them may be a leading zero.
-    let is_short = low == 0 && (min as u64) < int::TWO_WORDS / 10;
-    (min >= 0 && low == high && !is_short).then_some(low)
-}
-
-fn fill_valid(column: &Column<'_>, rows: Range<usize>, valid: &mut Vec<u8>) {
-    valid.clear();
-    if let Some(nulls) = column.nulls {
-        bits::to_bytes(nulls.inner(), rows, 0, 1, valid);
-    }
-}
-
-/// Takes NaN out of the valid rows; tells whether there was one.
-fn mask_nan(bits: &[u64], masked: bool, valid: &mut Vec<u8>) -> bool {
-    if !bits.iter().any(|bits| f64::from_bits(*bits).is_nan()) {
-        return false;
-    }
-    if !masked {
-        valid.clear();
-        valid.resize(bits.len(), 1);
-    }
-    for (valid, bits) in valid.iter_mut().zip(bits) {
-        *valid &= u8::from(!f64::from_bits(*bits).is_nan());
-    }
-    true
 }

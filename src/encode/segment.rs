@@ -26,7 +26,7 @@ pub(super) type Poke<'a> = (usize, &'a [u64]);
 pub(super) enum Kind {
     /// None: it is a run alone.
     Run,
-    /// Cells, all of them narrow, and words.
+    /// Cells, all of the narrowest width, and words.
     NarrowCells,
     /// Cells and words.
     Cells,
@@ -51,7 +51,7 @@ pub(super) struct Segment<'a> {
     /// The strings behind the run.
     pub(super) text: Option<TextLane<'a>>,
     pub(super) kind: Kind,
-    /// Whether all of its cells are.
+    /// Whether all of its cells are of the narrowest width.
     pub(super) is_narrow: bool,
     /// Whether the fields start behind its cells, and which of them comes first differs from row to row.
     pub(super) starts_fields: bool,
@@ -109,7 +109,8 @@ impl<'a> Segment<'a> {
     /// Writes the segment of row `i`, without the string behind it, to `out[at..]` and returns its end. With `NULLS`,
     /// `fields` is where those of the row started; else it has nothing to do with nulls in fields.
     ///
-    /// To go by lanes that are not there, row for row, takes longer than to write a short string (`make bench`, strings).
+    /// To go by lanes that are not there, row for row, takes longer than to write a short string (`make bench`,
+    /// strings).
     ///
     /// # Safety
     /// `i` is less than the rows of every lane, and `out` has room for the most that the segment writes: each of its
@@ -154,7 +155,8 @@ impl<'a> Segment<'a> {
     /// `TEMPLATE` bytes, 0 for any.
     ///
     /// # Safety
-    /// As [`write`](Self::write); `lanes` are the segment's and `TEMPLATE` the length of its template, if not 0.
+    /// As [`write`](Self::write); `lanes` are the segment's, `TEMPLATE` is the length of its template, if not 0, and all
+    /// cells are of the narrowest width if `IS_NARROW`.
     #[inline(always)]
     unsafe fn write_lanes<const TEMPLATE: usize, const IS_NARROW: bool>(
         &self,
@@ -227,7 +229,7 @@ struct Lanes<'l, 'a> {
     mends: bool,
 }
 
-/// The row loop of lines that are one segment: no strings, no nulls. Returns the bytes written.
+/// The row loop of lines that are one segment: no strings. Returns the bytes written.
 ///
 /// In narrow lines the overhead of loops over two or three things counts, more than what they write: where the compiler
 /// knows the numbers, trades take an eighth less time (`cargo bench --bench encode`).
@@ -241,22 +243,29 @@ pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead], rows: us
     let all = Lanes { cells, slots, words, bytes, digits: *digits, starts_fields, mends };
     let large: Vec<CellLane<'_>> = cells.iter().filter(|cells| cells.is_large).copied().collect();
     let is_simple = large.is_empty() && slots.is_empty() && bytes.is_empty() && !segment.has_nulls();
-    let (true, Some(digits)) = (is_simple, *digits) else {
-        // SAFETY: the caller's promise is the callee's.
-        return unsafe { any_rows(segment, all, &large, ahead, rows, out) };
-    };
-    let narrow = Lanes { slots: &[], bytes: &[], digits: Some(digits), starts_fields: false, mends: false, ..all };
+    macro_rules! rows_of {
+        ($template:literal, $is_narrow:literal, $lanes:expr, $large:expr) => {
+            // SAFETY: the caller's promise is the callee's.
+            unsafe { rows_of::<$template, $is_narrow>(segment, $lanes, $large, ahead, rows, out) }
+        };
+    }
+    macro_rules! by_width {
+        ($lanes:expr, $large:expr) => {
+            match segment.is_narrow {
+                true => rows_of!(0, true, $lanes, $large),
+                false => rows_of!(0, false, $lanes, $large),
+            }
+        };
+    }
+    let (true, Some(digits)) = (is_simple, *digits) else { return by_width!(all, &large) };
+    let simple = Lanes { slots: &[], bytes: &[], digits: Some(digits), starts_fields: false, mends: false, ..all };
     macro_rules! by_template {
         ($lanes:expr) => {
-            // SAFETY: the caller's promise is the callee's.
-            unsafe {
-                match template.len() {
-                    _ if !segment.is_narrow => rows_of::<0, false>(segment, $lanes, &[], ahead, rows, out),
-                    32 => rows_of::<32, true>(segment, $lanes, &[], ahead, rows, out),
-                    64 => rows_of::<64, true>(segment, $lanes, &[], ahead, rows, out),
-                    96 => rows_of::<96, true>(segment, $lanes, &[], ahead, rows, out),
-                    _ => rows_of::<0, true>(segment, $lanes, &[], ahead, rows, out),
-                }
+            match (segment.is_narrow, template.len()) {
+                (true, 32) => rows_of!(32, true, $lanes, &[]),
+                (true, 64) => rows_of!(64, true, $lanes, &[]),
+                (true, 96) => rows_of!(96, true, $lanes, &[]),
+                _ => by_width!($lanes, &[]),
             }
         };
     }
@@ -272,46 +281,23 @@ pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead], rows: us
         };
     }
     match **cells {
-        [] => by_words!(Lanes { cells: &[], ..narrow }),
-        [a] => by_words!(Lanes { cells: &[a], ..narrow }),
-        [a, b] => by_words!(Lanes { cells: &[a, b], ..narrow }),
-        [a, b, c] => by_words!(Lanes { cells: &[a, b, c], ..narrow }),
-        // SAFETY: the caller's promise is the callee's.
-        _ => unsafe { any_rows(segment, narrow, &[], ahead, rows, out) },
+        [] => by_words!(Lanes { cells: &[], ..simple }),
+        [a] => by_words!(Lanes { cells: &[a], ..simple }),
+        [a, b] => by_words!(Lanes { cells: &[a, b], ..simple }),
+        [a, b, c] => by_words!(Lanes { cells: &[a, b, c], ..simple }),
+        _ => by_width!(simple, &[]),
     }
 }
 
-/// How many rows ahead the cells of large dictionaries are asked for: a tenth of the time where one symbol of tsbs has 4,000
-/// values (`make bench`).
+/// How many rows ahead the cells of large dictionaries are asked for: a tenth of the time where one symbol of tsbs has
+/// 4,000 values (`make bench`).
 const CELLS_AHEAD: usize = 16;
-
-/// The row loop of segments of any lanes.
-///
-/// # Safety
-/// As [`write_rows`]; `lanes` are the segment's, `large` some of its cells.
-#[inline(always)]
-unsafe fn any_rows(
-    segment: &Segment<'_>,
-    lanes: Lanes<'_, '_>,
-    large: &[CellLane<'_>],
-    ahead: &[Ahead],
-    rows: usize,
-    out: &mut [u8],
-) -> usize {
-    if segment.is_narrow {
-        // SAFETY: the caller's promise is the callee's.
-        unsafe { rows_of::<0, true>(segment, lanes, large, ahead, rows, out) }
-    } else {
-        // SAFETY: as above.
-        unsafe { rows_of::<0, false>(segment, lanes, large, ahead, rows, out) }
-    }
-}
 
 /// The loop itself.
 ///
 /// # Safety
-/// As [`write_rows`]; `lanes` are the segment's, `large` some of its cells and `TEMPLATE` the length of its template, if not
-/// 0.
+/// As [`write_rows`]; `lanes` are the segment's, `large` some of its cells, `TEMPLATE` is the length of its template, if
+/// not 0, and all cells are of the narrowest width if `IS_NARROW`.
 #[inline(always)]
 unsafe fn rows_of<const TEMPLATE: usize, const IS_NARROW: bool>(
     segment: &Segment<'_>,

@@ -99,8 +99,8 @@ impl Ahead {
         Self { start: memory.as_ptr().addr(), row }
     }
 
-    /// Asks for the values of rows `i..i + ROWS` from there on, which take two cache lines at most. The loops that prepare a block wait for memory and
-    /// do little else; the row loop has other things to do meanwhile (`make bench`).
+    /// Asks for the values of rows `i..i + ROWS` from there on, which take two cache lines at most. The loops that prepare
+    /// a block wait for memory and do little else; the row loop has other things to do meanwhile (`make bench`).
     #[inline(always)]
     pub(super) fn prefetch(&self, i: usize) {
         let start = self.start.wrapping_add(i * self.row);

@@ -1,6 +1,6 @@
-//! Lines of segments and the strings behind them alone: no long cells, no long names of nullable columns. With one kind of step there is nothing to
-//! choose row for row, and the compiler has registers enough: a fifth of the time where a line is a string and a timestamp
-//! (`cargo bench --bench encode`, strings).
+//! Lines of segments and the strings behind them alone: no long cells, no long names of nullable columns. With one kind of
+//! step there is nothing to choose row for row, and the compiler has registers enough: a fifth of the time where a line
+//! is a string and a timestamp (`cargo bench --bench encode`, strings).
 
 use super::assemble::{Op, PreparedBlock};
 use super::store::{Ahead, room};
