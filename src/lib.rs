@@ -50,9 +50,9 @@ pub use client::{Client, LineSender, plan};
 pub use config::{Config, ConfigError};
 pub use encode::{Row, RowAt, RowBuffer, RowError};
 pub use error::{Delivery, Error, ErrorKind, Problem, Result};
-#[doc(hidden)]
-pub use frontend::coded;
 pub use frontend::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSource};
+#[doc(hidden)]
+pub use frontend::{Dictionaries, coded, coded_batch, may_be_bare};
 pub use options::{At, Create, EmptyRows, Nan, NullAt, NullBool, OnError, ProtocolVersion, Symbols, WriteOptions};
 pub use plan::{Plan, PlanError, PlannedColumn};
 pub use report::{ColumnReport, DrainReport, WriteReport};

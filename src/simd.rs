@@ -17,8 +17,14 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    /// Whether the processor has it.
+    /// Whether the processor has it. Asked by every kernel, which small batches feel: found out once.
     pub(crate) fn is_available(self) -> bool {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        let levels = [Self::Avx512, Self::Avx2];
+        self <= *BEST.get_or_init(|| levels.into_iter().find(|level| level.is_detected()).unwrap_or(Self::Scalar))
+    }
+
+    fn is_detected(self) -> bool {
         match self {
             Self::Scalar => true,
             #[cfg(target_arch = "x86_64")]
@@ -31,7 +37,7 @@ impl Level {
             }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
-                Self::Avx2.is_available()
+                Self::Avx2.is_detected()
                     && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")

@@ -11,7 +11,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3_arrow::{PyChunkedArray, PyRecordBatch, PyRecordBatchReader, PySchema};
-use questframe::{Batches, Frame, IntoSource, Source, coded};
+use questframe::{Batches, Dictionaries, Frame, IntoSource, Source, coded, coded_batch, may_be_bare};
 
 use crate::columns::{CollectedFrame, Columns};
 use crate::error::{bad_arrow, no_frame};
@@ -136,7 +136,7 @@ pub(crate) struct Slices {
     /// Columns of type Null, which arrow-rs does not import from Polars: exported as something else, replaced here.
     nulls: Vec<usize>,
     /// What the codes of categorical columns stand for.
-    dictionaries: HashMap<usize, ArrayRef>,
+    dictionaries: Arc<Dictionaries>,
 }
 
 impl Slices {
@@ -170,7 +170,7 @@ impl Slices {
             schema,
             rows: adapter.getattr("rows")?.extract()?,
             nulls,
-            dictionaries,
+            dictionaries: Arc::new(dictionaries),
         })
     }
 }
@@ -193,6 +193,21 @@ impl Frame for Slices {
     }
 
     fn batches(&self, columns: Option<&[usize]>) -> Batches<'_> {
+        self.read(columns, false)
+    }
+
+    fn dictionaries(&self) -> Option<Arc<Dictionaries>> {
+        (!self.dictionaries.is_empty()).then(|| self.dictionaries.clone())
+    }
+
+    fn coded_batches(&self) -> Batches<'_> {
+        self.read(None, true)
+    }
+}
+
+impl Slices {
+    /// The batches of the frame, in these columns; with `bare` codes alone where that is possible.
+    fn read(&self, columns: Option<&[usize]>, bare: bool) -> Batches<'_> {
         let wanted: Vec<usize> = columns.map_or_else(|| (0..self.schema.fields().len()).collect(), <[usize]>::to_vec);
         let streams = Python::attach(|py| {
             let streams = self.adapter.bind(py).call_method1("streams", (columns.map(<[usize]>::to_vec),))?;
@@ -218,11 +233,11 @@ impl Frame for Slices {
             loop {
                 if let Some(batch) = rest.take() {
                     let rows = batch.num_rows();
-                    let piece = if self.dictionaries.is_empty() { rows } else { rows.min(CODED_ROWS) };
+                    let piece = if bare || self.dictionaries.is_empty() { rows } else { rows.min(CODED_ROWS) };
                     if piece < rows {
                         rest = Some(batch.slice(piece, rows - piece));
                     }
-                    return Some(self.restore(&batch.slice(0, piece), &wanted));
+                    return Some(self.restore(&batch.slice(0, piece), &wanted, bare));
                 }
                 match reader.as_mut().and_then(Iterator::next) {
                     Some(Ok(batch)) => {
@@ -240,11 +255,9 @@ impl Frame for Slices {
             }
         }))
     }
-}
 
-impl Slices {
-    /// The batch with its Null columns back, under the planned schema.
-    fn restore(&self, batch: &RecordBatch, wanted: &[usize]) -> Result<RecordBatch, ArrowError> {
+    /// The batch with its Null columns back, under the planned schema, but for codes that may stay `bare`.
+    fn restore(&self, batch: &RecordBatch, wanted: &[usize], bare: bool) -> Result<RecordBatch, ArrowError> {
         let schema = self.schema.project(wanted)?;
         if batch.num_columns() != wanted.len() {
             return Err(ArrowError::SchemaError("the frame changed while it was written".to_owned()));
@@ -254,12 +267,12 @@ impl Slices {
                 return Ok(Arc::new(NullArray::new(column.len())));
             }
             match self.dictionaries.get(index) {
+                Some(values) if bare && may_be_bare(column, values) => Ok(column.clone()),
                 Some(values) => coded(column, values),
                 None => Ok(column.clone()),
             }
         });
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
-        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::new(schema), columns, &options)
+        coded_batch(Arc::new(schema), columns, batch.num_rows())
     }
 }

@@ -16,12 +16,12 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::NullBuffer;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 
 use crate::column::{Floats, Instants};
 use crate::error::{Error, Problem};
 use crate::fmt::instant;
-use crate::frontend::{Frame, prefetched};
+use crate::frontend::{Dictionaries, Frame, prefetched};
 use crate::options::{EmptyRows, Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::column_type::ColumnType;
 use crate::plan::landing::Cast;
@@ -69,7 +69,7 @@ pub(crate) fn frame(plan: &Plan, frame: &dyn Frame) -> Result<(), Error> {
     if let Some(batches) = frame.in_memory() {
         let mut conforming = Conforming::default();
         for batch in prefetched(batches, Some(&needed)) {
-            conforming.look(plan, batch, check.row)?;
+            conforming.look(plan, batch, check.row, None)?;
             check.batch(batch.num_rows(), |index| batch.column(index));
         }
         return check.finish();
@@ -87,7 +87,7 @@ pub(crate) fn frame(plan: &Plan, frame: &dyn Frame) -> Result<(), Error> {
 /// # Errors
 /// Everything that is wrong with its values, or that it is not of the stream's schema.
 pub(crate) fn batch(plan: &Plan, batch: &RecordBatch, row: u64) -> Result<(), Error> {
-    conforms(plan, batch, row)?;
+    conforms(plan, batch, row, None)?;
     let needed = needed(plan);
     let mut check = Check { row, ..Check::new(plan, &needed) };
     check.batch(batch.num_rows(), |index| batch.column(index));
@@ -103,31 +103,45 @@ pub(crate) struct Conforming {
 }
 
 impl Conforming {
-    /// Looks at the batch that starts at row `row`.
+    /// Looks at the batch that starts at row `row`. Columns of `dictionaries` may be codes alone.
     ///
     /// # Errors
     /// If it has others, naming the first column of another type.
-    pub(crate) fn look(&mut self, plan: &Plan, batch: &RecordBatch, row: u64) -> Result<(), Error> {
+    pub(crate) fn look(
+        &mut self,
+        plan: &Plan,
+        batch: &RecordBatch,
+        row: u64,
+        dictionaries: Option<&Dictionaries>,
+    ) -> Result<(), Error> {
         if !self.known.as_ref().is_some_and(|known| Arc::ptr_eq(known, batch.schema_ref())) {
-            conforms(plan, batch, row)?;
+            conforms(plan, batch, row, dictionaries)?;
             self.known = Some(batch.schema());
         }
         Ok(())
     }
 }
 
-/// Looks whether a batch that starts at row `row` has the columns that were planned.
+/// Looks whether a batch that starts at row `row` has the columns that were planned, those of `dictionaries` maybe as
+/// codes alone.
 ///
 /// # Errors
 /// If not, naming the first column of another type.
-fn conforms(plan: &Plan, batch: &RecordBatch, row: u64) -> Result<(), Error> {
+fn conforms(plan: &Plan, batch: &RecordBatch, row: u64, dictionaries: Option<&Dictionaries>) -> Result<(), Error> {
     let (planned, found) = (plan.columns.len(), batch.num_columns());
     if found != planned {
         let text = format!("from row {row} on the stream has {found} columns, and its schema {planned}");
         return Err(Error::source(text).with_table(plan.table()));
     }
     let mut columns = plan.columns.iter().zip(batch.columns());
-    match columns.find(|(column, array)| *array.data_type() != column.data_type) {
+    let is_code = |column: &ColumnPlan, found: &DataType| match &column.data_type {
+        DataType::Dictionary(key, _) => {
+            **key == *found && dictionaries.is_some_and(|all| all.contains_key(&column.index))
+        }
+        _ => false,
+    };
+    let fits = |column: &ColumnPlan, found: &DataType| *found == column.data_type || is_code(column, found);
+    match columns.find(|(column, array)| !fits(column, array.data_type())) {
         None => Ok(()),
         Some((column, array)) => {
             let (planned, found) = (column.data_type.to_string(), array.data_type().to_string());

@@ -276,6 +276,8 @@ pub(crate) struct Keys<'a> {
     /// Rows that are null by their key; the value it points to may be null, too.
     pub(crate) nulls: Option<&'a NullBuffer>,
     pub(crate) values: &'a ArrayRef,
+    /// Whether every code is known to have a value. Else there are no nulls.
+    pub(crate) is_checked: bool,
 }
 
 impl<'a> Keys<'a> {
@@ -284,7 +286,15 @@ impl<'a> Keys<'a> {
         let dictionary = array.as_any_dictionary_opt().filter(|array| array.values().len() < u32::MAX as usize)?;
         let keys = dictionary.keys();
         let nulls = keys.nulls().filter(|nulls| nulls.null_count() > 0);
-        Some(Self { codes: Integers::bind(keys)?, nulls, values: dictionary.values() })
+        Some(Self { codes: Integers::bind(keys)?, nulls, values: dictionary.values(), is_checked: true })
+    }
+
+    /// Codes alone, which nobody has looked at, and what they stand for.
+    pub(crate) fn bare(codes: &'a dyn Array, values: &'a ArrayRef) -> Option<Self> {
+        if codes.null_count() > 0 || values.len() >= u32::MAX as usize {
+            return None;
+        }
+        Some(Self { codes: Integers::bind(codes)?, nulls: None, values, is_checked: false })
     }
 
     /// The codes of these rows to `out`, `null` for those without.
@@ -348,6 +358,11 @@ pub(crate) struct Column<'a> {
 }
 
 impl<'a> Column<'a> {
+    /// Codes of a dictionary that is known from elsewhere.
+    pub(crate) fn bare(codes: &'a ArrayRef, values: &'a ArrayRef) -> Option<Self> {
+        Some(Self { nulls: None, values: Values::Dictionary(Keys::bare(codes, values)?) })
+    }
+
     pub(crate) fn bind(array: &'a ArrayRef) -> Option<Self> {
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
         let values = match array.data_type() {

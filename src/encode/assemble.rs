@@ -73,6 +73,7 @@ impl PreparedBlock<'_> {
 }
 
 /// A step with everything it reads at hand.
+#[derive(Debug)]
 pub(super) enum Op<'a> {
     Segment(Segment<'a>),
     Cells128(CellLane<'a>),
@@ -107,9 +108,13 @@ pub(super) enum Op<'a> {
 ///
 /// # Panics
 /// If `out` is shorter than what the block may take: a wrong bound is our bug, never a wrong write.
-pub(super) fn assemble(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
+pub(super) fn assemble<'a>(
+    block: &'a PreparedBlock<'a>,
+    ops: &mut Vec<Op<'a>>,
+    out: &mut [u8],
+    skipped: &mut Vec<usize>,
+) -> usize {
     let program = block.program;
-    let mut ops: Vec<Op<'_>> = Vec::with_capacity(program.steps.len());
     // Whether the fields have started and there may be none yet.
     let mut is_first_open = false;
     for step in &program.steps {
@@ -164,7 +169,7 @@ pub(super) fn assemble(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut 
             },
         }
     }
-    for op in &mut ops {
+    for op in &mut *ops {
         if let Op::Segment(segment) = op {
             segment.settle();
         }
@@ -176,10 +181,10 @@ pub(super) fn assemble(block: &PreparedBlock<'_>, out: &mut [u8], skipped: &mut 
         room(out, 0, all.unwrap_or(usize::MAX));
         return one_segment(segment, block, out);
     }
-    if are_segments(&ops) {
-        return segments(&ops, block, need, out);
+    if are_segments(ops) {
+        return segments(ops, block, need, out);
     }
-    any_ops(&ops, block, need, out, skipped)
+    any_ops(ops, block, need, out, skipped)
 }
 
 also_for_avx512! {

@@ -197,17 +197,26 @@ impl Cells {
     ///
     /// Codes are copied also where they could be read in place: many columns whose memory starts at like addresses
     /// drive each other out of the caches.
-    pub(crate) fn fill(&mut self, keys: &Keys<'_>, rows: Range<usize>, out: &mut Vec<u32>) {
+    ///
+    /// # Errors
+    /// If a code has no value, which can only be where codes came alone. Its row is that of the block.
+    pub(crate) fn fill(&mut self, keys: &Keys<'_>, rows: Range<usize>, out: &mut Vec<u32>) -> Result<(), BadCode> {
         if let Order::Codes { rendered } = &self.order {
             let null = self.null_cell;
             keys.fill(rows.clone(), null, out);
-            let (least, end) = range(out, null);
+            let (least, end) = match keys.nulls {
+                Some(_) => range(out, null),
+                None => all(out),
+            };
+            if end > u64::from(null) {
+                return Err(BadCode::first(out, null));
+            }
             let (least, end) = (least as usize, end as usize);
             if least >= end || (rendered.start <= least && end <= rendered.end) || self.render(least..end) {
-                return;
+                return Ok(());
             }
         }
-        self.fill_found(keys, rows, out);
+        self.fill_found(keys, rows, out)
     }
 
     /// Renders the values of these codes, in the codes' order. If one of them is too long for it, says so and goes over
@@ -240,9 +249,13 @@ impl Cells {
         self.order = Order::Found { cell_of };
     }
 
-    fn fill_found(&mut self, keys: &Keys<'_>, rows: Range<usize>, out: &mut Vec<u32>) {
-        keys.fill(rows, keys.values.len() as u32, out);
-        let Order::Found { cell_of } = &mut self.order else { return };
+    fn fill_found(&mut self, keys: &Keys<'_>, rows: Range<usize>, out: &mut Vec<u32>) -> Result<(), BadCode> {
+        let null = keys.values.len() as u32;
+        keys.fill(rows, null, out);
+        if !keys.is_checked && all(out).1 > u64::from(null) {
+            return Err(BadCode::first(out, null));
+        }
+        let Order::Found { cell_of } = &mut self.order else { return Ok(()) };
         let mut cell_of = std::mem::take(cell_of);
         // Looked at without a branch first: most blocks hold nothing new.
         if out.iter().fold(false, |unseen, code| unseen | (cell_of[*code as usize] == UNSEEN)) {
@@ -256,6 +269,7 @@ impl Cells {
             *code = cell_of[*code as usize];
         }
         self.order = Order::Found { cell_of };
+        Ok(())
     }
 
     /// The cell of this value, known from another dictionary or rendered.
@@ -335,19 +349,55 @@ impl Cells {
     }
 }
 
+/// The first code of a block that has no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadCode {
+    /// The index of its column in the frame.
+    pub(crate) column: usize,
+    /// In the batch.
+    pub(crate) row: usize,
+    pub(crate) code: u32,
+    /// How many values there are.
+    pub(crate) values: u32,
+}
+
+impl BadCode {
+    /// The first of these codes that is none of so many values', in rows from 0 on of a column 0.
+    #[cold]
+    fn first(codes: &[u32], values: u32) -> Self {
+        let row = codes.iter().position(|code| *code >= values).unwrap_or(0);
+        Self { column: 0, row, code: codes.get(row).copied().unwrap_or(values), values }
+    }
+}
+
 also_for_avx2! {
     /// From the least of these codes to behind the greatest, `null` left out; something empty of nothing.
-    fn range(codes: &[u32], null: u32) -> (u32, u32) = range_any
+    fn range(codes: &[u32], null: u32) -> (u32, u64) = range_any
 }
 
 #[inline(always)]
-fn range_any(codes: &[u32], null: u32) -> (u32, u32) {
+fn range_any(codes: &[u32], null: u32) -> (u32, u64) {
     let (mut least, mut end) = (null, 0);
     for code in codes {
         least = least.min(*code);
         end = end.max(if *code == null { 0 } else { code.wrapping_add(1) });
     }
-    (least, end)
+    (least, u64::from(end))
+}
+
+also_for_avx2! {
+    /// From the least of these codes to behind the greatest.
+    fn all(codes: &[u32]) -> (u32, u64) = all_any
+}
+
+#[inline(always)]
+fn all_any(codes: &[u32]) -> (u32, u64) {
+    let (mut least, mut most) = (u32::MAX, 0);
+    for code in codes {
+        least = least.min(*code);
+        most = most.max(*code);
+    }
+    (least, u64::from(most) + 1)
 }
 
 #[cfg(test)]
@@ -369,7 +419,7 @@ mod tests {
         let keys = Keys::bind(array.as_ref()).expect("a dictionary");
         cells.bind(&keys, array.len());
         let mut filled = Vec::new();
-        cells.fill(&keys, 0..array.len(), &mut filled);
+        cells.fill(&keys, 0..array.len(), &mut filled).expect("checked codes");
         filled.iter().map(|code| String::from_utf8_lossy(cells.get(*code)).into_owned()).collect()
     }
 

@@ -16,7 +16,7 @@ pub(super) const NARROW_CELL: usize = 32;
 pub(super) const CELL: usize = 64;
 
 /// One column's cells: the row's code tells which.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct CellLane<'a> {
     pub(super) codes: &'a [u32],
     /// Padded cells with their lengths, as [`Cells::text`].
@@ -74,7 +74,7 @@ impl<'a> CellLane<'a> {
 }
 
 /// The values of one column in slots, and what stands before each.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct SlotLane<'a> {
     /// All slots, end to end.
     bytes: &'a [u8],

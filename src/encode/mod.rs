@@ -18,20 +18,24 @@ mod slots;
 mod store;
 mod strings;
 
+pub(crate) use cells::BadCode;
 pub(crate) use lines::{line_ends, value_in, value_text};
 pub(crate) use row::{Mark, TableName};
 pub use row::{Row, RowAt, RowBuffer, RowError};
 
 use std::ops::Range;
 
-use arrow_array::ArrayRef;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef};
 
 use crate::column::{Column, Instants, Values};
 use crate::error::{Error, Problem};
 use crate::fmt::{SLOT, escape::Escape, int};
+use crate::frontend::Dictionaries;
 use crate::options::{NullAt, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
-use assemble::{Prepared, PreparedAt, PreparedBlock, SLACK};
+use crate::simd::prefetch_line;
+use assemble::{Op, Prepared, PreparedAt, PreparedBlock, SLACK};
 use cells::{Cells, Width};
 use lanes::TextLane;
 use prepare::{
@@ -50,6 +54,9 @@ const SCRATCH_BYTES: usize = 128 << 10;
 /// How much of the columns is asked for before it is needed, at most, and the least rows.
 const AHEAD_BYTES: usize = 256 << 10;
 const LEAST_AHEAD: usize = 64;
+
+/// How much of each column is asked for when its batch comes.
+const BOUND_BYTES: usize = 1 << 10;
 
 /// Programs kept; frames alternate between few shapes.
 const PROGRAMS: usize = 8;
@@ -126,6 +133,17 @@ pub(crate) struct Encoder<'p> {
     rows: usize,
     /// By position in the line: values written that read back as NULL.
     lost: Vec<u64>,
+    /// The memory of lists that a batch or a block needs; many small ones feel what it costs to ask for it.
+    spare_columns: Vec<Column<'static>>,
+    spare_prepared: Vec<Prepared<'static>>,
+    spare_ops: Vec<Op<'static>>,
+}
+
+/// An empty list with the memory of another.
+fn recycled<T, U>(mut list: Vec<T>) -> Vec<U> {
+    list.clear();
+    // Collected in place where both are of one size.
+    list.into_iter().map(|_| unreachable!("it is empty")).collect()
 }
 
 impl<'p> Encoder<'p> {
@@ -173,7 +191,15 @@ impl<'p> Encoder<'p> {
             block_rows: block_rows.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
             rows: rows.map_or(0, |rows| usize::try_from(rows).unwrap_or(usize::MAX)),
             lost,
+            spare_columns: Vec::new(),
+            spare_prepared: Vec::new(),
+            spare_ops: Vec::new(),
         }
+    }
+
+    /// Takes a batch back that has been written.
+    pub(crate) fn release(&mut self, batch: BoundBatch<'_>) {
+        self.spare_columns = recycled(batch.columns);
     }
 
     /// By the index of its column, how many values have been written that read back as NULL: floats that are not
@@ -182,19 +208,33 @@ impl<'p> Encoder<'p> {
         self.columns.iter().map(|column| column.index).zip(self.lost.iter().copied())
     }
 
-    /// Downcasts the columns of a batch; `arrays` are its columns after `check::cast`.
+    /// Downcasts the columns of a batch; `arrays` are its columns after `check::cast`, those of `dictionaries` maybe codes
+    /// alone.
     ///
     /// # Errors
     /// If a column's type is not the one that was planned: a stream whose batches differ from its schema.
-    pub(crate) fn bind<'a>(&mut self, arrays: &'a [ArrayRef], rows: usize) -> Result<BoundBatch<'a>, Error> {
+    pub(crate) fn bind<'a>(
+        &mut self,
+        arrays: &'a [ArrayRef],
+        rows: usize,
+        dictionaries: Option<&'a Dictionaries>,
+    ) -> Result<BoundBatch<'a>, Error> {
         let bind = |index: usize| {
-            Column::bind(&arrays[index]).ok_or_else(|| {
+            let values = dictionaries.and_then(|all| all.get(&index));
+            let column = match values.filter(|_| arrays[index].as_any_dictionary_opt().is_none()) {
+                Some(values) if self.plan.columns[index].is_dictionary() => Column::bare(&arrays[index], values),
+                _ => Column::bind(&arrays[index]),
+            };
+            column.ok_or_else(|| {
                 let data_type = arrays[index].data_type().to_string();
                 let error = PlanError::Unsupported { data_type, advice: BAD_BATCH };
                 Error::new(Problem::new(error).column(self.plan.columns[index].name.text()))
             })
         };
-        let columns = self.columns.iter().map(|column| bind(column.index)).collect::<Result<Vec<_>, _>>()?;
+        let mut columns = recycled(std::mem::take(&mut self.spare_columns));
+        for column in &self.columns {
+            columns.push(bind(column.index)?);
+        }
         let at = match self.plan.at {
             AtPlan::Column { index, .. } => {
                 let column = bind(index)?;
@@ -210,6 +250,14 @@ impl<'p> Encoder<'p> {
                 cells.bind(keys, rows.max(self.rows));
             }
         }
+        // Small batches have been written before the processor has seen that their columns are read from end to end.
+        for (memory, row) in columns.iter().chain(at.as_ref().map(|(_, column)| column)).filter_map(|c| c.memory(0..0))
+        {
+            let start = memory.as_ptr();
+            for line in (0..(row * rows).min(BOUND_BYTES)).step_by(64) {
+                prefetch_line(start.wrapping_add(line));
+            }
+        }
         Ok(BoundBatch { columns, at, rows })
     }
 
@@ -219,14 +267,18 @@ impl<'p> Encoder<'p> {
     }
 
     /// Prepares a block and tells the room its lines may take.
-    pub(crate) fn prepare(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>) -> Block {
+    ///
+    /// # Errors
+    /// If a code that came alone has no value.
+    pub(crate) fn prepare(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>) -> Result<Block, BadCode> {
         self.shapes.clear();
         let (mut bound, mut widths) = (0, 0);
         for (position, column) in batch.columns.iter().enumerate() {
             let wire = &self.columns[position];
             let scratch = &mut self.scratch[position];
             if let (Some(cells), Values::Dictionary(keys)) = (&mut self.cells[position], &column.values) {
-                cells.fill(keys, rows.clone(), &mut scratch.codes);
+                let filled = cells.fill(keys, rows.clone(), &mut scratch.codes);
+                filled.map_err(|bad| BadCode { column: wire.index, row: rows.start + bad.row, ..bad })?;
                 bound += cells.bytes(&scratch.codes);
                 widths += match cells.width() {
                     Width::Fixed(width) => width,
@@ -248,7 +300,7 @@ impl<'p> Encoder<'p> {
         // One row more than there are: the row loop asks for a whole row's room also behind the last string.
         bound += (rows.len() + 1) * self.programs[self.current].row_max + widths + SLACK;
         let ends = batch.at.as_ref().map(|(instants, _)| (instants.raw(rows.start), instants.raw(rows.end - 1)));
-        Block { bound, at, ends }
+        Ok(Block { bound, at, ends })
     }
 
     fn prepare_at(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>) -> (AtShape, Option<AtRange>) {
@@ -351,42 +403,38 @@ impl<'p> Encoder<'p> {
                 whole_lengths(lengths, (keyed.prefix.len() + keyed.close.len()) as u8, valid);
             }
         }
-        let columns: Vec<Prepared<'_>> = batch
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(position, column)| {
-                let scratch = &self.scratch[position];
-                let text = match &column.values {
-                    Values::Text(text) => {
-                        Some(TextLane { text, base: rows.start, escape: scratch.escape, maybe: None })
-                    }
-                    _ => None,
-                };
-                let arrays = match &column.values {
-                    Values::Arrays(arrays) => Some((arrays, rows.start)),
-                    _ => None,
-                };
-                Prepared {
-                    arrays,
-                    words: words_of(column, rows.clone(), &scratch.words),
-                    bytes: &scratch.bytes,
-                    slots: Some(&scratch.slots),
-                    lengths: &scratch.lengths,
-                    valid: &scratch.valid,
-                    codes: &scratch.codes,
-                    cells: self.cells[position].as_ref(),
-                    text,
-                }
-            })
-            .collect();
+        let mut columns: Vec<Prepared<'_>> = recycled(std::mem::take(&mut self.spare_prepared));
+        columns.extend(batch.columns.iter().enumerate().map(|(position, column)| {
+            let scratch = &self.scratch[position];
+            let text = match &column.values {
+                Values::Text(text) => Some(TextLane { text, base: rows.start, escape: scratch.escape, maybe: None }),
+                _ => None,
+            };
+            let arrays = match &column.values {
+                Values::Arrays(arrays) => Some((arrays, rows.start)),
+                _ => None,
+            };
+            Prepared {
+                arrays,
+                words: words_of(column, rows.clone(), &scratch.words),
+                bytes: &scratch.bytes,
+                slots: Some(&scratch.slots),
+                lengths: &scratch.lengths,
+                valid: &scratch.valid,
+                codes: &scratch.codes,
+                cells: self.cells[position].as_ref(),
+                text,
+            }
+        }));
         let at = PreparedAt {
             digits: &self.at_scratch.digits,
             slots: Some(&self.at_scratch.slots),
             lengths: &self.at_scratch.lengths,
         };
         let block = PreparedBlock { program, columns, at, rows: rows.len(), ahead: &self.ahead };
-        let written = assemble::assemble(&block, out, skipped);
+        let mut ops = recycled(std::mem::take(&mut self.spare_ops));
+        let written = assemble::assemble(&block, &mut ops, out, skipped);
+        self.spare_ops = recycled(ops);
         // What the row loop has read is in the caches now.
         for ((lost, column), (prepared, scratch)) in
             self.lost.iter_mut().zip(&batch.columns).zip(block.columns.iter().zip(&self.scratch))
@@ -398,6 +446,7 @@ impl<'p> Encoder<'p> {
                 _ => scratch.lost,
             };
         }
+        self.spare_prepared = recycled(block.columns);
         written
     }
 }

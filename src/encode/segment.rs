@@ -22,7 +22,7 @@ fn push<T>(lanes: &mut Vec<T>, lane: T, most: usize) {
 pub(super) type Poke<'a> = (usize, &'a [u64]);
 
 /// Which lanes a segment has, timestamps aside.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Kind {
     /// None: it is a run alone.
     Run,
@@ -37,7 +37,7 @@ pub(super) enum Kind {
 }
 
 /// Some cells of at most 64 bytes, then values in slots, then a run with what is poked into it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Segment<'a> {
     pub(super) cells: Vec<CellLane<'a>>,
     pub(super) slots: Vec<SlotLane<'a>>,

@@ -1,10 +1,12 @@
 //! Record batches, readers, and frames that can be read more than once.
 
 use std::fmt;
+use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
 
+use super::coded::Dictionaries;
 use crate::simd::prefetch_value;
 
 /// The batches of a frame, one after the other.
@@ -25,6 +27,20 @@ pub trait Frame {
     /// [`batches`](Self::batches), since many small ones feel what it costs to count the references to their columns.
     fn in_memory(&self) -> Option<&[RecordBatch]> {
         None
+    }
+
+    /// What the codes of some columns stand for, which are dictionaries by the schema; `None` if there are none.
+    #[doc(hidden)]
+    fn dictionaries(&self) -> Option<Arc<Dictionaries>> {
+        None
+    }
+
+    /// As all of [`batches`](Self::batches), but columns of [`dictionaries`](Self::dictionaries) may be the codes alone,
+    /// which nobody has looked at: the encoder does, and another walk over them took a twelfth of the time to encode ten
+    /// symbols and ten numbers a row.
+    #[doc(hidden)]
+    fn coded_batches(&self) -> Batches<'_> {
+        self.batches(None)
     }
 }
 

@@ -1,13 +1,43 @@
 //! Codes with the values that they stand for, as dictionary arrays: what Polars calls categoricals and enums.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowDictionaryKeyType, UInt8Type, UInt16Type, UInt32Type};
-use arrow_array::{Array, ArrayRef, DictionaryArray};
-use arrow_schema::{ArrowError, DataType};
+use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch, RecordBatchOptions};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use crate::simd::{also_for_avx2, prefetch_ahead};
+
+/// What the codes of some columns stand for, by the columns' indices.
+#[doc(hidden)]
+pub type Dictionaries = HashMap<usize, ArrayRef>;
+
+/// Whether these are codes, without nulls, of values of which none is null. Such a column need not become a dictionary
+/// array to be written: the encoder looks at every code, and then it is in the caches.
+#[doc(hidden)]
+pub fn may_be_bare(codes: &ArrayRef, values: &ArrayRef) -> bool {
+    let are_codes = matches!(codes.data_type(), DataType::UInt8 | DataType::UInt16 | DataType::UInt32);
+    are_codes && codes.null_count() == 0 && values.null_count() == 0
+}
+
+/// A batch of these columns under this schema, but for those that are bare codes.
+#[doc(hidden)]
+pub fn coded_batch(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, ArrowError> {
+    let is_planned = |(field, column): (&Arc<Field>, &ArrayRef)| field.data_type() == column.data_type();
+    let schema = match schema.fields().iter().zip(&columns).all(is_planned) {
+        true => schema,
+        false => {
+            let fields = schema.fields().iter().zip(&columns);
+            let fields =
+                fields.map(|(field, column)| field.as_ref().clone().with_data_type(column.data_type().clone()));
+            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        }
+    };
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(schema, columns, &options)
+}
 
 /// A dictionary array of these codes; every code is checked to have a value, those of nulls aside.
 ///

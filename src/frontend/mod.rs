@@ -8,4 +8,4 @@ pub mod polars;
 pub(crate) use arrow::prefetched;
 pub use arrow::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSource};
 #[doc(hidden)]
-pub use coded::coded;
+pub use coded::{Dictionaries, coded, coded_batch, may_be_bare};

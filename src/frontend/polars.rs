@@ -28,14 +28,14 @@ use std::sync::Arc;
 
 use ::polars::prelude as pl;
 use arrow_array::ffi::{FFI_ArrowArray, from_ffi_and_data_type};
-use arrow_array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions, make_array};
+use arrow_array::{Array, ArrayRef, NullArray, RecordBatch, make_array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use polars_arrow::array::Array as PolarsArray;
 use polars_arrow::datatypes::{ArrowDataType, Field as PolarsField, IntegerType, TimeUnit as PolarsTimeUnit};
 use polars_arrow::ffi::{ArrowArray, export_array_to_c};
 
 use super::arrow::{Batches, Frame, IntoSource, Source};
-use super::coded::coded;
+use super::coded::{Dictionaries, coded, coded_batch, may_be_bare};
 use crate::{Client, Result, WriteOptions, WriteReport};
 
 /// Strings and categories in their newest form, which is the one that is not copied.
@@ -137,6 +137,11 @@ impl PolarsFrame {
         let fields: Vec<_> = columns.iter().map(|column| column.field.clone()).collect();
         Self { rows: frame.height(), schema: Arc::new(Schema::new(fields)), columns }
     }
+
+    /// At the start of all columns; with `bare`, of codes alone where that is possible.
+    fn cursors(&self, bare: bool) -> Vec<Cursor<'_>> {
+        self.columns.iter().map(|column| Cursor::new(column, bare)).collect()
+    }
 }
 
 impl Frame for PolarsFrame {
@@ -150,16 +155,29 @@ impl Frame for PolarsFrame {
 
     fn batches(&self, columns: Option<&[usize]>) -> Batches<'_> {
         let (schema, cursors) = match columns {
-            None => (self.schema.clone(), self.columns.iter().map(Cursor::new).collect()),
+            None => (self.schema.clone(), self.cursors(false)),
             Some(columns) => match self.schema.project(columns) {
                 Ok(schema) => {
                     let chosen = columns.iter().filter_map(|index| self.columns.get(*index));
-                    (Arc::new(schema), chosen.map(Cursor::new).collect())
+                    (Arc::new(schema), chosen.map(|column| Cursor::new(column, false)).collect())
                 }
                 Err(error) => return Box::new(std::iter::once(Err(error))),
             },
         };
         Box::new(PolarsBatches { schema, cursors, left: self.rows })
+    }
+
+    fn dictionaries(&self) -> Option<Arc<Dictionaries>> {
+        let categories = self.columns.iter().enumerate().filter_map(|(index, column)| match &column.form {
+            Form::Codes(categories) => Some((index, categories.clone())),
+            _ => None,
+        });
+        let categories: Dictionaries = categories.collect();
+        (!categories.is_empty()).then(|| Arc::new(categories))
+    }
+
+    fn coded_batches(&self) -> Batches<'_> {
+        Box::new(PolarsBatches { schema: self.schema.clone(), cursors: self.cursors(true), left: self.rows })
     }
 }
 
@@ -178,8 +196,7 @@ impl PolarsBatches<'_> {
             rows = rows.min(cursor.ready()?);
         }
         let arrays = self.cursors.iter_mut().map(|cursor| cursor.take(rows)).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
+        coded_batch(self.schema.clone(), arrays, rows)
     }
 }
 
@@ -204,17 +221,19 @@ struct Cursor<'f> {
     piece: ArrayRef,
     /// Rows of `piece` that have been taken.
     taken: usize,
+    /// Whether codes may stay alone.
+    bare: bool,
 }
 
 impl<'f> Cursor<'f> {
-    fn new(column: &'f Column) -> Self {
-        Self { column, next_piece: 0, piece: Arc::new(NullArray::new(0)), taken: 0 }
+    fn new(column: &'f Column, bare: bool) -> Self {
+        Self { column, next_piece: 0, piece: Arc::new(NullArray::new(0)), taken: 0, bare }
     }
 
     /// How many rows can be taken at once: at least one. Goes to the next piece if this one is used up.
     fn ready(&mut self) -> Result<usize, ArrowError> {
         while self.taken == self.piece.len() {
-            self.piece = self.column.piece(self.next_piece)?;
+            self.piece = self.column.piece(self.next_piece, self.bare)?;
             self.next_piece += 1;
             self.taken = 0;
         }
@@ -296,22 +315,22 @@ impl Column {
     }
 
     /// The values of the piece with this number.
-    fn piece(&self, number: usize) -> Result<ArrayRef, ArrowError> {
+    fn piece(&self, number: usize, bare: bool) -> Result<ArrayRef, ArrowError> {
         match self.pieces {
-            Pieces::Chunks => self.chunk(&self.series, number),
-            Pieces::Constant => self.chunk(&self.series, 0),
+            Pieces::Chunks => self.chunk(&self.series, number, bare),
+            Pieces::Constant => self.chunk(&self.series, 0, bare),
             Pieces::Copies => {
                 let start = number.saturating_mul(PIECE);
                 if start >= self.series.len() {
                     return Err(self.ended());
                 }
-                self.chunk(&self.series.slice(start as i64, PIECE).rechunk(), 0)
+                self.chunk(&self.series.slice(start as i64, PIECE).rechunk(), 0, bare)
             }
         }
     }
 
     /// A chunk of `series`, which is some of this column's.
-    fn chunk(&self, series: &pl::Series, number: usize) -> Result<ArrayRef, ArrowError> {
+    fn chunk(&self, series: &pl::Series, number: usize, bare: bool) -> Result<ArrayRef, ArrowError> {
         let chunk = series.chunks().get(number).ok_or_else(|| self.ended())?;
         match &self.form {
             Form::Nulls => Ok(Arc::new(NullArray::new(chunk.len()))),
@@ -319,7 +338,10 @@ impl Column {
                 let array = series.to_arrow_with_field(number, Cow::Borrowed(exported), true);
                 import(array.map_err(|error| ArrowError::ExternalError(Box::new(error)))?)
             }
-            Form::Codes(categories) => coded(&import(chunk.clone())?, categories),
+            Form::Codes(categories) => {
+                let codes = import(chunk.clone())?;
+                if bare && may_be_bare(&codes, categories) { Ok(codes) } else { coded(&codes, categories) }
+            }
             Form::Foreign => Err(ArrowError::NotYetImplemented(format!(
                 "column {:?}: Arrow has no type for the values of a polars {:?}; cast it",
                 self.field.name(),

@@ -6,6 +6,7 @@
 //! change within [`LOOK_BACK`] and the bytes behind it open the next request.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
@@ -14,9 +15,9 @@ use super::resumable::Resumable;
 use crate::buffer::Buffer;
 use crate::check::cast::cast_batch;
 use crate::check::{self, Conforming, ValueError};
-use crate::encode::{AtRange, Block, BoundBatch, Encoder};
-use crate::error::{Error, Problem};
-use crate::frontend::{Source, prefetched};
+use crate::encode::{AtRange, BadCode, Block, BoundBatch, Encoder};
+use crate::error::{Cause, Error, Problem};
+use crate::frontend::{Dictionaries, Source, prefetched};
 use crate::plan::{AtPlan, Plan};
 use crate::rows::RowSet;
 
@@ -117,20 +118,23 @@ pub(super) fn cut(
         skipped: Vec::new(),
         row_bound: 0,
         lost_before: Vec::new(),
+        dictionaries: None,
     };
     let failed = |error: arrow_schema::ArrowError| Error::source(error).with_table(plan.table());
     if let Source::Frame(frame) = feed.source() {
         check::frame(plan, &**frame)?;
         let (mut start, mut conforming) = (0, Conforming::default());
+        let dictionaries = frame.dictionaries();
+        cutter.dictionaries = dictionaries.clone();
         let mut take = |batch: &RecordBatch| {
-            conforming.look(plan, batch, start)?;
+            conforming.look(plan, batch, start, dictionaries.as_deref())?;
             cutter.pieces(batch, start, leave_out, read)?;
             start += batch.num_rows() as u64;
             Ok::<_, Error>(())
         };
         match frame.in_memory() {
             Some(batches) => prefetched(batches, None).try_for_each(take)?,
-            None => frame.batches(None).try_for_each(|batch| take(&batch.map_err(failed)?))?,
+            None => frame.coded_batches().try_for_each(|batch| take(&batch.map_err(failed)?))?,
         }
         return cutter.submit();
     }
@@ -200,6 +204,8 @@ struct Cutter<'a, 'p> {
     row_bound: usize,
     /// Values lost before the batch, by position in the line.
     lost_before: Vec<u64>,
+    /// What codes stand for that come alone.
+    dictionaries: Option<Arc<Dictionaries>>,
 }
 
 impl Cutter<'_, '_> {
@@ -243,8 +249,9 @@ impl Cutter<'_, '_> {
     }
 
     fn batch(&mut self, batch: &RecordBatch, read: &mut Read) -> Result<(), Error> {
-        let arrays = cast_batch(self.plan, batch).map_err(Error::source)?;
-        let bound = self.encoder.bind(&arrays, batch.num_rows())?;
+        let dictionaries = self.dictionaries.clone();
+        let arrays = cast_batch(self.plan, batch, dictionaries.as_deref()).map_err(Error::source)?;
+        let bound = self.encoder.bind(&arrays, batch.num_rows(), dictionaries.as_deref())?;
         self.lost_before.clear();
         self.lost_before.extend(self.encoder.lost().map(|(_, lost)| lost));
         let mut row = 0;
@@ -260,6 +267,7 @@ impl Cutter<'_, '_> {
             }
             read.counted = read.row;
         }
+        self.encoder.release(bound);
         Ok(())
     }
 
@@ -289,7 +297,8 @@ impl Cutter<'_, '_> {
         let mut rows = start..batch.block_end(start, most.min(room));
         let mut misses = 0;
         loop {
-            let block = self.encoder.prepare(batch, rows.clone());
+            let block =
+                self.encoder.prepare(batch, rows.clone()).map_err(|bad| self.bad_code(bad, read.row - start as u64))?;
             self.row_bound = block.bound / rows.len();
             let capacity = self.max_bytes.min(self.outlet.buffer_size());
             let used = self.filling.as_ref().map_or(0, |filling| filling.buffer.len());
@@ -328,6 +337,14 @@ impl Cutter<'_, '_> {
             self.submit_before(batch.at_of(rows.end))?;
         }
         Ok(rows.end)
+    }
+
+    /// `first_row` is the row of the frame with which the batch begins.
+    fn bad_code(&self, bad: BadCode, first_row: u64) -> Error {
+        let BadCode { column, row, code, values } = bad;
+        let text = format!("the code {code} of a categorical is none of its {values} categories; make the column anew");
+        let problem = Problem::new(Cause::Source(text)).column(self.plan.columns[column].name.text());
+        Error::new(problem.row(first_row + row as u64)).with_table(self.plan.table())
     }
 
     fn fill(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>, block: Block, read: &mut Read) -> Result<(), Error> {
