@@ -27,33 +27,20 @@ use super::number::{Number, whole};
 use crate::column::Integers;
 use crate::column::decimals::{self, Decimals};
 use crate::fmt::{SLOT, float};
-use crate::frontend::{Dictionaries, coded};
 use crate::plan::landing::Cast;
 use crate::plan::{ColumnPlan, Plan, Role};
 
 /// The batch's columns in the form that the encoder reads: mostly they are in it. The check has found everything that does
-/// not fit. Codes of `dictionaries` stay bare, if they are written as such.
+/// not fit.
 ///
 /// # Errors
-/// If arrow cannot unpack a dictionary, or a code of one has no value.
-pub(crate) fn cast_batch<'a>(
-    plan: &Plan,
-    batch: &'a RecordBatch,
-    dictionaries: Option<&Dictionaries>,
-) -> Result<Cow<'a, [ArrayRef]>, ArrowError> {
+/// If arrow cannot unpack a dictionary.
+pub(crate) fn cast_batch<'a>(plan: &Plan, batch: &'a RecordBatch) -> Result<Cow<'a, [ArrayRef]>, ArrowError> {
     let columns = || plan.columns.iter().map(|column| (column, batch.column(column.index)));
     if columns().all(|(column, array)| is_as_written(column, array)) {
         return Ok(Cow::Borrowed(batch.columns()));
     }
-    let whole = |column: &ColumnPlan, array: &ArrayRef| match dictionaries.and_then(|all| all.get(&column.index)) {
-        Some(values) if array.as_any_dictionary_opt().is_none() => coded(array, values),
-        _ => Ok(array.clone()),
-    };
-    let cast = |(column, array)| match is_as_written(column, array) {
-        true => Ok(array.clone()),
-        false => converted(column, &whole(column, array)?, &mut Misfits::default()),
-    };
-    columns().map(cast).collect()
+    columns().map(|(column, array)| converted(column, array, &mut Misfits::default())).collect()
 }
 
 /// Whether a cast would give the array back. Many small batches feel what it costs to find that out for each.

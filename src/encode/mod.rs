@@ -34,7 +34,7 @@ use crate::fmt::{SLOT, escape::Escape, int};
 use crate::frontend::Dictionaries;
 use crate::options::{NullAt, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
-use crate::simd::prefetch_line;
+use crate::simd::{prefetch_line, prefetch_value};
 use assemble::{Op, Prepared, PreparedAt, PreparedBlock, SLACK};
 use cells::{Cells, Width};
 use lanes::TextLane;
@@ -50,6 +50,13 @@ use store::Ahead;
 /// which narrow frames feel; many rows of many columns would leave the second cache level.
 const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 256..=2048;
 const SCRATCH_BYTES: usize = 128 << 10;
+
+/// Columns from which on blocks have fewer rows, as few as float text is made of at a time: of so many columns a row alone
+/// has more cache lines than the first cache level, and what is read again in the next row is to be in the second.
+const MANY_COLUMNS: usize = 1_000;
+const FEW_ROWS: usize = 64;
+/// How far ahead those of such frames are asked for.
+const COLUMNS_AHEAD: usize = 2;
 
 /// How much of the columns is asked for before it is needed, at most, and the least rows.
 const AHEAD_BYTES: usize = 256 << 10;
@@ -175,6 +182,7 @@ impl<'p> Encoder<'p> {
             Role::Field(Wire::Integer | Wire::Float | Wire::Timestamp(_) | Wire::Decimal { .. }) => KEYED + 9,
             _ => 8,
         });
+        let columns_count = columns.len();
         let block_rows = SCRATCH_BYTES / bytes_per_row.sum::<usize>().max(1);
         Self {
             plan,
@@ -188,7 +196,10 @@ impl<'p> Encoder<'p> {
             shapes: Vec::new(),
             block: 0..0,
             ahead: Vec::new(),
-            block_rows: block_rows.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
+            block_rows: match columns_count {
+                0..MANY_COLUMNS => block_rows.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
+                _ => FEW_ROWS,
+            },
             rows: rows.map_or(0, |rows| usize::try_from(rows).unwrap_or(usize::MAX)),
             lost,
             spare_columns: Vec::new(),
@@ -221,9 +232,10 @@ impl<'p> Encoder<'p> {
     ) -> Result<BoundBatch<'a>, Error> {
         let bind = |index: usize| {
             let values = dictionaries.and_then(|all| all.get(&index));
+            // Text is written as it is, so that no cast has come between.
             let column = match values.filter(|_| arrays[index].as_any_dictionary_opt().is_none()) {
-                Some(values) if self.plan.columns[index].is_dictionary() => Column::bare(&arrays[index], values),
-                _ => Column::bind(&arrays[index]),
+                Some(values) => Column::bare(&arrays[index], values),
+                None => Column::bind(&arrays[index]),
             };
             column.ok_or_else(|| {
                 let data_type = arrays[index].data_type().to_string();
@@ -273,9 +285,15 @@ impl<'p> Encoder<'p> {
     pub(crate) fn prepare(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>) -> Result<Block, BadCode> {
         self.shapes.clear();
         let (mut bound, mut widths) = (0, 0);
+        let many = batch.columns.len() >= MANY_COLUMNS;
         for (position, column) in batch.columns.iter().enumerate() {
             let wire = &self.columns[position];
             let scratch = &mut self.scratch[position];
+            if many {
+                // Each column's rows are somewhere else, and too few for the processor to see that they follow each other.
+                let later = batch.columns.get(position + COLUMNS_AHEAD).and_then(|column| column.memory(rows.clone()));
+                prefetch_value(later.map_or(&[][..], |(memory, _)| memory));
+            }
             if let (Some(cells), Values::Dictionary(keys)) = (&mut self.cells[position], &column.values) {
                 let filled = cells.fill(keys, rows.clone(), &mut scratch.codes);
                 filled.map_err(|bad| BadCode { column: wire.index, row: rows.start + bad.row, ..bad })?;
@@ -370,7 +388,9 @@ impl<'p> Encoder<'p> {
     /// If `out` is shorter than [`Block::bound`].
     pub(crate) fn encode(&mut self, batch: &BoundBatch<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
         let rows = self.block.clone();
-        self.look_ahead(batch, &rows);
+        if batch.columns.len() < MANY_COLUMNS {
+            self.look_ahead(batch, &rows);
+        }
         let program = &mut self.programs[self.current];
         if let AtShape::Words { shared: 1.. } = program.at {
             let mut text = [0; SLOT];

@@ -250,7 +250,7 @@ impl Cutter<'_, '_> {
 
     fn batch(&mut self, batch: &RecordBatch, read: &mut Read) -> Result<(), Error> {
         let dictionaries = self.dictionaries.clone();
-        let arrays = cast_batch(self.plan, batch, dictionaries.as_deref()).map_err(Error::source)?;
+        let arrays = cast_batch(self.plan, batch).map_err(Error::source)?;
         let bound = self.encoder.bind(&arrays, batch.num_rows(), dictionaries.as_deref())?;
         self.lost_before.clear();
         self.lost_before.extend(self.encoder.lost().map(|(_, lost)| lost));
@@ -296,9 +296,12 @@ impl Cutter<'_, '_> {
         let is_last = room <= most && start + room < batch.rows();
         let mut rows = start..batch.block_end(start, most.min(room));
         let mut misses = 0;
+        let mut prepared = None;
         loop {
-            let block =
-                self.encoder.prepare(batch, rows.clone()).map_err(|bad| self.bad_code(bad, read.row - start as u64))?;
+            let block = match prepared.take() {
+                Some(block) => block,
+                None => self.prepare(batch, rows.clone(), start, read)?,
+            };
             self.row_bound = block.bound / rows.len();
             let capacity = self.max_bytes.min(self.outlet.buffer_size());
             let used = self.filling.as_ref().map_or(0, |filling| filling.buffer.len());
@@ -315,6 +318,7 @@ impl Cutter<'_, '_> {
             // A request at least half full goes as it is; else a smaller block may still fit.
             if used > 0 && (used >= capacity / 2 || rows.len() == 1) {
                 self.submit_before(batch.at_of(rows.start))?;
+                prepared = Some(block);
                 continue;
             }
             if rows.len() > 1 {
@@ -339,12 +343,20 @@ impl Cutter<'_, '_> {
         Ok(rows.end)
     }
 
-    /// `first_row` is the row of the frame with which the batch begins.
-    fn bad_code(&self, bad: BadCode, first_row: u64) -> Error {
-        let BadCode { column, row, code, values } = bad;
-        let text = format!("the code {code} of a categorical is none of its {values} categories; make the column anew");
-        let problem = Problem::new(Cause::Source(text)).column(self.plan.columns[column].name.text());
-        Error::new(problem.row(first_row + row as u64)).with_table(self.plan.table())
+    /// Prepares rows of a batch, of which `start` is the one that `read` has come to.
+    fn prepare(
+        &mut self,
+        batch: &BoundBatch<'_>,
+        rows: Range<usize>,
+        start: usize,
+        read: &Read,
+    ) -> Result<Block, Error> {
+        self.encoder.prepare(batch, rows).map_err(|BadCode { column, row, code, values }| {
+            let text =
+                format!("the code {code} of a categorical is none of its {values} categories; make the column anew");
+            let problem = Problem::new(Cause::Source(text)).column(self.plan.columns[column].name.text());
+            Error::new(problem.row(read.row + (row - start) as u64)).with_table(self.plan.table())
+        })
     }
 
     fn fill(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>, block: Block, read: &mut Read) -> Result<(), Error> {
