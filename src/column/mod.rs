@@ -17,7 +17,7 @@ use arrow_buffer::{ArrowNativeType, BooleanBuffer, NullBuffer, ToByteSlice};
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::fmt::int;
-use crate::simd::{also_for_avx2, prefetch_ahead};
+use crate::simd::also_for_avx2;
 use arrays::Arrays;
 use decimals::Decimals;
 pub(crate) use text::Text;
@@ -276,8 +276,6 @@ pub(crate) struct Keys<'a> {
     /// Rows that are null by their key; the value it points to may be null, too.
     pub(crate) nulls: Option<&'a NullBuffer>,
     pub(crate) values: &'a ArrayRef,
-    /// Whether every code is known to have a value. Else there are no nulls.
-    pub(crate) is_checked: bool,
 }
 
 impl<'a> Keys<'a> {
@@ -286,7 +284,7 @@ impl<'a> Keys<'a> {
         let dictionary = array.as_any_dictionary_opt().filter(|array| array.values().len() < u32::MAX as usize)?;
         let keys = dictionary.keys();
         let nulls = keys.nulls().filter(|nulls| nulls.null_count() > 0);
-        Some(Self { codes: Integers::bind(keys)?, nulls, values: dictionary.values(), is_checked: true })
+        Some(Self { codes: Integers::bind(keys)?, nulls, values: dictionary.values() })
     }
 
     /// Codes alone, which nobody has looked at, and what they stand for.
@@ -294,35 +292,29 @@ impl<'a> Keys<'a> {
         if codes.null_count() > 0 || values.len() >= u32::MAX as usize {
             return None;
         }
-        Some(Self { codes: Integers::bind(codes)?, nulls: None, values, is_checked: false })
+        Some(Self { codes: Integers::bind(codes)?, nulls: None, values })
     }
 
-    /// The codes of these rows to `out`, `null` for those without.
-    pub(crate) fn fill(&self, rows: Range<usize>, null: u32, out: &mut Vec<u32>) {
+    /// The codes of these rows to `out`, whatever they are where null.
+    pub(crate) fn fill(&self, rows: Range<usize>, out: &mut Vec<u32>) {
         out.clear();
         match self.codes {
-            Integers::I8(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
-            Integers::I16(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
-            Integers::I32(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
-            Integers::I64(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
-            Integers::U8(codes) => out.extend(codes[rows.clone()].iter().map(|code| u32::from(*code))),
-            Integers::U16(codes) => out.extend(codes[rows.clone()].iter().map(|code| u32::from(*code))),
-            Integers::U32(codes) => {
-                // The first walk of what Polars has; by cache lines, which are asked for ahead.
-                const LINE: usize = 64 / size_of::<u32>();
-                let (lines, rest) = codes[rows.clone()].as_chunks::<LINE>();
-                out.reserve(rows.len());
-                for (i, line) in lines.iter().enumerate() {
-                    prefetch_ahead(lines, i);
-                    out.extend_from_slice(line);
-                }
-                out.extend_from_slice(rest);
-            }
-            Integers::U64(codes) => out.extend(codes[rows.clone()].iter().map(|code| *code as u32)),
+            Integers::I8(codes) => out.extend(codes[rows].iter().map(|code| *code as u32)),
+            Integers::I16(codes) => out.extend(codes[rows].iter().map(|code| *code as u32)),
+            Integers::I32(codes) => out.extend(codes[rows].iter().map(|code| *code as u32)),
+            Integers::I64(codes) => out.extend(codes[rows].iter().map(|code| *code as u32)),
+            Integers::U8(codes) => out.extend(codes[rows].iter().map(|code| u32::from(*code))),
+            Integers::U16(codes) => out.extend(codes[rows].iter().map(|code| u32::from(*code))),
+            Integers::U32(codes) => out.extend_from_slice(&codes[rows]),
+            Integers::U64(codes) => out.extend(codes[rows].iter().map(|code| *code as u32)),
         }
+    }
+
+    /// Puts `null` for the codes of these rows that have none.
+    pub(crate) fn put_nulls(&self, rows: Range<usize>, null: u32, codes: &mut [u32]) {
         if let Some(nulls) = self.nulls {
             let valid = nulls.inner().slice(rows.start, rows.len());
-            for (codes, valid) in out.chunks_mut(u64::BITS as usize).zip(valid.bit_chunks().iter_padded()) {
+            for (codes, valid) in codes.chunks_mut(u64::BITS as usize).zip(valid.bit_chunks().iter_padded()) {
                 put_nulls(codes, valid, null);
             }
         }

@@ -12,6 +12,7 @@
 //! bound from the encoder is a panic here, never a wrong write.
 
 use super::cells::{Cells, Width};
+use super::codes::Codes;
 use super::lanes::{CellLane, Key, SlotLane, TextLane, full};
 use super::program::{Keyed, Lane, PIECE, Program, Step};
 use super::segment::{Segment, SegmentLane, write_rows};
@@ -27,7 +28,7 @@ use crate::simd::also_for_avx512;
 pub(super) const SLACK: usize = 192;
 
 /// One column of a block, prepared; which of the slices are filled depends on its form.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Prepared<'a> {
     pub(super) words: &'a [u64],
     pub(super) bytes: &'a [u8],
@@ -35,7 +36,7 @@ pub(super) struct Prepared<'a> {
     pub(super) lengths: &'a [u8],
     /// 1 where a row holds a value, 0 where it is null. Filled for nullable columns only.
     pub(super) valid: &'a [u8],
-    pub(super) codes: &'a [u32],
+    pub(super) codes: &'a Codes,
     pub(super) cells: Option<&'a Cells>,
     pub(super) text: Option<TextLane<'a>>,
     /// The arrays, and the row of theirs at which the block starts.
@@ -336,7 +337,7 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
             let codes = column.codes;
             match (CellLane::new(codes, cells, rows), cells.width()) {
                 (Some(lane), Width::Fixed(128)) => Op::Cells128(lane),
-                _ => Op::CellsAny { codes, cells },
+                _ => Op::CellsAny { codes: codes.all(), cells },
             }
         }
         // These are in segments.

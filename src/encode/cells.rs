@@ -13,10 +13,10 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef};
 
 use super::aligned::Aligned;
+use super::codes::Codes;
 use crate::column::Keys;
 use crate::column::Text;
 use crate::fmt::escape::Escape;
-use crate::simd::also_for_avx2;
 
 const UNSEEN: u32 = u32::MAX;
 
@@ -138,10 +138,10 @@ impl Cells {
     }
 
     /// The bytes that the cells of these rows may write.
-    pub(crate) fn bytes(&self, cells: &[u32]) -> usize {
+    pub(crate) fn bytes(&self, cells: &Codes) -> usize {
         match self.width {
-            Width::Fixed(width) => cells.len() * width,
-            Width::Any => cells.iter().map(|cell| self.lengths[*cell as usize] as usize).sum(),
+            Width::Fixed(width) => cells.all().len() * width,
+            Width::Any => cells.all().iter().map(|cell| self.lengths[*cell as usize] as usize).sum(),
         }
     }
 
@@ -200,16 +200,12 @@ impl Cells {
     ///
     /// # Errors
     /// If a code has no value, which can only be where codes came alone. Its row is that of the block.
-    pub(crate) fn fill(&mut self, keys: &Keys<'_>, rows: Range<usize>, out: &mut Vec<u32>) -> Result<(), BadCode> {
+    pub(crate) fn fill(&mut self, keys: &Keys<'_>, rows: Range<usize>, out: &mut Codes) -> Result<(), BadCode> {
         if let Order::Codes { rendered } = &self.order {
             let null = self.null_cell;
-            keys.fill(rows.clone(), null, out);
-            let (least, end) = match keys.nulls {
-                Some(_) => range(out, null),
-                None => all(out),
-            };
+            let (least, end) = out.read(keys, rows.clone(), null);
             if end > u64::from(null) {
-                return Err(BadCode::first(out, null));
+                return Err(BadCode::first(out.all(), null));
             }
             let (least, end) = (least as usize, end as usize);
             if least >= end || (rendered.start <= least && end <= rendered.end) || self.render(least..end) {
@@ -249,25 +245,22 @@ impl Cells {
         self.order = Order::Found { cell_of };
     }
 
-    fn fill_found(&mut self, keys: &Keys<'_>, rows: Range<usize>, out: &mut Vec<u32>) -> Result<(), BadCode> {
+    fn fill_found(&mut self, keys: &Keys<'_>, rows: Range<usize>, out: &mut Codes) -> Result<(), BadCode> {
         let null = keys.values.len() as u32;
-        keys.fill(rows, null, out);
-        if !keys.is_checked && all(out).1 > u64::from(null) {
-            return Err(BadCode::first(out, null));
+        if out.read(keys, rows, null).1 > u64::from(null) {
+            return Err(BadCode::first(out.all(), null));
         }
         let Order::Found { cell_of } = &mut self.order else { return Ok(()) };
         let mut cell_of = std::mem::take(cell_of);
         // Looked at without a branch first: most blocks hold nothing new.
-        if out.iter().fold(false, |unseen, code| unseen | (cell_of[*code as usize] == UNSEEN)) {
-            for code in out.iter().map(|code| *code as usize) {
+        if out.all().iter().fold(false, |unseen, code| unseen | (cell_of[*code as usize] == UNSEEN)) {
+            for code in out.all().iter().map(|code| *code as usize) {
                 if cell_of[code] == UNSEEN {
                     cell_of[code] = self.find(keys.values, code);
                 }
             }
         }
-        for code in out.iter_mut() {
-            *code = cell_of[*code as usize];
-        }
+        out.translate(&cell_of);
         self.order = Order::Found { cell_of };
         Ok(())
     }
@@ -370,36 +363,6 @@ impl BadCode {
     }
 }
 
-also_for_avx2! {
-    /// From the least of these codes to behind the greatest, `null` left out; something empty of nothing.
-    fn range(codes: &[u32], null: u32) -> (u32, u64) = range_any
-}
-
-#[inline(always)]
-fn range_any(codes: &[u32], null: u32) -> (u32, u64) {
-    let (mut least, mut end) = (null, 0);
-    for code in codes {
-        least = least.min(*code);
-        end = end.max(if *code == null { 0 } else { code.wrapping_add(1) });
-    }
-    (least, u64::from(end))
-}
-
-also_for_avx2! {
-    /// From the least of these codes to behind the greatest.
-    fn all(codes: &[u32]) -> (u32, u64) = all_any
-}
-
-#[inline(always)]
-fn all_any(codes: &[u32]) -> (u32, u64) {
-    let (mut least, mut most) = (u32::MAX, 0);
-    for code in codes {
-        least = least.min(*code);
-        most = most.max(*code);
-    }
-    (least, u64::from(most) + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -418,9 +381,9 @@ mod tests {
     fn rendered(cells: &mut Cells, array: &ArrayRef) -> Vec<String> {
         let keys = Keys::bind(array.as_ref()).expect("a dictionary");
         cells.bind(&keys, array.len());
-        let mut filled = Vec::new();
+        let mut filled = Codes::default();
         cells.fill(&keys, 0..array.len(), &mut filled).expect("checked codes");
-        filled.iter().map(|code| String::from_utf8_lossy(cells.get(*code)).into_owned()).collect()
+        filled.all().iter().map(|code| String::from_utf8_lossy(cells.get(*code)).into_owned()).collect()
     }
 
     #[test]

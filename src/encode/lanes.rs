@@ -1,13 +1,14 @@
 //! Lanes: what a block has of one column, and how the row loop writes a row's part of it.
 
 use super::cells::{Cells, Width};
+use super::codes::Codes;
 use super::program::{Maybe, PIECE, Program};
 use super::slots::{KEYED, Slots, TEXT_AT};
 use super::store::{copy, get, pieces, room};
 use crate::column::Text;
 use crate::fmt::SLOT;
 use crate::fmt::escape::{Escape, Escaper};
-use crate::simd::{also_for_avx2, prefetch_line};
+use crate::simd::prefetch_line;
 
 /// Bytes of the narrowest cells.
 pub(super) const NARROW_CELL: usize = 32;
@@ -34,12 +35,12 @@ impl<'a> CellLane<'a> {
     ///
     /// # Panics
     /// If a row has no code, its code no cell, or a cell not its room: our bug.
-    pub(super) fn new(codes: &'a [u32], cells: &'a Cells, rows: usize) -> Option<Self> {
+    pub(super) fn new(codes: &'a Codes, cells: &'a Cells, rows: usize) -> Option<Self> {
         let Width::Fixed(width) = cells.width() else { return None };
         let text = cells.text();
-        assert!((largest(full(codes, rows)) as usize) < cells.count(), "a code without a cell");
+        assert!((codes.most() as usize) < cells.count(), "a code without a cell");
         assert!(text.len() >= cells.count() * width, "a cell without its room");
-        Some(Self { codes, text, width, is_large: cells.spread() > LARGE })
+        Some(Self { codes: full(codes.all(), rows), text, width, is_large: cells.spread() > LARGE })
     }
 
     /// Asks for the cell of row `i`, to be written soon.
@@ -130,15 +131,6 @@ impl<'a> SlotLane<'a> {
         // SAFETY: promised by the caller.
         self.before + unsafe { get(self.lengths, i) } as usize
     }
-}
-
-also_for_avx2! {
-    fn largest(codes: &[u32]) -> u32 = largest_any
-}
-
-#[inline(always)]
-fn largest_any(codes: &[u32]) -> u32 {
-    codes.iter().fold(0, |most, code| most.max(*code))
 }
 
 /// The greatest of so many lengths.

@@ -8,6 +8,7 @@ mod aligned;
 mod assemble;
 mod bits;
 mod cells;
+mod codes;
 mod lanes;
 mod lines;
 mod prepare;

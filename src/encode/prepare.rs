@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::bits;
+use super::codes::Codes;
 use super::program::{Form, Shape};
 use super::slots::{Slots, TEXT_AT};
 use crate::column::{Column, Floats, Values};
@@ -21,7 +22,7 @@ pub(super) struct Scratch {
     pub(super) slots: Slots,
     pub(super) lengths: Vec<u8>,
     pub(super) valid: Vec<u8>,
-    pub(super) codes: Vec<u32>,
+    pub(super) codes: Codes,
     pub(super) escape: Option<Escape>,
     /// Values of the block that are what QuestDB stores for NULL.
     pub(super) lost: u64,

@@ -1,0 +1,151 @@
+//! The codes of a block's rows, which become numbers of cells, with the greatest of them: it is found while they are
+//! copied, so that nobody walks over them again to know that each has a cell.
+
+use std::ops::Range;
+
+use crate::column::{Integers, Keys};
+use crate::simd::{also_for_avx2, prefetch_ahead};
+
+/// A code for each row of a block.
+#[derive(Debug, Default)]
+pub(crate) struct Codes {
+    codes: Vec<u32>,
+    /// No code is greater.
+    most: u32,
+}
+
+impl Codes {
+    pub(super) fn all(&self) -> &[u32] {
+        &self.codes
+    }
+
+    /// No code is greater than this.
+    pub(super) fn most(&self) -> u32 {
+        self.most
+    }
+
+    /// Takes the codes of these rows, `null` for those without, and tells from which code to behind which those of the
+    /// others are; something empty of nothing.
+    pub(super) fn read(&mut self, keys: &Keys<'_>, rows: Range<usize>, null: u32) -> (u32, u64) {
+        let (least, most) = match keys.codes {
+            Integers::U32(codes) => {
+                self.codes.resize(rows.len(), 0);
+                copy(&codes[rows.clone()], &mut self.codes)
+            }
+            _ => {
+                keys.fill(rows.clone(), &mut self.codes);
+                range(&self.codes)
+            }
+        };
+        self.most = most;
+        if keys.nulls.is_none() {
+            return (least, u64::from(most) + 1);
+        }
+        // Where null a code may be anything.
+        keys.put_nulls(rows, null, &mut self.codes);
+        self.most = range(&self.codes).1;
+        range_without(&self.codes, null)
+    }
+
+    /// Puts `cells[code]` for each code.
+    ///
+    /// # Panics
+    /// If there are fewer cells.
+    pub(super) fn translate(&mut self, cells: &[u32]) {
+        self.most = 0;
+        for code in &mut self.codes {
+            *code = cells[*code as usize];
+            self.most = self.most.max(*code);
+        }
+    }
+}
+
+also_for_avx2! {
+    /// Copies codes, and gives the least and the greatest.
+    fn copy(codes: &[u32], out: &mut [u32]) -> (u32, u32) = copy_any
+}
+
+#[inline(always)]
+fn copy_any(codes: &[u32], out: &mut [u32]) -> (u32, u32) {
+    // The first walk over what Polars has; by cache lines, which are asked for ahead.
+    const LINE: usize = 64 / size_of::<u32>();
+    let (lines, rest) = codes.as_chunks::<LINE>();
+    let (out_lines, out_rest) = out.as_chunks_mut::<LINE>();
+    let (mut least, mut most) = ([u32::MAX; LINE], [0; LINE]);
+    for (i, (line, out)) in lines.iter().zip(out_lines).enumerate() {
+        prefetch_ahead(lines, i);
+        *out = *line;
+        for lane in 0..LINE {
+            least[lane] = least[lane].min(line[lane]);
+            most[lane] = most[lane].max(line[lane]);
+        }
+    }
+    out_rest.copy_from_slice(rest);
+    let least = least.iter().chain(rest).fold(u32::MAX, |least, code| least.min(*code));
+    (least, most.iter().chain(rest).fold(0, |most, code| most.max(*code)))
+}
+
+also_for_avx2! {
+    /// The least and the greatest of these codes.
+    fn range(codes: &[u32]) -> (u32, u32) = range_any
+}
+
+#[inline(always)]
+fn range_any(codes: &[u32]) -> (u32, u32) {
+    codes.iter().fold((u32::MAX, 0), |(least, most), code| (least.min(*code), most.max(*code)))
+}
+
+also_for_avx2! {
+    /// From the least of these codes to behind the greatest, `null` left out; something empty of nothing.
+    fn range_without(codes: &[u32], null: u32) -> (u32, u64) = range_without_any
+}
+
+#[inline(always)]
+fn range_without_any(codes: &[u32], null: u32) -> (u32, u64) {
+    let (mut least, mut end) = (null, 0);
+    for code in codes {
+        least = least.min(*code);
+        end = end.max(if *code == null { 0 } else { code.wrapping_add(1) });
+    }
+    (least, u64::from(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{Array, DictionaryArray, Int16Array, StringArray, UInt32Array};
+    use arrow_buffer::NullBuffer;
+
+    use super::*;
+
+    #[test]
+    fn the_greatest_code_is_known_wherever_it_stands() {
+        let values = Arc::new(StringArray::from_iter_values((0..90).map(|value| value.to_string())));
+        for rows in [1, 15, 16, 17, 33, 64, 100] {
+            for place in 0..rows {
+                let code = |row: usize| if row == place { 89 } else { 5 + row as u32 % 40 };
+                let wide = DictionaryArray::new(UInt32Array::from_iter_values((0..rows).map(code)), values.clone());
+                let short = Int16Array::from_iter_values((0..rows).map(|row| code(row) as i16));
+                let short = DictionaryArray::new(short, values.clone());
+                let valid = |row: &usize| *row == place || row.is_multiple_of(3);
+                // Null, and yet with a code, of which there is no such value.
+                let gaps = (0..rows).map(|row| if valid(&row) { code(row) } else { 1_000 });
+                let nulls = NullBuffer::from_iter((0..rows).map(|row| valid(&row)));
+                let gaps = UInt32Array::new(gaps.collect(), Some(nulls).filter(|nulls| nulls.null_count() > 0));
+                let gaps = DictionaryArray::new(gaps, values.clone());
+                for array in [&wide as &dyn Array, &short, &gaps] {
+                    let keys = Keys::bind(array).expect("a dictionary");
+                    let mut codes = Codes::default();
+                    let (least, end) = codes.read(&keys, 0..rows, 90);
+                    assert_eq!(end, 90, "{rows} rows, {place}");
+                    assert_eq!(codes.most(), codes.all().iter().copied().max().expect("a code"));
+                    let least_of_all = codes.all().iter().copied().filter(|code| *code != 90).min();
+                    assert_eq!(Some(least), least_of_all, "{rows} rows, {place}");
+                    codes.translate(&(0..=90).rev().collect::<Vec<_>>());
+                    assert_eq!(codes.most(), codes.all().iter().copied().max().expect("a code"));
+                }
+            }
+        }
+    }
+}
