@@ -54,26 +54,29 @@ impl Scratch {
     }
 }
 
-/// Writes the texts of a block to `offset` of each slot, and their lengths.
+/// Writes the texts of a block to `offset` of each slot, and their lengths; of a block that is not `FULL` only those of the
+/// first `values`, and of some behind them.
 #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt")]
-pub(super) fn write_block<const STRIDE: usize>(
+pub(super) fn write_block<const STRIDE: usize, const FULL: bool>(
+    values: usize,
     bits: &[u64; BLOCK],
     slots: &mut [[u8; STRIDE]; BLOCK],
     offset: usize,
     lengths: &mut [u8; BLOCK],
     scratch: &mut Scratch,
 ) {
+    let groups = if FULL { BLOCK / LANES } else { values.div_ceil(LANES).min(BLOCK / LANES) };
     (scratch.scientific, scratch.special) = (0, 0);
-    for group in 0..BLOCK / LANES {
+    for group in 0..groups {
         look_up(bits, group, scratch);
     }
-    for group in 0..BLOCK / LANES {
+    for group in 0..groups {
         multiply(bits, group, scratch);
     }
-    for group in 0..BLOCK / LANES {
+    for group in 0..groups {
         choose(bits, group, scratch);
     }
-    for group in 0..BLOCK / LANES {
+    for group in 0..groups {
         spell(group, scratch);
     }
     for i in 0..BLOCK {

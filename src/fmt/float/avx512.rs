@@ -50,25 +50,32 @@ impl Scratch {
     }
 }
 
-/// Writes the texts of a block to `offset` of each slot, and their lengths.
+/// Writes the texts of a block to `offset` of each slot, and their lengths; of a block that is not `FULL` only those of the
+/// first `values`, and of some behind them.
 #[target_feature(
     enable = "avx2,bmi1,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,avx512vbmi,avx512vbmi2,avx512cd"
 )]
-pub(super) fn write_block<const STRIDE: usize>(
+pub(super) fn write_block<const STRIDE: usize, const FULL: bool>(
+    values: usize,
     bits: &[u64; BLOCK],
     slots: &mut [[u8; STRIDE]; BLOCK],
     offset: usize,
     lengths: &mut [u8; BLOCK],
     scratch: &mut Scratch,
 ) {
+    let groups = if FULL { BLOCK / LANES } else { values.div_ceil(LANES).min(BLOCK / LANES) };
+    if !FULL {
+        // Nobody needs those of the block before mended once more.
+        (scratch.scientific, scratch.special) = Default::default();
+    }
     let mut odd = 0;
-    for group in 0..BLOCK / LANES {
+    for group in 0..groups {
         odd |= choose(bits, group, scratch);
     }
-    for group in 0..BLOCK / LANES {
+    for group in 0..groups {
         spell(group, scratch, lengths);
     }
-    for group in 0..BLOCK / LANES {
+    for group in 0..groups {
         lay_out(group, scratch, slots, offset);
     }
     if odd != 0 {

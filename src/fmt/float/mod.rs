@@ -67,17 +67,25 @@ pub(crate) fn write_all_at<const STRIDE: usize>(
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => {
             let mut scratch = avx512::Scratch::new();
-            // SAFETY: the level is available, as has just been checked.
-            blocks(bits, slots, lengths, |bits, slots, lengths| unsafe {
-                avx512::write_block(bits, slots, offset, lengths, &mut scratch);
+            let rest = blocks(bits, slots, lengths, |bits, slots, lengths| {
+                // SAFETY: the level is available, as has just been checked.
+                unsafe { avx512::write_block::<STRIDE, true>(BLOCK, bits, slots, offset, lengths, &mut scratch) };
+            });
+            last_block(rest, offset, |values, bits, slots, lengths| {
+                // SAFETY: as above.
+                unsafe { avx512::write_block::<TEXT, false>(values, bits, slots, 0, lengths, &mut scratch) };
             });
         }
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => {
             let mut scratch = avx2::Scratch::new();
-            // SAFETY: as above.
-            blocks(bits, slots, lengths, |bits, slots, lengths| unsafe {
-                avx2::write_block(bits, slots, offset, lengths, &mut scratch);
+            let rest = blocks(bits, slots, lengths, |bits, slots, lengths| {
+                // SAFETY: the level is available, as has just been checked.
+                unsafe { avx2::write_block::<STRIDE, true>(BLOCK, bits, slots, offset, lengths, &mut scratch) };
+            });
+            last_block(rest, offset, |values, bits, slots, lengths| {
+                // SAFETY: as above.
+                unsafe { avx2::write_block::<TEXT, false>(values, bits, slots, 0, lengths, &mut scratch) };
             });
         }
         _ => {
@@ -89,30 +97,46 @@ pub(crate) fn write_all_at<const STRIDE: usize>(
     }
 }
 
-/// Calls `write` for all values, a block at a time; the last one is filled up with zeros, which cost least.
+/// Fewer values than a block has, and where their texts and lengths go.
+#[cfg(target_arch = "x86_64")]
+type Rest<'a, const STRIDE: usize> = (&'a [u64], &'a mut [[u8; STRIDE]], &'a mut [u8]);
+
+/// Calls `write` for values a block at a time, and gives those that are left.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn blocks<const STRIDE: usize>(
-    bits: &[u64],
-    slots: &mut [[u8; STRIDE]],
-    lengths: &mut [u8],
+fn blocks<'a, const STRIDE: usize>(
+    bits: &'a [u64],
+    slots: &'a mut [[u8; STRIDE]],
+    lengths: &'a mut [u8],
     mut write: impl FnMut(&[u64; BLOCK], &mut [[u8; STRIDE]; BLOCK], &mut [u8; BLOCK]),
-) {
+) -> Rest<'a, STRIDE> {
     let (full, rest) = bits.as_chunks::<BLOCK>();
     let (full_slots, rest_slots) = slots.as_chunks_mut::<BLOCK>();
     let (full_lengths, rest_lengths) = lengths.as_chunks_mut::<BLOCK>();
     for ((bits, slots), lengths) in full.iter().zip(full_slots).zip(full_lengths) {
         write(bits, slots, lengths);
     }
-    if !rest.is_empty() {
-        let (mut bits, mut slots, mut lengths) = ([0; BLOCK], [[0; STRIDE]; BLOCK], [0; BLOCK]);
-        bits[..rest.len()].copy_from_slice(rest);
-        // What stands before the offset is the caller's.
-        slots[..rest.len()].copy_from_slice(rest_slots);
-        write(&bits, &mut slots, &mut lengths);
-        rest_slots.copy_from_slice(&slots[..rest.len()]);
-        rest_lengths.copy_from_slice(&lengths[..rest.len()]);
+    (rest, rest_slots, rest_lengths)
+}
+
+/// Calls `write` for what is left, with zeros behind it, which cost least; small batches are nothing else.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn last_block<const STRIDE: usize>(
+    (rest, rest_slots, rest_lengths): Rest<'_, STRIDE>,
+    offset: usize,
+    write: impl FnOnce(usize, &[u64; BLOCK], &mut [[u8; TEXT]; BLOCK], &mut [u8; BLOCK]),
+) {
+    if rest.is_empty() {
+        return;
     }
+    let (mut bits, mut texts, mut lengths) = ([0; BLOCK], [[0; TEXT]; BLOCK], [0; BLOCK]);
+    bits[..rest.len()].copy_from_slice(rest);
+    write(rest.len(), &bits, &mut texts, &mut lengths);
+    for (slot, text) in rest_slots.iter_mut().zip(&texts) {
+        slot[offset..offset + TEXT].copy_from_slice(text);
+    }
+    rest_lengths.copy_from_slice(&lengths[..rest.len()]);
 }
 
 /// Numbers of the bits that are set.

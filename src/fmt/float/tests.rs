@@ -59,6 +59,16 @@ fn check_floats(values: impl IntoIterator<Item = f64>) {
 }
 
 #[test]
+fn what_is_left_of_blocks_is_not_taken_for_what_was_there_before() {
+    const ODD: [f64; 5] = [f64::NAN, 5e-324, -1e300, f64::INFINITY, 1e-7];
+    for left in 0..=BLOCK {
+        let odd = (0..BLOCK).map(|i| ODD[i % 5]);
+        check_floats(odd.clone().chain((0..left).map(|i| i as f64 / 3.0)));
+        check_floats((0..BLOCK).map(|i| i as f64 / 3.0).chain(odd.take(left)));
+    }
+}
+
+#[test]
 fn the_table_of_the_specification() {
     for (value, expected) in [
         (0.0, "0.0"),
