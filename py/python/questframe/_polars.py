@@ -140,8 +140,6 @@ def _coded(frame: pl.DataFrame) -> dict[int, tuple[pl.Series, pl.Series]]:
 
     Columns are left out if Polars' own export should do them. Those that share their categories share one list.
     """
-    import polars as pl
-
     coded: dict[int, tuple[pl.Series, pl.DataType]] = {}
     texts: dict[tuple[pl.DataType, pl.DataType], pl.Series | None] = {}
     largest: dict[tuple[pl.DataType, pl.DataType], int] = {}
