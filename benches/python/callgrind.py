@@ -40,6 +40,7 @@ KERNELS = {
     "src/fmt/escape": "strings",
     "src/column/text.rs": "strings",
     "src/encode/cells.rs": "dictionary codes",
+    "src/encode/codes.rs": "dictionary codes",
     "src/column/": "reading columns",
     "src/encode/": "preparing columns",
     "src/check/": "checks",

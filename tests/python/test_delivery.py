@@ -217,7 +217,9 @@ def test_the_deadline_ends_a_call_that_retries(deadline: Any, fake: FakeQuestDB)
         began = time.monotonic()
         error = failure(client.write, frame(), table="t", deadline=deadline)
         assert 0.2 <= time.monotonic() - began < 1.5
-    assert (error.acked, error.doubtful, error.unsent) == ((range(10),), (), (range(10, 30),))
+    assert error.acked == (range(10),)
+    # The end may come while a try is on its way, and then nobody knows what became of it.
+    assert (error.doubtful, error.unsent) in [((), (range(10, 30),)), ((range(10, 20),), (range(20, 30),))]
 
 
 @pytest.mark.parametrize("path", ["settings", "exec", "write"])
