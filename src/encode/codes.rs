@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::column::{Integers, Keys};
-use crate::simd::{also_for_avx2, prefetch_ahead};
+use crate::simd::{also_for_avx2, prefetch_line};
 
 /// A code for each row of a block.
 #[derive(Debug, Default)]
@@ -67,13 +67,16 @@ also_for_avx2! {
 
 #[inline(always)]
 fn copy_any(codes: &[u32], out: &mut [u32]) -> (u32, u32) {
-    // The first walk over what Polars has; by cache lines, which are asked for ahead.
+    // By cache lines, of which those of the block are asked for ahead; what is behind it comes while its rows are written.
     const LINE: usize = 64 / size_of::<u32>();
+    const AHEAD: usize = 32;
     let (lines, rest) = codes.as_chunks::<LINE>();
     let (out_lines, out_rest) = out.as_chunks_mut::<LINE>();
     let (mut least, mut most) = ([u32::MAX; LINE], [0; LINE]);
     for (i, (line, out)) in lines.iter().zip(out_lines).enumerate() {
-        prefetch_ahead(lines, i);
+        if let Some(later) = lines.get(i + AHEAD) {
+            prefetch_line(later);
+        }
         *out = *line;
         for lane in 0..LINE {
             least[lane] = least[lane].min(line[lane]);
