@@ -287,7 +287,8 @@ impl<'a> Keys<'a> {
         Some(Self { codes: Integers::bind(keys)?, nulls, values: dictionary.values() })
     }
 
-    /// Codes alone, which nobody has looked at, and what they stand for.
+    /// Codes alone, which nobody has looked at, and what they stand for; `None` if these are no integers, some are null, or
+    /// there are more values than codes of 32 bits can tell apart.
     pub(crate) fn bare(codes: &'a dyn Array, values: &'a ArrayRef) -> Option<Self> {
         if codes.null_count() > 0 || values.len() >= u32::MAX as usize {
             return None;

@@ -137,6 +137,8 @@ pub(crate) struct Encoder<'p> {
     /// What is asked for while that block is written: what the next one reads, or what comes later in it.
     ahead: Vec<Ahead>,
     block_rows: usize,
+    /// Whether there are [`MANY_COLUMNS`].
+    has_many: bool,
     /// Of the whole frame, 0 if unknown.
     rows: usize,
     /// By position in the line: values written that read back as NULL.
@@ -183,7 +185,7 @@ impl<'p> Encoder<'p> {
             Role::Field(Wire::Integer | Wire::Float | Wire::Timestamp(_) | Wire::Decimal { .. }) => KEYED + 9,
             _ => 8,
         });
-        let columns_count = columns.len();
+        let has_many = columns.len() >= MANY_COLUMNS;
         let block_rows = SCRATCH_BYTES / bytes_per_row.sum::<usize>().max(1);
         Self {
             plan,
@@ -197,10 +199,11 @@ impl<'p> Encoder<'p> {
             shapes: Vec::new(),
             block: 0..0,
             ahead: Vec::new(),
-            block_rows: match columns_count {
-                0..MANY_COLUMNS => block_rows.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
-                _ => FEW_ROWS,
+            block_rows: match has_many {
+                false => block_rows.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
+                true => FEW_ROWS,
             },
+            has_many,
             rows: rows.map_or(0, |rows| usize::try_from(rows).unwrap_or(usize::MAX)),
             lost,
             spare_columns: Vec::new(),
@@ -286,11 +289,10 @@ impl<'p> Encoder<'p> {
     pub(crate) fn prepare(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>) -> Result<Block, BadCode> {
         self.shapes.clear();
         let (mut bound, mut widths) = (0, 0);
-        let many = batch.columns.len() >= MANY_COLUMNS;
         for (position, column) in batch.columns.iter().enumerate() {
             let wire = &self.columns[position];
             let scratch = &mut self.scratch[position];
-            if many {
+            if self.has_many {
                 // Each column's rows are somewhere else, and too few for the processor to see that they follow each other.
                 let later = batch.columns.get(position + COLUMNS_AHEAD).and_then(|column| column.memory(rows.clone()));
                 prefetch_value(later.map_or(&[][..], |(memory, _)| memory));
@@ -389,7 +391,7 @@ impl<'p> Encoder<'p> {
     /// If `out` is shorter than [`Block::bound`].
     pub(crate) fn encode(&mut self, batch: &BoundBatch<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
         let rows = self.block.clone();
-        if batch.columns.len() < MANY_COLUMNS {
+        if !self.has_many {
             self.look_ahead(batch, &rows);
         }
         let program = &mut self.programs[self.current];
