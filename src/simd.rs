@@ -110,6 +110,19 @@ pub(crate) fn prefetch_line<T>(value: *const T) {
     let _ = value;
 }
 
+/// As [`prefetch_line`], of what is read later: into the second cache level, and not in the way of what the first holds.
+#[inline(always)]
+pub(crate) fn prefetch_later<T>(value: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a hint, which does nothing where there is no memory.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(value.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
+}
+
 /// Asks for a value's own memory.
 #[inline]
 pub(crate) fn prefetch_value<T: ?Sized>(value: &T) {

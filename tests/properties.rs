@@ -180,6 +180,65 @@ fn lines_of_a_thousand_columns() {
     }
 }
 
+/// Lines of so many columns are written panel by panel: cells of both widths and of a large dictionary, values in slots,
+/// words and bytes in the run, with and without nulls, at the borders of panels and of groups of rows.
+#[test]
+fn lines_in_panels() {
+    const ROWS: usize = 410;
+    let symbols = |place: usize, width: usize, values: usize| -> ArrayRef {
+        let text = |value: usize| format!("{:0>1$}", value, width + value % 3);
+        let values_of = StringArray::from_iter_values((0..values).map(text));
+        let codes = (0..ROWS).map(|row| (row * 7 + place) % values);
+        let codes = codes.map(|code| (code % 11 != 3).then_some(code as i32));
+        Arc::new(DictionaryArray::new(Int32Array::from_iter(codes), Arc::new(values_of)))
+    };
+    let column = |kind: char, place: usize| -> ArrayRef {
+        let number = |row: usize| (row * 31 + place) % 1_009;
+        let some = |row: usize| (!(row + place).is_multiple_of(5)).then(|| number(row));
+        let float = |number: usize| if number == 77 { f64::NAN } else { number as f64 / 8.0 };
+        match kind {
+            's' => symbols(place, 1, 10),
+            'S' => symbols(place, 30, 10),
+            'L' => symbols(place, 1, 390),
+            'f' => Arc::new(Float64Array::from_iter_values((0..ROWS).map(|row| float(number(row))))),
+            'F' => Arc::new(Float64Array::from_iter((0..ROWS).map(|row| some(row).map(float)))),
+            'i' => Arc::new(Int64Array::from_iter_values((0..ROWS).map(|row| number(row) as i64 - 500))),
+            'I' => Arc::new(Int64Array::from_iter((0..ROWS).map(|row| some(row).map(|number| number as i64)))),
+            'b' => Arc::new(BooleanArray::from_iter((0..ROWS).map(|row| Some(number(row) % 2 == 0)))),
+            _ => Arc::new(BooleanArray::from_iter((0..ROWS).map(|row| some(row).map(|number| number % 2 == 0)))),
+        }
+    };
+    let shapes: [&[(char, usize)]; 11] = [
+        &[('s', 64), ('f', 64)],
+        &[('s', 65), ('f', 129)],
+        &[('s', 128), ('f', 1)],
+        &[('s', 60), ('S', 3), ('L', 40), ('f', 31)],
+        &[('f', 200)],
+        &[('i', 130)],
+        &[('b', 130), ('f', 66)],
+        &[('f', 70), ('b', 64), ('f', 7)],
+        &[('s', 20), ('i', 70), ('b', 10), ('f', 65)],
+        &[('F', 100)],
+        &[('s', 1), ('I', 50), ('B', 50), ('F', 10), ('f', 1)],
+    ];
+    for (shape, version) in shapes.into_iter().flat_map(|shape| [(shape, 1), (shape, 2)]) {
+        let kinds = shape.iter().flat_map(|(kind, count)| std::iter::repeat_n(*kind, *count));
+        let columns = kinds.enumerate().map(|(place, kind)| (format!("{kind}{place}"), column(kind, place), true));
+        for (at, has_column) in [(At::Column("at".to_owned()), true), (At::Server, false)] {
+            let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(
+                (0..ROWS as i64).map(|row| row / 3 + 1_735_689_600_000_000),
+            ));
+            let columns = columns.clone().chain(has_column.then(|| ("at".to_owned(), times, true)));
+            let batch = RecordBatch::try_from_iter_with_nullable(columns).expect("columns of one length");
+            let mut options = Options::new("t", at, version);
+            options.null_bool = NullBool::Omit;
+            options.null_at_server = true;
+            let batches = [batch.slice(0, 9), batch.slice(9, 1), batch.slice(10, 16), batch.slice(26, ROWS - 26)];
+            check_forms(&batches, &options, &format!("{shape:?}, version {version}, {has_column}"));
+        }
+    }
+}
+
 /// The first lines tell how long lines will be, and later ones are not: requests are cut by other rules then.
 #[test]
 fn lines_of_very_different_lengths() {

@@ -14,6 +14,7 @@
 use super::cells::{Cells, Width};
 use super::codes::Codes;
 use super::lanes::{CellLane, Key, SlotLane, TextLane, full};
+use super::panels::write_panels;
 use super::program::{Keyed, Lane, PIECE, Program, Step};
 use super::segment::{Segment, SegmentLane, write_rows};
 use super::slots::Slots;
@@ -58,6 +59,8 @@ pub(super) struct PreparedBlock<'a> {
     pub(super) columns: Vec<Prepared<'a>>,
     pub(super) at: PreparedAt<'a>,
     pub(super) rows: usize,
+    /// Whether there are so many columns that lines are written panel by panel, if they are one segment.
+    pub(super) is_wide: bool,
     /// What is asked for meanwhile.
     pub(super) ahead: &'a [Ahead],
 }
@@ -103,9 +106,24 @@ pub(super) enum Op<'a> {
     SkipIfEmpty,
 }
 
-/// Writes the block's lines to the start of `out` and returns the bytes written. `skipped` gets the rows left out.
+/// What has been written of a block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    pub(super) bytes: usize,
+    /// Whether all words of columns that have no nulls in the block, floats as they are in memory, have been found to be
+    /// finite; else it is not known.
+    pub(super) words_are_finite: bool,
+}
+
+impl Written {
+    fn bytes(bytes: usize) -> Self {
+        Self { bytes, words_are_finite: false }
+    }
+}
+
+/// Writes the block's lines to the start of `out`. `skipped` gets the rows left out.
 ///
-/// Each of the three row loops is a function of its own: the compiler has not registers enough for all of them at once.
+/// Each of the four row loops is a function of its own: the compiler has not registers enough for all of them at once.
 ///
 /// # Panics
 /// If `out` is shorter than what the block may take: a wrong bound is our bug, never a wrong write.
@@ -114,7 +132,7 @@ pub(super) fn assemble<'a>(
     ops: &mut Vec<Op<'a>>,
     out: &mut [u8],
     skipped: &mut Vec<usize>,
-) -> usize {
+) -> Written {
     let program = block.program;
     // Whether the fields have started and there may be none yet.
     let mut is_first_open = false;
@@ -180,12 +198,15 @@ pub(super) fn assemble<'a>(
         // `need` has room for what the last row spills, and only the last row needs that.
         let all = block.rows.checked_mul(need - SLACK).and_then(|all| all.checked_add(SLACK));
         room(out, 0, all.unwrap_or(usize::MAX));
-        return one_segment(segment, block, out);
+        if block.is_wide {
+            return wide_segment(segment, block, out);
+        }
+        return Written::bytes(one_segment(segment, block, out));
     }
     if are_segments(ops) {
-        return segments(ops, block, need, out);
+        return Written::bytes(segments(ops, block, need, out));
     }
-    any_ops(ops, block, need, out, skipped)
+    Written::bytes(any_ops(ops, block, need, out, skipped))
 }
 
 also_for_avx512! {
@@ -197,6 +218,17 @@ also_for_avx512! {
 fn one_segment_any(segment: &Segment<'_>, block: &PreparedBlock<'_>, out: &mut [u8]) -> usize {
     // SAFETY: there is room for all rows, as `assemble` has checked, and `op` has checked the lanes.
     unsafe { write_rows(segment, block.ahead, block.rows, out) }
+}
+
+also_for_avx512! {
+    /// The rows of lines that are one wide segment, for all of which there is room.
+    fn wide_segment(segment: &Segment<'_>, block: &PreparedBlock<'_>, out: &mut [u8]) -> Written = wide_segment_any
+}
+
+#[inline(always)]
+fn wide_segment_any(segment: &Segment<'_>, block: &PreparedBlock<'_>, out: &mut [u8]) -> Written {
+    // SAFETY: there is room for all rows, as `assemble` has checked, and `op` has checked the lanes.
+    unsafe { write_panels(segment, block.rows, out) }
 }
 
 also_for_avx512! {

@@ -54,6 +54,18 @@ impl<'a> CellLane<'a> {
         prefetch_line(self.text.as_ptr().wrapping_add(code.wrapping_mul(self.width)));
     }
 
+    /// The length of the cell of row `i`; `width` is the lane's own, where the compiler may know it.
+    ///
+    /// # Safety
+    /// `i` is less than the rows of the lane, whose cells are that wide.
+    #[inline(always)]
+    pub(super) unsafe fn length(&self, i: usize, width: usize) -> u32 {
+        // SAFETY: promised by the caller.
+        let code = unsafe { get(self.codes, i) } as usize;
+        // SAFETY: every code has a cell, whose last byte is its length.
+        u32::from(unsafe { get(self.text, code * width + width - 1) })
+    }
+
     /// Whether it can be part of a segment.
     pub(super) fn fits(&self) -> bool {
         self.width <= CELL
@@ -84,6 +96,8 @@ pub(super) struct SlotLane<'a> {
     /// Bytes before the value.
     before: usize,
     lengths: &'a [u8],
+    /// The most bytes of a cell.
+    most: usize,
     /// Whether a cell may be longer than 32 bytes.
     is_wide: bool,
 }
@@ -111,7 +125,20 @@ impl<'a> SlotLane<'a> {
         let bytes = slots.bytes();
         assert!(before <= TEXT_AT && most <= SLOT, "a cell longer than its slot");
         assert!(bytes.len() >= (rows + 1) * KEYED, "a row without a slot");
-        Self { bytes, from: TEXT_AT - before, before, lengths, is_wide: before + most > 32 }
+        Self { bytes, from: TEXT_AT - before, before, lengths, most: before + most, is_wide: before + most > 32 }
+    }
+
+    /// The most bytes of a cell.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Adds the length of each row's cell.
+    #[inline(always)]
+    pub(super) fn add_lengths(&self, lengths: &mut [u32]) {
+        for (sum, length) in lengths.iter_mut().zip(self.lengths) {
+            *sum += self.before as u32 + u32::from(*length);
+        }
     }
 
     /// Writes the cell of row `i` to `out[at..]` and returns its length.

@@ -11,6 +11,7 @@ mod cells;
 mod codes;
 mod lanes;
 mod lines;
+mod panels;
 mod prepare;
 mod program;
 mod row;
@@ -29,14 +30,14 @@ use std::ops::Range;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 
-use crate::column::{Column, Instants, Values};
+use crate::column::{Column, Floats, Instants, Values};
 use crate::error::{Error, Problem};
 use crate::fmt::{SLOT, escape::Escape, int};
 use crate::frontend::Dictionaries;
 use crate::options::{NullAt, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
 use crate::simd::{prefetch_line, prefetch_value};
-use assemble::{Op, Prepared, PreparedAt, PreparedBlock, SLACK};
+use assemble::{Op, Prepared, PreparedAt, PreparedBlock, SLACK, Written};
 use cells::{Cells, Width};
 use lanes::TextLane;
 use prepare::{
@@ -52,11 +53,12 @@ use store::Ahead;
 const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 256..=2048;
 const SCRATCH_BYTES: usize = 128 << 10;
 
-/// Columns from which on blocks have fewer rows, as few as float text is made of at a time: of so many columns a row alone
-/// has more cache lines than the first cache level, and what is read again in the next row is to be in the second.
-const MANY_COLUMNS: usize = 1_000;
-const FEW_ROWS: usize = 64;
-/// How far ahead those of such frames are asked for.
+/// Columns from which on lines are written panel by panel ([`panels`]), and the rows of blocks then: as many as leave all
+/// that is read twice in the second cache level, of 1,000 columns; slots of text are much of it.
+const WIDE: usize = 96;
+const WIDE_ROWS: usize = 192;
+const WIDE_TEXT_ROWS: usize = 128;
+/// How far ahead columns of such frames are asked for.
 const COLUMNS_AHEAD: usize = 2;
 
 /// How much of the columns is asked for before it is needed, at most, and the least rows.
@@ -137,8 +139,8 @@ pub(crate) struct Encoder<'p> {
     /// What is asked for while that block is written: what the next one reads, or what comes later in it.
     ahead: Vec<Ahead>,
     block_rows: usize,
-    /// Whether there are [`MANY_COLUMNS`].
-    has_many: bool,
+    /// Whether there are [`WIDE`] columns.
+    is_wide: bool,
     /// Of the whole frame, 0 if unknown.
     rows: usize,
     /// By position in the line: values written that read back as NULL.
@@ -185,7 +187,7 @@ impl<'p> Encoder<'p> {
             Role::Field(Wire::Integer | Wire::Float | Wire::Timestamp(_) | Wire::Decimal { .. }) => KEYED + 9,
             _ => 8,
         });
-        let has_many = columns.len() >= MANY_COLUMNS;
+        let is_wide = columns.len() >= WIDE;
         let block_rows = SCRATCH_BYTES / bytes_per_row.sum::<usize>().max(1);
         Self {
             plan,
@@ -199,11 +201,12 @@ impl<'p> Encoder<'p> {
             shapes: Vec::new(),
             block: 0..0,
             ahead: Vec::new(),
-            block_rows: match has_many {
-                false => block_rows.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
-                true => FEW_ROWS,
+            block_rows: match (is_wide, plan.version) {
+                (false, _) => block_rows.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
+                (true, ProtocolVersion::V1) => WIDE_TEXT_ROWS,
+                (true, _) => WIDE_ROWS,
             },
-            has_many,
+            is_wide,
             rows: rows.map_or(0, |rows| usize::try_from(rows).unwrap_or(usize::MAX)),
             lost,
             spare_columns: Vec::new(),
@@ -289,12 +292,17 @@ impl<'p> Encoder<'p> {
     pub(crate) fn prepare(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>) -> Result<Block, BadCode> {
         self.shapes.clear();
         let (mut bound, mut widths) = (0, 0);
+        // Of floats.
+        let has_text = self.plan.version == ProtocolVersion::V1;
         for (position, column) in batch.columns.iter().enumerate() {
             let wire = &self.columns[position];
             let scratch = &mut self.scratch[position];
-            if self.has_many {
+            if self.is_wide {
                 // Each column's rows are somewhere else, and too few for the processor to see that they follow each other.
-                let later = batch.columns.get(position + COLUMNS_AHEAD).and_then(|column| column.memory(rows.clone()));
+                // Floats that are written as they are in memory are read by the row loop alone.
+                let later = batch.columns.get(position + COLUMNS_AHEAD);
+                let later = later.filter(|column| has_text || !matches!(column.values, Values::Floats(Floats::F64(_))));
+                let later = later.and_then(|column| column.memory(rows.clone()));
                 prefetch_value(later.map_or(&[][..], |(memory, _)| memory));
             }
             if let (Some(cells), Values::Dictionary(keys)) = (&mut self.cells[position], &column.values) {
@@ -391,7 +399,10 @@ impl<'p> Encoder<'p> {
     /// If `out` is shorter than [`Block::bound`].
     pub(crate) fn encode(&mut self, batch: &BoundBatch<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
         let rows = self.block.clone();
-        if !self.has_many {
+        // Panels ask for what they need themselves.
+        if self.is_wide && self.programs[self.current].is_one_segment {
+            self.ahead.clear();
+        } else {
             self.look_ahead(batch, &rows);
         }
         let program = &mut self.programs[self.current];
@@ -454,22 +465,19 @@ impl<'p> Encoder<'p> {
             slots: Some(&self.at_scratch.slots),
             lengths: &self.at_scratch.lengths,
         };
-        let block = PreparedBlock { program, columns, at, rows: rows.len(), ahead: &self.ahead };
+        let block = PreparedBlock { program, columns, at, rows: rows.len(), is_wide: self.is_wide, ahead: &self.ahead };
         let mut ops = recycled(std::mem::take(&mut self.spare_ops));
-        let written = assemble::assemble(&block, &mut ops, out, skipped);
+        let Written { bytes, words_are_finite } = assemble::assemble(&block, &mut ops, out, skipped);
         self.spare_ops = recycled(ops);
-        // What the row loop has read is in the caches now.
-        for ((lost, column), (prepared, scratch)) in
-            self.lost.iter_mut().zip(&batch.columns).zip(block.columns.iter().zip(&self.scratch))
-        {
-            *lost += match &column.values {
-                Values::Floats(_) => {
-                    lost_floats(prepared.words, column.has_nulls(&rows).then_some(scratch.valid.as_slice()))
-                }
-                _ => scratch.lost,
-            };
+        for (position, lost) in self.lost.iter_mut().enumerate() {
+            let (scratch, nullable) = (&self.scratch[position], program.shapes[position].nullable);
+            *lost += scratch.lost;
+            // What the row loop has read is in the caches now.
+            if program.shapes[position].form == Form::Fixed && (nullable || !words_are_finite) {
+                *lost += lost_floats(block.columns[position].words, nullable.then_some(scratch.valid.as_slice()));
+            }
         }
         self.spare_prepared = recycled(block.columns);
-        written
+        bytes
     }
 }

@@ -66,17 +66,18 @@ pub(super) fn prepare_column(
             prepare_integers(scratch, nullable)
         }
         Values::Floats(floats) => {
-            if plan.nan == Nan::Omit {
-                nullable |= mask_nan(floats.bits(rows.clone(), &mut scratch.words), nullable, &mut scratch.valid);
-            }
+            let Scratch { words, slots, lengths, valid, lost, .. } = scratch;
+            let bits = floats.bits(rows, words);
+            *lost = if plan.nan == Nan::Omit { mask_nan(bits, nullable, valid) } else { 0 };
+            nullable |= *lost > 0;
             if plan.version == ProtocolVersion::V1 {
-                let Scratch { words, slots, lengths, .. } = scratch;
-                let bits = floats.bits(rows, words);
                 lengths.resize(bits.len(), 0);
-                float::write_all(bits, slots.of(bits.len()), TEXT_AT, lengths);
+                if float::write_all(bits, slots.of(bits.len()), TEXT_AT, lengths) {
+                    *lost += lost_floats(bits, nullable.then_some(valid.as_slice()));
+                }
                 Form::Slot
             } else {
-                floats.bits(rows, &mut scratch.words);
+                // Those that are written are counted when the row loop has read them.
                 Form::Fixed
             }
         }
@@ -173,8 +174,13 @@ pub(super) fn lost_floats(bits: &[u64], valid: Option<&[u8]>) -> u64 {
 }
 
 fn not_finite_where(bits: &[u64], valid: &[u8]) -> u64 {
-    let counted = bits.iter().zip(valid).map(|(bits, valid)| bits & NOT_FINITE == NOT_FINITE && *valid != 0);
-    counted.map(u64::from).sum()
+    bits.iter().zip(valid).map(|(bits, valid)| is_odd(*bits) * u64::from(*valid)).sum()
+}
+
+/// 1 for a float that is infinite or no number, else 0.
+#[inline(always)]
+pub(super) fn is_odd(bits: u64) -> u64 {
+    u64::from(bits & NOT_FINITE == NOT_FINITE)
 }
 
 also_for_avx512! {
@@ -189,10 +195,10 @@ fn not_finite_any(bits: &[u64]) -> u64 {
     for (i, group) in groups.iter().enumerate() {
         prefetch_ahead(groups, i);
         for (count, bits) in counts.iter_mut().zip(group) {
-            *count += u64::from(bits & NOT_FINITE == NOT_FINITE);
+            *count += is_odd(*bits);
         }
     }
-    counts.iter().sum::<u64>() + rest.iter().map(|bits| u64::from(bits & NOT_FINITE == NOT_FINITE)).sum::<u64>()
+    counts.iter().sum::<u64>() + rest.iter().map(|bits| is_odd(*bits)).sum::<u64>()
 }
 
 /// Text of `scratch.integers`, whatever they are.
@@ -222,19 +228,22 @@ pub(super) fn fill_valid(column: &Column<'_>, rows: Range<usize>, valid: &mut Ve
     }
 }
 
-/// Takes NaN out of the valid rows; tells whether there was one.
-fn mask_nan(bits: &[u64], masked: bool, valid: &mut Vec<u8>) -> bool {
+/// Takes NaN out of the valid rows, and tells how many it took.
+fn mask_nan(bits: &[u64], masked: bool, valid: &mut Vec<u8>) -> u64 {
     if !bits.iter().any(|bits| f64::from_bits(*bits).is_nan()) {
-        return false;
+        return 0;
     }
     if !masked {
         valid.clear();
         valid.resize(bits.len(), 1);
     }
+    let mut taken = 0;
     for (valid, bits) in valid.iter_mut().zip(bits) {
-        *valid &= u8::from(!f64::from_bits(*bits).is_nan());
+        let is_nan = u8::from(f64::from_bits(*bits).is_nan());
+        taken += u64::from(*valid & is_nan);
+        *valid &= !is_nan;
     }
-    true
+    taken
 }
 
 #[cfg(test)]

@@ -196,6 +196,18 @@ pub(super) enum Step {
     SkipIfEmpty,
 }
 
+impl Step {
+    /// Whether it is a part of segments other than a string.
+    fn is_part(&self) -> bool {
+        match self {
+            Self::Run { .. } | Self::Cells(_) | Self::Slot(..) | Self::AtSlot(_) => true,
+            Self::MaybeKeyed(..) | Self::MaybeAt(_) | Self::FieldsStart | Self::FieldsEnd => true,
+            Self::Text(_) | Self::Array(_) | Self::SkipIfEmpty => false,
+            Self::MaybeSlot(_) | Self::MaybeText(_) | Self::MaybeArray(_) => false,
+        }
+    }
+}
+
 /// The steps for blocks of one shape.
 #[derive(Debug)]
 pub(super) struct Program {
@@ -211,6 +223,8 @@ pub(super) struct Program {
     pub(super) at_shared: Range<usize>,
     /// Bytes of the table's name.
     pub(super) table_len: usize,
+    /// Whether lines are one segment, unless cells are very long.
+    pub(super) is_one_segment: bool,
 }
 
 impl Program {
@@ -225,13 +239,18 @@ impl Program {
                 row_max: 0,
                 at_shared: 0..0,
                 table_len: plan.table.escaped().len(),
+                is_one_segment: false,
             },
             run: Vec::new(),
             run_pokes: Vec::new(),
             shared: None,
         };
         builder.line(plan, columns);
-        builder.program
+        let mut program = builder.program;
+        // Runs between cells and slots would end a segment, too, but there is only that which ends the line.
+        let runs = program.steps.iter().filter(|step| matches!(step, Step::Run { .. })).count();
+        program.is_one_segment = runs == 1 && program.steps.iter().all(Step::is_part);
+        program
     }
 }
 

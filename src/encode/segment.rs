@@ -291,7 +291,7 @@ pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead], rows: us
 
 /// How many rows ahead the cells of large dictionaries are asked for: a tenth of the time where one symbol of tsbs has
 /// 4,000 values (`make bench`).
-const CELLS_AHEAD: usize = 16;
+pub(super) const CELLS_AHEAD: usize = 16;
 
 /// The loop itself.
 ///

@@ -278,7 +278,7 @@ impl Cutter<'_, '_> {
         if self.row_bound.saturating_mul(rows) <= buffer / 2 {
             return rows;
         }
-        (buffer / 4 / self.row_bound).clamp(1, rows)
+        (buffer / 2 / self.row_bound).clamp(1, rows)
     }
 
     /// Encodes some rows from `start` on and returns the next row.

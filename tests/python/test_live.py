@@ -7,7 +7,7 @@ import json
 import math
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 import pyarrow as pa
@@ -256,8 +256,13 @@ def test_a_frame_of_some_size_has_its_counts_sums_and_nulls(server: QuestDB, tab
     assert "remark" not in server.sql(f"select * from {table} limit 0").columns
 
 
-def test_the_report_counts_what_reads_back_as_null(server: QuestDB, table: str) -> None:
-    """Nulls, also those with something under them; and values that QuestDB stores for NULL."""
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("nan", ["send", "omit"])
+@pytest.mark.parametrize("width", [1, 120])
+def test_the_report_counts_what_reads_back_as_null(
+    server: QuestDB, table: str, width: int, nan: Literal["send", "omit"], version: Literal[1, 2]
+) -> None:
+    """Nulls, also those with something under them; and values that QuestDB stores for NULL; in wide frames, too."""
     # The last is null, and NaN is what lies under it.
     values = struct.pack("<5d", 1.5, math.nan, math.inf, -math.inf, math.nan)
     buffers = [pa.py_buffer(bytes([0b01111])), pa.py_buffer(values)]
@@ -270,7 +275,20 @@ def test_the_report_counts_what_reads_back_as_null(server: QuestDB, table: str) 
         }
     )
     assert frame["f"].null_count == 1
-    report = qf.write_questdb(frame.drop_columns("i"), server.conf, table=table, at="ts")
+    # All in one segment where there are no strings, which is how wide frames are written.
+    wide = frame.drop_columns(["i", "s"])
+    wide = wide.append_column("g", pa.array([1.5, math.nan, math.inf, -math.inf, 0.0]))
+    for place in range(width):
+        wide = wide.append_column(f"w{place}", pa.array([0.5 * place] * 5))
+    report = qf.write_questdb(wide, server.conf, table=f"{table}_wide", at="ts", nan=nan, protocol_version=version)
+    assert {column.name: (column.nulls, column.read_null) for column in report.columns if column.read_null} == {
+        "f": (1, 4),
+        "g": (0, 3),
+    }
+    assert server.wait_visible(f"{table}_wide", 5) == 5
+    stored = server.sql(f'select f, g from "{table}_wide" order by ts').rows
+    assert stored == [(1.5, 1.5), (None, None), (None, None), (None, None), (None, 0.0)]
+    report = qf.write_questdb(frame.drop_columns("i"), server.conf, table=table, at="ts", protocol_version=version)
     assert {column.name: (column.nulls, column.read_null) for column in report.columns} == {
         "f": (1, 4),
         "s": (1, 1),

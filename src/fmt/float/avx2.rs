@@ -55,7 +55,8 @@ impl Scratch {
 }
 
 /// Writes the texts of a block to `offset` of each slot, and their lengths; of a block that is not `FULL` only those of the
-/// first `values`, and of some behind them.
+/// first `values`, and of some behind them. Tells whether any value is
+/// none that the arithmetic is for, or is written with an exponent.
 #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt")]
 pub(super) fn write_block<const STRIDE: usize, const FULL: bool>(
     values: usize,
@@ -64,7 +65,7 @@ pub(super) fn write_block<const STRIDE: usize, const FULL: bool>(
     offset: usize,
     lengths: &mut [u8; BLOCK],
     scratch: &mut Scratch,
-) {
+) -> bool {
     let groups = if FULL { BLOCK / LANES } else { values.div_ceil(LANES).min(BLOCK / LANES) };
     (scratch.scientific, scratch.special) = (0, 0);
     for group in 0..groups {
@@ -82,9 +83,11 @@ pub(super) fn write_block<const STRIDE: usize, const FULL: bool>(
     for i in 0..BLOCK {
         lengths[i] = lay_out(i, scratch, &mut slots[i][offset..]);
     }
-    if scratch.scientific | scratch.special != 0 {
+    let is_odd = scratch.scientific | scratch.special != 0;
+    if is_odd {
         mend(bits, scratch, slots, offset, lengths);
     }
+    is_odd
 }
 
 /// The four values of a group.

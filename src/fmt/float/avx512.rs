@@ -51,7 +51,8 @@ impl Scratch {
 }
 
 /// Writes the texts of a block to `offset` of each slot, and their lengths; of a block that is not `FULL` only those of the
-/// first `values`, and of some behind them.
+/// first `values`, and of some behind them. Tells whether any value is
+/// none that the arithmetic is for, or is written with an exponent.
 #[target_feature(
     enable = "avx2,bmi1,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,avx512vbmi,avx512vbmi2,avx512cd"
 )]
@@ -62,7 +63,7 @@ pub(super) fn write_block<const STRIDE: usize, const FULL: bool>(
     offset: usize,
     lengths: &mut [u8; BLOCK],
     scratch: &mut Scratch,
-) {
+) -> bool {
     let groups = if FULL { BLOCK / LANES } else { values.div_ceil(LANES).min(BLOCK / LANES) };
     if !FULL {
         // Nobody needs those of the block before mended once more.
@@ -81,6 +82,7 @@ pub(super) fn write_block<const STRIDE: usize, const FULL: bool>(
     if odd != 0 {
         mend(bits, scratch, slots, offset, lengths);
     }
+    odd != 0
 }
 
 /// The eight values of a group.

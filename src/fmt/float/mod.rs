@@ -40,7 +40,7 @@ pub(crate) const TEXT: usize = 32;
 const BLOCK: usize = 64;
 
 /// Writes the text of each value to `offset` of its slot, and its length: at most 24. Up to [`TEXT`] bytes behind
-/// `offset` are written.
+/// `offset` are written. Tells whether any of them may be infinite or no number: else none is.
 ///
 /// # Panics
 /// If there are fewer slots or lengths than values, or a slot has no room for [`TEXT`] bytes behind `offset`.
@@ -49,8 +49,8 @@ pub(crate) fn write_all<const STRIDE: usize>(
     slots: &mut [[u8; STRIDE]],
     offset: usize,
     lengths: &mut [u8],
-) {
-    write_all_at(level(), bits, slots, offset, lengths);
+) -> bool {
+    write_all_at(level(), bits, slots, offset, lengths)
 }
 
 /// As [`write_all`], with an instruction set that is available.
@@ -60,39 +60,44 @@ pub(crate) fn write_all_at<const STRIDE: usize>(
     slots: &mut [[u8; STRIDE]],
     offset: usize,
     lengths: &mut [u8],
-) {
+) -> bool {
     assert!(level.is_available(), "an instruction set that the processor lacks");
     let (slots, lengths) = (&mut slots[..bits.len()], &mut lengths[..bits.len()]);
     match level {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => {
-            let mut scratch = avx512::Scratch::new();
+            let (mut scratch, mut is_odd) = (avx512::Scratch::new(), false);
             let rest = blocks(bits, slots, lengths, |bits, slots, lengths| {
                 // SAFETY: the level is available, as has just been checked.
-                unsafe { avx512::write_block::<STRIDE, true>(BLOCK, bits, slots, offset, lengths, &mut scratch) };
+                is_odd |=
+                    unsafe { avx512::write_block::<STRIDE, true>(BLOCK, bits, slots, offset, lengths, &mut scratch) };
             });
             last_block(rest, offset, |values, bits, slots, lengths| {
                 // SAFETY: as above.
-                unsafe { avx512::write_block::<TEXT, false>(values, bits, slots, 0, lengths, &mut scratch) };
+                is_odd |= unsafe { avx512::write_block::<TEXT, false>(values, bits, slots, 0, lengths, &mut scratch) };
             });
+            is_odd
         }
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => {
-            let mut scratch = avx2::Scratch::new();
+            let (mut scratch, mut is_odd) = (avx2::Scratch::new(), false);
             let rest = blocks(bits, slots, lengths, |bits, slots, lengths| {
                 // SAFETY: the level is available, as has just been checked.
-                unsafe { avx2::write_block::<STRIDE, true>(BLOCK, bits, slots, offset, lengths, &mut scratch) };
+                is_odd |=
+                    unsafe { avx2::write_block::<STRIDE, true>(BLOCK, bits, slots, offset, lengths, &mut scratch) };
             });
             last_block(rest, offset, |values, bits, slots, lengths| {
                 // SAFETY: as above.
-                unsafe { avx2::write_block::<TEXT, false>(values, bits, slots, 0, lengths, &mut scratch) };
+                is_odd |= unsafe { avx2::write_block::<TEXT, false>(values, bits, slots, 0, lengths, &mut scratch) };
             });
+            is_odd
         }
         _ => {
             for ((bits, slot), length) in bits.iter().zip(slots).zip(lengths) {
                 let text = slot[offset..].first_chunk_mut().expect("a slot has room for a text");
                 *length = scalar::write(f64::from_bits(*bits), text) as u8;
             }
+            true
         }
     }
 }
