@@ -36,7 +36,7 @@ impl Input {
             return Ok(Self::Batches(batches, schema));
         }
         if data.hasattr("streams")? {
-            return Ok(Self::Slices(Slices::new(data)?));
+            return Slices::take(data);
         }
         if data.hasattr("__arrow_c_stream__")? {
             let reader = data.extract::<PyRecordBatchReader>().map_err(|error| no_frame(data, error))?.into_reader()?;
@@ -140,8 +140,30 @@ pub(crate) struct Slices {
 }
 
 impl Slices {
-    fn new(adapter: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let exported = adapter.getattr("schema")?.extract::<PyRecordBatchReader>()?.into_reader()?.schema();
+    /// Takes a frame over. One of few rows is read at once, and not anew for its schema, for hints, to be checked and to
+    /// be encoded: each takes longer than all the rest.
+    fn take(adapter: &Bound<'_, PyAny>) -> PyResult<Input> {
+        let reader = |stream: &Bound<'_, PyAny>| stream.extract::<PyRecordBatchReader>()?.into_reader();
+        let rows: u64 = adapter.getattr("rows")?.extract()?;
+        let mut exported = Vec::new();
+        if rows <= FEW_ROWS {
+            for stream in adapter.call_method1("streams", (None::<Vec<usize>>,))?.try_iter()? {
+                for batch in reader(&stream?)? {
+                    exported.push(batch.map_err(|error| bad_arrow(adapter.py(), &error))?);
+                }
+            }
+        }
+        let Some(first) = exported.first() else {
+            let schema = reader(&adapter.getattr("schema")?)?.schema();
+            return Ok(Input::Slices(Self::new(adapter, &schema, rows)?));
+        };
+        let slices = Self::new(adapter, &first.schema(), rows)?;
+        let all: Vec<_> = (0..first.num_columns()).collect();
+        let batches = exported.iter().map(|batch| slices.restore(batch, &all, false)).collect::<Result<_, _>>();
+        Ok(Input::Batches(batches.map_err(|error| bad_arrow(adapter.py(), &error))?, slices.schema))
+    }
+
+    fn new(adapter: &Bound<'_, PyAny>, exported: &Schema, rows: u64) -> PyResult<Self> {
         let nulls: Vec<usize> = adapter.getattr("null_columns")?.extract()?;
         let never_null: Vec<usize> = adapter.getattr("never_null")?.extract()?;
         let mut dictionaries = HashMap::new();
@@ -168,12 +190,15 @@ impl Slices {
         Ok(Self {
             adapter: adapter.clone().unbind(),
             schema,
-            rows: adapter.getattr("rows")?.extract()?,
+            rows,
             nulls,
             dictionaries: Arc::new(dictionaries),
         })
     }
 }
+
+/// Frames of at most so many rows are read once.
+const FEW_ROWS: u64 = 4_096;
 
 /// Rows of a batch with category codes: few enough for the codes to be in the cache still, from being checked, when
 /// they are encoded.

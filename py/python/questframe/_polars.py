@@ -6,6 +6,7 @@ own chunks end, which copies nothing and leaves the caller's frame as it is.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from questframe.exceptions import IngressError, IngressErrorCode
@@ -47,22 +48,15 @@ class PolarsFrame:
             IngressError: BadDataFrame for columns of types that polars does not export, and for 128-bit integers that
                 64 bits have no room for; InvalidName for names that it does not export.
         """
-        import polars as pl
-
         _refuse_nul(frame)
-        frame = _by_storage(frame)
-        _refuse(frame)
         #: Columns of 128-bit integers, which are exported in 64.
-        self._wide = [index for index, dtype in enumerate(frame.dtypes) if dtype in (pl.Int128, pl.UInt128)]
+        self._wide: list[int] = []
         #: Columns of type Null: their Arrow form is not importable, so another all-null column goes in their place.
-        self.null_columns = [index for index, dtype in enumerate(frame.dtypes) if dtype == pl.Null]
-        columns = [frame.to_series(index).cast(pl.Boolean) for index in self.null_columns]
-        # Lists of nulls have the same fault.
-        columns += [
-            frame.to_series(index).cast(_with_items(dtype, pl.Float64()))
-            for index, dtype in enumerate(frame.dtypes)
-            if isinstance(dtype, (pl.List, pl.Array)) and _innermost(dtype) == pl.Null
-        ]
+        self.null_columns: list[int] = []
+        columns: list[pl.Series] = []
+        if not _plain_types().issuperset(map(type, frame.dtypes)):
+            frame = _by_storage(frame)
+            columns = self._odd(frame)
         #: The strings that the codes of a categorical stand for, by the column's position; its codes are exported in
         #: place, where Polars' own export would build new codes and a new dictionary for every slice.
         self.dictionaries: dict[int, pl.Series] = {}
@@ -74,9 +68,24 @@ class PolarsFrame:
         self.never_null = [
             index
             for index, column in enumerate(frame.get_columns())
-            if index not in self.null_columns and column.null_count() == 0
+            if column.null_count() == 0 and index not in self.null_columns
         ]
         self._ends = self._chunk_ends()
+
+    def _odd(self, frame: pl.DataFrame) -> list[pl.Series]:
+        """Look for types that need something done; gives columns that are to go in the place of those."""
+        import polars as pl
+
+        _refuse(frame)
+        self._wide = [index for index, dtype in enumerate(frame.dtypes) if dtype in (pl.Int128, pl.UInt128)]
+        self.null_columns = [index for index, dtype in enumerate(frame.dtypes) if dtype == pl.Null]
+        columns = [frame.to_series(index).cast(pl.Boolean) for index in self.null_columns]
+        # Lists of nulls have the same fault.
+        return columns + [
+            frame.to_series(index).cast(_with_items(dtype, pl.Float64()))
+            for index, dtype in enumerate(frame.dtypes)
+            if isinstance(dtype, (pl.List, pl.Array)) and _innermost(dtype) == pl.Null
+        ]
 
     @property
     def schema(self) -> pl.DataFrame:
@@ -96,6 +105,8 @@ class PolarsFrame:
         return pl.DataFrame(columns)
 
     def _chunk_ends(self) -> list[int]:
+        if 0 < self.rows <= _SMALL:
+            return [self.rows]
         ends: set[int] = set()
         for column in self._frame.get_columns():
             end = 0
@@ -103,7 +114,7 @@ class PolarsFrame:
                 end += length
                 ends.add(end)
         ends.discard(0)
-        if len(ends) * _SMALL > max(self.rows, _SMALL):
+        if len(ends) * _SMALL > self.rows:
             return [*range(_SLICE, self.rows, _SLICE), self.rows]
         return sorted(ends)
 
@@ -119,6 +130,16 @@ class PolarsFrame:
                 piece = pl.DataFrame([piece.to_series(index) for index in columns])
             yield piece
             start = end
+
+
+@functools.cache
+def _plain_types() -> frozenset[type]:
+    """The types that are exported as they are. To look for all others takes longer than to write a few rows."""
+    import polars as pl
+
+    integers = {pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64}
+    times = {pl.Date, pl.Datetime, pl.Duration, pl.Time}
+    return frozenset(integers | times | {pl.Boolean, pl.Float32, pl.Float64, pl.String, pl.Categorical, pl.Enum})
 
 
 def _replaced(frame: pl.DataFrame, columns: list[pl.Series]) -> pl.DataFrame:
