@@ -60,15 +60,15 @@ class PolarsFrame:
         #: The strings that the codes of a categorical stand for, by the column's position; its codes are exported in
         #: place, where Polars' own export would build new codes and a new dictionary for every slice.
         self.dictionaries: dict[int, pl.Series] = {}
-        for index, (codes, texts) in _coded(frame).items() if frame.height > _FEW else ():
+        # Asked for once: to make each takes a microsecond or more, and all of this is not in the caches after a write.
+        series = frame.get_columns()
+        for index, (codes, texts) in _coded(series, frame.dtypes).items() if frame.height > _FEW else ():
             columns.append(codes)
             self.dictionaries[index] = texts
         self._frame = _replaced(frame, columns)
         self.rows = frame.height
         self.never_null = [
-            index
-            for index, column in enumerate(frame.get_columns())
-            if column.null_count() == 0 and index not in self.null_columns
+            index for index, column in enumerate(series) if column.null_count() == 0 and index not in self.null_columns
         ]
         self._ends = self._chunk_ends()
 
@@ -156,36 +156,30 @@ def _replaced(frame: pl.DataFrame, columns: list[pl.Series]) -> pl.DataFrame:
     return pl.DataFrame([named.get(column.name, column) for column in frame.get_columns()])
 
 
-def _coded(frame: pl.DataFrame) -> dict[int, tuple[pl.Series, pl.Series]]:
+def _coded(columns: list[pl.Series], dtypes: list[pl.DataType]) -> dict[int, tuple[pl.Series, pl.Series]]:
     """By position, the codes of each categorical column, and the strings that codes stand for, in their order.
 
     Columns are left out if Polars' own export should do them. Those that share their categories share one list.
     """
-    coded: dict[int, tuple[pl.Series, pl.DataType]] = {}
-    texts: dict[tuple[pl.DataType, pl.DataType], pl.Series | None] = {}
-    largest: dict[tuple[pl.DataType, pl.DataType], int] = {}
-    found_codes = _physical([column for column in frame.get_columns() if _is_coded(column.dtype)])
-    for index, column in enumerate(frame.get_columns()):
-        if _is_coded(column.dtype):
-            codes = next(found_codes)
-            shared = (column.dtype, codes.dtype)
-            if shared not in texts:
-                texts[shared] = _short_list(column.dtype, codes)
-            if texts[shared] is None:
-                code = codes.max()
-                if not isinstance(code, int) or code >= max(len(column) * _CATEGORIES_PER_ROW, _SMALL):
-                    continue
-                largest[shared] = max(code, largest.get(shared, 0))
-            coded[index] = (codes, column.dtype)
-    texts |= {(dtype, code_dtype): _texts(dtype, code_dtype, code) for (dtype, code_dtype), code in largest.items()}
-    found = ((index, codes, texts[dtype, codes.dtype]) for index, (codes, dtype) in coded.items())
-    return {index: (codes, strings) for index, codes, strings in found if strings is not None}
-
-
-def _is_coded(dtype: pl.DataType) -> bool:
     import polars as pl
 
-    return isinstance(dtype, (pl.Categorical, pl.Enum))
+    places = [index for index, dtype in enumerate(dtypes) if isinstance(dtype, (pl.Categorical, pl.Enum))]
+    coded: dict[int, tuple[pl.Series, tuple[pl.DataType, pl.DataType]]] = {}
+    texts: dict[tuple[pl.DataType, pl.DataType], pl.Series | None] = {}
+    largest: dict[tuple[pl.DataType, pl.DataType], int] = {}
+    for index, codes in zip(places, _physical([columns[index] for index in places]), strict=True):
+        shared = (dtypes[index], codes.dtype)
+        if shared not in texts:
+            texts[shared] = _short_list(*shared, len(codes))
+        if texts[shared] is None:
+            code = codes.max()
+            if not isinstance(code, int) or code >= max(len(codes) * _CATEGORIES_PER_ROW, _SMALL):
+                continue
+            largest[shared] = max(code, largest.get(shared, 0))
+        coded[index] = (codes, shared)
+    texts |= {shared: _texts(*shared, code) for shared, code in largest.items()}
+    found = ((index, codes, texts[shared]) for index, (codes, shared) in coded.items())
+    return {index: (codes, strings) for index, codes, strings in found if strings is not None}
 
 
 def _physical(columns: list[pl.Series]) -> Iterator[pl.Series]:
@@ -197,7 +191,7 @@ def _physical(columns: list[pl.Series]) -> Iterator[pl.Series]:
     return iter(pl.DataFrame(columns).select_seq(pl.all().to_physical()).get_columns())
 
 
-def _short_list(dtype: pl.DataType, codes: pl.Series) -> pl.Series | None:
+def _short_list(dtype: pl.DataType, code_dtype: pl.DataType, rows: int) -> pl.Series | None:
     """All strings that codes of this type stand for, if they are known to be few: then no code has to be looked at."""
     import polars as pl
 
@@ -205,7 +199,7 @@ def _short_list(dtype: pl.DataType, codes: pl.Series) -> pl.Series | None:
     if isinstance(dtype, pl.Enum):
         few = isinstance(categories, pl.Series) and 0 < len(categories) <= _SMALL
         return categories if few else None
-    if len(codes) < _ASKED or categories is None or not hasattr(categories, "to_series"):
+    if rows < _ASKED or categories is None or not hasattr(categories, "to_series"):
         return None
     # Polars tells how many there are to itself alone, and lists them string by string in Python.
     count = getattr(getattr(categories, "_categories", None), "num_cats_upper_bound", None)
@@ -213,12 +207,12 @@ def _short_list(dtype: pl.DataType, codes: pl.Series) -> pl.Series | None:
         known: int = count()
         if known > _SMALL:
             return None
-        texts = _texts(dtype, codes.dtype, known - 1) if known else None
+        texts = _texts(dtype, code_dtype, known - 1) if known else None
         if texts is not None:
             return texts
     try:
         # What no category has for its code is refused.
-        pl.Series([_SMALL], dtype=codes.dtype).cat.to(dtype)
+        pl.Series([_SMALL], dtype=code_dtype).cat.to(dtype)
     except (OverflowError, TypeError, pl.exceptions.PolarsError):
         found: pl.Series = categories.to_series()
         return found if 0 < len(found) <= _SMALL else None
