@@ -81,13 +81,14 @@ def _add(columns: Columns, name: str, series: pd.Series[Any]) -> None:
     dtype: Any = series.dtype
     array: Any = series.array
     if isinstance(dtype, np.dtype):
-        _add_numpy(columns, name, series.to_numpy(), None)
+        values: Any = series.values  # noqa: PD011 - of a NumPy type it is that array, and quicker than to_numpy()
+        _add_numpy(columns, name, values, None)
     elif isinstance(dtype, pd.DatetimeTZDtype):
         # The same instants without their zone: a view, and the zone is only a name to us.
         utc = series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
         _add_numpy(columns, name, utc, str(dtype.tz))
     elif isinstance(dtype, pd.CategoricalDtype):
-        _add_categories(columns, name, series)
+        _add_categories(columns, name, series, array)
     elif hasattr(array, "__arrow_array__") and _is_arrow(series):
         import pyarrow as pa
 
@@ -125,9 +126,12 @@ def _is_arrow(series: pd.Series[Any]) -> bool:
 
 def memory_of(array: np.ndarray[Any, Any]) -> tuple[int, int, int, object]:
     """Address, items, item size and owner of the array's memory; a copy only if that is strided or foreign."""
-    import numpy as np
+    ready = array
+    # Mostly it is neither, which is quicker to see than to require.
+    if not (array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative):
+        import numpy as np
 
-    ready = np.require(array, dtype=array.dtype.newbyteorder("="), requirements=["C_CONTIGUOUS", "ALIGNED"])
+        ready = np.require(array, dtype=array.dtype.newbyteorder("="), requirements=["C_CONTIGUOUS", "ALIGNED"])
     address = ready.__array_interface__["data"][0]
     return address, ready.size, ready.itemsize, ready
 
@@ -162,27 +166,30 @@ def _add_numpy(columns: Columns, name: str, array: np.ndarray[Any, Any], extra: 
         raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
 
 
-def _add_categories(columns: Columns, name: str, series: pd.Series[Any]) -> None:
+def _add_categories(columns: Columns, name: str, series: pd.Series[Any], array: pd.Categorical) -> None:
     import numpy as np
     import pandas as pd
 
-    categories = series.cat.categories
-    if all(isinstance(category, str) for category in categories):
-        codes = series.cat.codes.to_numpy()
+    # Not by `series.cat`, which takes longer to make than a short column to write.
+    categories = array.categories
+    listed = categories.tolist()
+    if all(isinstance(category, str) for category in listed):
+        codes: np.ndarray[Any, Any] = array.codes
         try:
-            columns.categories(name, f"i{codes.dtype.itemsize}", memory_of(codes), [str(text) for text in categories])
+            columns.categories(name, f"i{codes.dtype.itemsize}", memory_of(codes), [str(text) for text in listed])
         except UnicodeEncodeError:
             # Names the row that has it; a category that no row has does no harm.
             Columns(len(series)).objects(name, series.astype(object).tolist())
-            _add_categories(columns, name, series.cat.remove_unused_categories())
+            used = array.remove_unused_categories()
+            _add_categories(columns, name, series, used)
     else:
         # Categories of numbers and the like are what they stand for, in a type that knows missing ones. Not by
         # `astype`: where a value is missing that takes integers through floats.
-        array = categories.array
+        values = categories.array
         if isinstance(categories.dtype, np.dtype) and categories.dtype.kind in "biuf":
             bits = 8 * categories.dtype.itemsize
             dtype: Any = {"b": "boolean", "i": f"Int{bits}", "u": f"UInt{bits}", "f": f"Float{bits}"}[
                 categories.dtype.kind
             ]
-            array = pd.array(categories.to_numpy(), dtype=dtype)
-        _add(columns, name, pd.Series(array.take(series.cat.codes.to_numpy(np.intp), allow_fill=True), copy=False))
+            values = pd.array(categories.to_numpy(), dtype=dtype)
+        _add(columns, name, pd.Series(values.take(array.codes.astype(np.intp), allow_fill=True), copy=False))
