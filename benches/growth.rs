@@ -70,7 +70,7 @@ impl Case {
 
 /// One encoding: of a frame, or of a stream that has it several times.
 #[inline(never)]
-fn measured(batches: Vec<RecordBatch>, times: usize, options: &WriteOptions) -> u64 {
+fn measured(batches: &[RecordBatch], times: usize, options: &WriteOptions) -> u64 {
     let mut count = Count::default();
     if times == 1 {
         to_ilp_writer(batches, options, &mut count).expect("sound");
@@ -110,7 +110,7 @@ fn main() {
     let options = WriteOptions::table("t").at("timestamp").protocol_version(case.version);
     let (mut bytes, mut seconds) = (0, Vec::new());
     for round in 0..case.rounds {
-        let batches = frames[round % frames.len()].clone();
+        let batches = &frames[round % frames.len()];
         let start = Instant::now();
         bytes = measured(batches, case.times, &options);
         seconds.push(format!("{:.9}", start.elapsed().as_secs_f64()));

@@ -50,7 +50,7 @@ pub use client::{Client, LineSender, plan};
 pub use config::{Config, ConfigError};
 pub use encode::{Row, RowAt, RowBuffer, RowError};
 pub use error::{Delivery, Error, ErrorKind, Problem, Result};
-pub use frontend::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSource};
+pub use frontend::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSlice, ViaSource};
 #[doc(hidden)]
 pub use frontend::{Dictionaries, coded, coded_batch, may_be_bare};
 pub use options::{At, Create, EmptyRows, Nan, NullAt, NullBool, OnError, ProtocolVersion, Symbols, WriteOptions};

@@ -187,13 +187,7 @@ impl Slices {
             }
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Ok(Self {
-            adapter: adapter.clone().unbind(),
-            schema,
-            rows,
-            nulls,
-            dictionaries: Arc::new(dictionaries),
-        })
+        Ok(Self { adapter: adapter.clone().unbind(), schema, rows, nulls, dictionaries: Arc::new(dictionaries) })
     }
 }
 

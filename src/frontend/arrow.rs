@@ -79,9 +79,21 @@ impl fmt::Debug for Source<'_> {
     }
 }
 
-/// What can be written: `&RecordBatch`, `Vec<RecordBatch>`, any `RecordBatchReader`, or a [`Source`].
+/// What can be written: `&RecordBatch`, `&[RecordBatch]`, `Vec<RecordBatch>`, any `RecordBatchReader`, or a [`Source`].
 ///
 /// `Via` only tells the implementations apart; it is always inferred.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use questframe::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+/// # use questframe::{At, WriteOptions, to_ilp};
+/// let batch = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![1])) as ArrayRef)])?;
+/// let options = WriteOptions::table("t").at(At::Server);
+/// let batches = vec![batch.clone(), batch];
+/// assert_eq!(to_ilp(batches.as_slice(), &options)?, b"t n=1i\nt n=1i\n"); // stay with the caller
+/// assert_eq!(to_ilp(batches, &options)?, b"t n=1i\nt n=1i\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait IntoSource<'a, Via> {
     /// The rows to write.
     fn into_source(self) -> Source<'a>;
@@ -93,6 +105,9 @@ pub struct ViaBatch;
 /// Marks `Vec<RecordBatch>` in [`IntoSource`].
 #[derive(Clone, Copy, Debug)]
 pub struct ViaBatches;
+/// Marks `&[RecordBatch]` in [`IntoSource`].
+#[derive(Clone, Copy, Debug)]
+pub struct ViaSlice;
 /// Marks readers in [`IntoSource`].
 #[derive(Clone, Copy, Debug)]
 pub struct ViaReader;
@@ -108,9 +123,19 @@ impl<'a> IntoSource<'a, ViaBatch> for &RecordBatch {
 
 impl<'a> IntoSource<'a, ViaBatches> for Vec<RecordBatch> {
     fn into_source(self) -> Source<'a> {
-        let schema = self.first().map(RecordBatch::schema).unwrap_or_else(|| arrow_schema::Schema::empty().into());
-        Source::Frame(Box::new(Whole { schema, batches: self }))
+        Source::Frame(Box::new(Whole { schema: schema_of(&self), batches: self }))
     }
+}
+
+impl<'a> IntoSource<'a, ViaSlice> for &'a [RecordBatch] {
+    fn into_source(self) -> Source<'a> {
+        Source::Frame(Box::new(Whole { schema: schema_of(self), batches: self }))
+    }
+}
+
+/// That of the first batch; without one, of nothing.
+fn schema_of(batches: &[RecordBatch]) -> SchemaRef {
+    batches.first().map(RecordBatch::schema).unwrap_or_else(|| arrow_schema::Schema::empty().into())
 }
 
 impl<'a, R: RecordBatchReader + Send + 'a> IntoSource<'a, ViaReader> for R {
@@ -125,31 +150,31 @@ impl<'a> IntoSource<'a, ViaSource> for Source<'a> {
     }
 }
 
-/// Batches in memory.
-struct Whole {
+/// Batches in memory, the caller's or our own.
+struct Whole<B> {
     schema: SchemaRef,
-    batches: Vec<RecordBatch>,
+    batches: B,
 }
 
-impl Frame for Whole {
+impl<B: AsRef<[RecordBatch]>> Frame for Whole<B> {
     fn schema(&self) -> SchemaRef {
         self.schema.clone()
     }
 
     fn rows(&self) -> u64 {
-        self.batches.iter().map(|batch| batch.num_rows() as u64).sum()
+        self.batches.as_ref().iter().map(|batch| batch.num_rows() as u64).sum()
     }
 
     fn batches(&self, columns: Option<&[usize]>) -> Batches<'_> {
         let columns = columns.map(<[usize]>::to_vec);
-        Box::new(self.batches.iter().map(move |batch| match &columns {
+        Box::new(self.batches.as_ref().iter().map(move |batch| match &columns {
             None => Ok(batch.clone()),
             Some(columns) => batch.project(columns),
         }))
     }
 
     fn in_memory(&self) -> Option<&[RecordBatch]> {
-        Some(&self.batches)
+        Some(self.batches.as_ref())
     }
 }
 

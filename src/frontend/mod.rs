@@ -6,6 +6,6 @@ mod coded;
 pub mod polars;
 
 pub(crate) use arrow::prefetched;
-pub use arrow::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSource};
+pub use arrow::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSlice, ViaSource};
 #[doc(hidden)]
 pub use coded::{Dictionaries, coded, coded_batch, may_be_bare};

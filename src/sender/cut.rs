@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::DataType;
 
 use super::resumable::Resumable;
 use crate::buffer::Buffer;
@@ -156,8 +157,10 @@ pub(super) fn cut(
 /// The rows that are null, also because the dictionary value they point to is. Looks at the rows only in that case:
 /// arrow does so for every dictionary whose values merely have a validity buffer.
 fn null_count(array: &ArrayRef) -> usize {
-    match array.as_any_dictionary_opt() {
-        Some(dictionary) if dictionary.values().null_count() == 0 => array.null_count(),
+    // By the type first: to ask every array whether it is a dictionary takes longer, and many small batches feel it.
+    match array.data_type() {
+        data_type if data_type.is_primitive() => array.null_count(),
+        DataType::Dictionary(..) if array.as_any_dictionary().values().null_count() == 0 => array.null_count(),
         _ => array.logical_null_count(),
     }
 }

@@ -54,6 +54,7 @@ pub(crate) fn encoded_in_every_form(
 ) -> Vec<(&'static str, questframe::Result<Vec<u8>>)> {
     let reader = RecordBatchIterator::new(batches.iter().cloned().map(Ok), batches[0].schema());
     let mut forms = vec![("batches", to_ilp(batches.to_vec(), options)), ("reader", to_ilp(reader, options))];
+    forms.push(("borrowed", to_ilp(batches, options)));
     if let [batch] = batches {
         forms.push(("batch", to_ilp(batch, options)));
     }
