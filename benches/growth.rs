@@ -1,7 +1,7 @@
 //! The encoder alone, one thread, on one frame of a chosen shape: what `benches/python/growth.py` measures with.
 //!
 //! `cargo bench --bench growth -- frame=trades version=2 rows=1000000 columns=0 chunks=1 times=1 rounds=5`. A line of JSON is
-//! printed: what was encoded, and the seconds of each round. Frames are `trades`, `tsbs` and `mixed`, and `columns`, of as
+//! printed: what was encoded, and the seconds of each round. Frames are `trades`, `tsbs`, `mixed` and `wide`, and `columns`, of as
 //! many columns as `columns=` says: symbols and floats in equal numbers and a timestamp, as `trades` has them. `chunks=`
 //! cuts the frame into batches, `times=` encodes it that often as one stream, so that more rows need not be in memory.
 //!
@@ -62,8 +62,9 @@ impl Case {
             "trades" => common::trades(self.rows),
             "tsbs" => common::tsbs(self.rows),
             "mixed" => common::mixed(self.rows),
+            "wide" => common::wide(self.rows),
             "columns" => common::columns(self.rows, self.columns),
-            other => panic!("frame={other}: trades, tsbs, mixed or columns"),
+            other => panic!("frame={other}: trades, tsbs, mixed, wide or columns"),
         }
     }
 }

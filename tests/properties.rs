@@ -208,7 +208,7 @@ fn lines_in_panels() {
             _ => Arc::new(BooleanArray::from_iter((0..ROWS).map(|row| some(row).map(|number| number % 2 == 0)))),
         }
     };
-    let shapes: [&[(char, usize)]; 11] = [
+    let shapes: [&[(char, usize)]; 15] = [
         &[('s', 64), ('f', 64)],
         &[('s', 65), ('f', 129)],
         &[('s', 128), ('f', 1)],
@@ -220,6 +220,11 @@ fn lines_in_panels() {
         &[('s', 20), ('i', 70), ('b', 10), ('f', 65)],
         &[('F', 100)],
         &[('s', 1), ('I', 50), ('B', 50), ('F', 10), ('f', 1)],
+        // Lines of several runs.
+        &[('s', 30), ('f', 70), ('i', 40), ('f', 60)],
+        &[('f', 50), ('F', 50), ('f', 30), ('I', 50)],
+        &[('s', 5), ('F', 50), ('b', 20), ('F', 40), ('f', 30)],
+        &[('b', 70), ('i', 2), ('f', 70)],
     ];
     for (shape, version) in shapes.into_iter().flat_map(|shape| [(shape, 1), (shape, 2)]) {
         let kinds = shape.iter().flat_map(|(kind, count)| std::iter::repeat_n(*kind, *count));

@@ -105,6 +105,26 @@ pub(crate) fn columns(rows: usize, count: usize) -> RecordBatch {
     batch(columns)
 }
 
+/// 300 columns: 20 symbols of ten values, 200 floats, 60 integers of 1 to 7 digits, 20 booleans, and a timestamp.
+pub(crate) fn wide(rows: usize) -> RecordBatch {
+    let mut dice = Dice::new(6, &[]);
+    let mut columns: Vec<_> = (0..20).map(|i| (format!("tag_{i}"), symbols(&mut dice, rows, "tag", 10))).collect();
+    columns.extend((0..200).map(|i| (format!("value_{i}"), floats(&mut dice, rows))));
+    for i in 0..60 {
+        let integers = Int64Array::from_iter_values((0..rows).map(|_| {
+            let digits = 1 + dice.below(7) as u32;
+            dice.below(10u64.pow(digits)) as i64
+        }));
+        columns.push((format!("count_{i}"), Arc::new(integers)));
+    }
+    for i in 0..20 {
+        let booleans = BooleanArray::from_iter((0..rows).map(|_| Some(dice.below(2) == 1)));
+        columns.push((format!("flag_{i}"), Arc::new(booleans)));
+    }
+    columns.push(("timestamp".to_owned(), times(rows)));
+    batch(columns)
+}
+
 /// Two symbols, two floats, an integer of 1 to 7 digits, a boolean, a string of 10 to 30 characters of which one in ten
 /// holds an escape, and a timestamp.
 pub(crate) fn mixed(rows: usize) -> RecordBatch {

@@ -30,6 +30,7 @@ CRATES = ("zmij", "itoa")
 KERNELS = {
     "src/encode/assemble.rs": "row loop",
     "src/encode/lanes.rs": "row loop",
+    "src/encode/panels.rs": "row loop",
     "src/encode/segment.rs": "row loop",
     "src/encode/store.rs": "row loop",
     "src/encode/strings.rs": "row loop",

@@ -59,8 +59,6 @@ pub(super) struct PreparedBlock<'a> {
     pub(super) columns: Vec<Prepared<'a>>,
     pub(super) at: PreparedAt<'a>,
     pub(super) rows: usize,
-    /// Whether there are so many columns that lines are written panel by panel, if they are one segment.
-    pub(super) is_wide: bool,
     /// What is asked for meanwhile.
     pub(super) ahead: &'a [Ahead],
 }
@@ -194,13 +192,12 @@ pub(super) fn assemble<'a>(
         }
     }
     let need = block.row_need();
+    if block.program.is_in_panels && ops.iter().all(|op| matches!(op, Op::Segment(segment) if segment.text.is_none())) {
+        room_for_all(block, need, out);
+        return in_panels(ops, block, out);
+    }
     if let [Op::Segment(segment @ Segment { text: None, .. })] = ops.as_slice() {
-        // `need` has room for what the last row spills, and only the last row needs that.
-        let all = block.rows.checked_mul(need - SLACK).and_then(|all| all.checked_add(SLACK));
-        room(out, 0, all.unwrap_or(usize::MAX));
-        if block.is_wide {
-            return wide_segment(segment, block, out);
-        }
+        room_for_all(block, need, out);
         return Written::bytes(one_segment(segment, block, out));
     }
     if are_segments(ops) {
@@ -220,15 +217,27 @@ fn one_segment_any(segment: &Segment<'_>, block: &PreparedBlock<'_>, out: &mut [
     unsafe { write_rows(segment, block.ahead, block.rows, out) }
 }
 
+/// Checks that there is room for all rows, each of which needs so much.
+fn room_for_all(block: &PreparedBlock<'_>, need: usize, out: &[u8]) {
+    // `need` has room for what the last row spills, and only the last row needs that.
+    let all = block.rows.checked_mul(need - SLACK).and_then(|all| all.checked_add(SLACK));
+    room(out, 0, all.unwrap_or(usize::MAX));
+}
+
 also_for_avx512! {
-    /// The rows of lines that are one wide segment, for all of which there is room.
-    fn wide_segment(segment: &Segment<'_>, block: &PreparedBlock<'_>, out: &mut [u8]) -> Written = wide_segment_any
+    /// The rows of lines that are segments of many columns, for all of which there is room.
+    fn in_panels(ops: &[Op<'_>], block: &PreparedBlock<'_>, out: &mut [u8]) -> Written = in_panels_any
 }
 
 #[inline(always)]
-fn wide_segment_any(segment: &Segment<'_>, block: &PreparedBlock<'_>, out: &mut [u8]) -> Written {
+fn in_panels_any(ops: &[Op<'_>], block: &PreparedBlock<'_>, out: &mut [u8]) -> Written {
+    let segments = ops.iter().filter_map(|op| match op {
+        Op::Segment(segment) => Some(segment),
+        _ => None,
+    });
+    let segments: Vec<_> = segments.collect();
     // SAFETY: there is room for all rows, as `assemble` has checked, and `op` has checked the lanes.
-    unsafe { write_panels(segment, block.rows, out) }
+    unsafe { write_panels(&segments, block.rows, out) }
 }
 
 also_for_avx512! {

@@ -44,7 +44,7 @@ use prepare::{
     Scratch, fill_slots, fill_valid, lost_floats, prepare_column, shared_digits, slots_of_nullable, whole_lengths,
     words_of,
 };
-use program::{AtShape, Form, Program, Shape, Step, WireColumn};
+use program::{AtShape, Form, Program, Shape, Step, WIDE, WireColumn};
 use slots::KEYED;
 use store::Ahead;
 
@@ -53,9 +53,8 @@ use store::Ahead;
 const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 256..=2048;
 const SCRATCH_BYTES: usize = 128 << 10;
 
-/// Columns from which on lines are written panel by panel ([`panels`]), and the rows of blocks then: as many as leave all
-/// that is read twice in the second cache level, of 1,000 columns; slots of text are much of it.
-const WIDE: usize = 96;
+/// The rows of blocks of [`WIDE`] lines: as many as leave all that is read twice in the second cache level, of 1,000
+/// columns; slots of text are much of it.
 const WIDE_ROWS: usize = 192;
 const WIDE_TEXT_ROWS: usize = 128;
 /// How far ahead columns of such frames are asked for.
@@ -400,7 +399,7 @@ impl<'p> Encoder<'p> {
     pub(crate) fn encode(&mut self, batch: &BoundBatch<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
         let rows = self.block.clone();
         // Panels ask for what they need themselves.
-        if self.is_wide && self.programs[self.current].is_one_segment {
+        if self.programs[self.current].is_in_panels {
             self.ahead.clear();
         } else {
             self.look_ahead(batch, &rows);
@@ -465,7 +464,7 @@ impl<'p> Encoder<'p> {
             slots: Some(&self.at_scratch.slots),
             lengths: &self.at_scratch.lengths,
         };
-        let block = PreparedBlock { program, columns, at, rows: rows.len(), is_wide: self.is_wide, ahead: &self.ahead };
+        let block = PreparedBlock { program, columns, at, rows: rows.len(), ahead: &self.ahead };
         let mut ops = recycled(std::mem::take(&mut self.spare_ops));
         let Written { bytes, words_are_finite } = assemble::assemble(&block, &mut ops, out, skipped);
         self.spare_ops = recycled(ops);

@@ -27,32 +27,58 @@ const GROUP: usize = 8;
 /// How many rows ahead the output of cells and slots is asked for.
 const ROWS_AHEAD: usize = 3;
 
-/// Writes all rows of a segment that has no string behind it.
+/// Writes all rows of lines that are these segments, of which none has a string behind it.
 ///
 /// # Safety
-/// As [`write_rows`](super::segment::write_rows).
+/// As [`write_rows`](super::segment::write_rows), of each of them.
 #[inline(always)]
-pub(super) unsafe fn write_panels(segment: &Segment<'_>, rows: usize, out: &mut [u8]) -> Written {
+pub(super) unsafe fn write_panels(segments: &[&Segment<'_>], rows: usize, out: &mut [u8]) -> Written {
     // SAFETY: promised by the caller.
-    let starts = unsafe { starts(segment, rows) };
+    let starts = unsafe { starts(segments, rows) };
     let (mut at, ends) = (starts[..rows].to_vec(), &starts[1..]);
-    let mut places = Places { at: &mut at, ends };
+    let (mut places, mut fields, mut odd) = (Places { at: &mut at, ends }, Vec::new(), false);
+    for segment in segments {
+        // SAFETY: promised by the caller.
+        odd |= unsafe { write_segment(segment, &mut places, &mut fields, out) };
+    }
+    if segments.iter().any(|segment| segment.mends) {
+        for fields in fields {
+            out[fields] = b' ';
+        }
+    }
+    Written { bytes: starts[rows], words_are_finite: !odd }
+}
+
+/// Writes a segment of all rows, and tells whether there is a word that as a float is not finite. `fields` gets where
+/// those of each row start.
+///
+/// # Safety
+/// As [`write_panels`], of this segment.
+#[inline(always)]
+unsafe fn write_segment(
+    segment: &Segment<'_>,
+    places: &mut Places<'_>,
+    fields: &mut Vec<usize>,
+    out: &mut [u8],
+) -> bool {
     let first_words = &segment.words[..segment.words.len().min(PANEL)];
     let mut panels = segment.cells.chunks(PANEL).peekable();
     while let Some(cells) = panels.next() {
         let ahead = if panels.peek().is_none() { first_words } else { &[] };
         if cells.iter().all(|cells| cells.width == NARROW_CELL) {
             // SAFETY: promised by the caller; these cells are of the narrowest width.
-            unsafe { write_cells::<true>(cells, &mut places, out, ahead) };
+            unsafe { write_cells::<true>(cells, places, out, ahead) };
         } else {
             // SAFETY: promised by the caller.
-            unsafe { write_cells::<false>(cells, &mut places, out, ahead) };
+            unsafe { write_cells::<false>(cells, places, out, ahead) };
         }
     }
-    let fields = if segment.starts_fields { places.at.to_vec() } else { Vec::new() };
+    if segment.starts_fields {
+        *fields = places.at.to_vec();
+    }
     for slots in segment.slots.chunks(PANEL) {
         // SAFETY: promised by the caller.
-        unsafe { write_slots(slots, &mut places, out) };
+        unsafe { write_slots(slots, places, out) };
     }
     let (mut start, mut odd) = (0, false);
     let (mut words, mut bytes) = (segment.words.as_slice(), segment.bytes.as_slice());
@@ -73,12 +99,7 @@ pub(super) unsafe fn write_panels(segment: &Segment<'_>, rows: usize, out: &mut 
         odd |= unsafe { run.write(places.at, out, &next_words[..next_words.len().min(PANEL)]) };
         (start, words, bytes) = (end, next_words, next_bytes);
     }
-    if segment.mends {
-        for fields in fields {
-            out[fields] = b' ';
-        }
-    }
-    Written { bytes: starts[rows], words_are_finite: !odd }
+    odd
 }
 
 /// Where each row starts, and the end of the last one.
@@ -86,10 +107,10 @@ pub(super) unsafe fn write_panels(segment: &Segment<'_>, rows: usize, out: &mut 
 /// # Safety
 /// Every lane has `rows` rows.
 #[inline(always)]
-unsafe fn starts(segment: &Segment<'_>, rows: usize) -> Vec<usize> {
-    let mut lengths = vec![segment.len as u32; rows];
+unsafe fn starts(segments: &[&Segment<'_>], rows: usize) -> Vec<usize> {
+    let mut lengths = vec![segments.iter().map(|segment| segment.len as u32).sum::<u32>(); rows];
     // Four at a time, to go over the sums less often.
-    for cells in segment.cells.chunks(4) {
+    for cells in segments.iter().flat_map(|segment| segment.cells.chunks(4)) {
         match <&[CellLane<'_>; 4]>::try_from(cells) {
             Ok(cells) if cells.iter().all(|cells| cells.width == NARROW_CELL) => {
                 for (i, length) in lengths.iter_mut().enumerate() {
@@ -105,7 +126,7 @@ unsafe fn starts(segment: &Segment<'_>, rows: usize) -> Vec<usize> {
             }
         }
     }
-    for slots in &segment.slots {
+    for slots in segments.iter().flat_map(|segment| &segment.slots) {
         slots.add_lengths(&mut lengths);
     }
     let mut end = 0;

@@ -18,6 +18,11 @@ use crate::plan::{AtPlan, ColumnPlan, Plan, Role, Wire, WireUnit};
 /// Runs are copied in pieces of this many bytes, and padded to them.
 pub(super) const PIECE: usize = 32;
 
+/// Columns from which on lines are written panel by panel ([`panels`](super::panels)), and how many a segment of them has
+/// at least, on average.
+pub(super) const WIDE: usize = 96;
+const PANEL_LANES: usize = 24;
+
 /// How the cells of a column look in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -223,8 +228,8 @@ pub(super) struct Program {
     pub(super) at_shared: Range<usize>,
     /// Bytes of the table's name.
     pub(super) table_len: usize,
-    /// Whether lines are one segment, unless cells are very long.
-    pub(super) is_one_segment: bool,
+    /// Whether lines are written panel by panel, unless cells are very long.
+    pub(super) is_in_panels: bool,
 }
 
 impl Program {
@@ -239,7 +244,7 @@ impl Program {
                 row_max: 0,
                 at_shared: 0..0,
                 table_len: plan.table.escaped().len(),
-                is_one_segment: false,
+                is_in_panels: false,
             },
             run: Vec::new(),
             run_pokes: Vec::new(),
@@ -247,9 +252,10 @@ impl Program {
         };
         builder.line(plan, columns);
         let mut program = builder.program;
-        // Runs between cells and slots would end a segment, too, but there is only that which ends the line.
+        // A run ends a segment, and a panel goes no further; a panel of few columns is slower than to go row by row.
         let runs = program.steps.iter().filter(|step| matches!(step, Step::Run { .. })).count();
-        program.is_one_segment = runs == 1 && program.steps.iter().all(Step::is_part);
+        let lanes = program.steps.len() - runs + program.pokes.len();
+        program.is_in_panels = lanes >= WIDE.max(PANEL_LANES * runs) && program.steps.iter().all(Step::is_part);
         program
     }
 }
