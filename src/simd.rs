@@ -86,55 +86,42 @@ const AHEAD: usize = 2048;
 /// processor itself looks ahead only within a page, and the pages of a block's columns are begun one after the other.
 #[inline(always)]
 pub(crate) fn prefetch_ahead<T>(values: &[T], i: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let ahead = values.as_ptr().wrapping_add(i).cast::<i8>().wrapping_add(AHEAD);
-        // SAFETY: a hint, which does nothing where there is no memory.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (values, i, AHEAD);
+    prefetch_line(values.as_ptr().wrapping_add(i).cast::<u8>().wrapping_add(AHEAD));
 }
 
 /// Asks for the cache line of a value, to be read soon.
 #[inline(always)]
 pub(crate) fn prefetch_line<T>(value: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint, which does nothing where there is no memory.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(value.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = value;
+    prefetch::<T, { Cache::First as i32 }>(value);
 }
 
 /// As [`prefetch_line`], of what is read later: into the second cache level, and not in the way of what the first holds.
 #[inline(always)]
 pub(crate) fn prefetch_later<T>(value: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: a hint, which does nothing where there is no memory.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(value.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = value;
+    prefetch::<T, { Cache::Second as i32 }>(value);
 }
 
 /// Asks for a value's own memory.
 #[inline]
 pub(crate) fn prefetch_value<T: ?Sized>(value: &T) {
+    let start = std::ptr::from_ref(value).cast::<u8>();
+    for line in (0..size_of_val(value)).step_by(64) {
+        prefetch_line(start.wrapping_add(line));
+    }
+}
+
+/// Where memory that is asked for goes, as processors number it (`_MM_HINT_T0`, `_MM_HINT_T1`).
+enum Cache {
+    First = 3,
+    Second = 2,
+}
+
+#[inline(always)]
+fn prefetch<T, const CACHE: i32>(value: *const T) {
     #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        const LINE: usize = 64;
-        let start = std::ptr::from_ref(value).cast::<i8>();
-        for line in (0..size_of_val(value)).step_by(LINE) {
-            // SAFETY: a hint, which does nothing where there is no memory.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line)) };
-        }
+    // SAFETY: a hint, which does nothing where there is no memory.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<CACHE>(value.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;

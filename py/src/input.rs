@@ -191,7 +191,7 @@ impl Slices {
     }
 }
 
-/// Frames of at most so many rows are read once.
+/// Frames of at most so many rows are read once: those whose categoricals Polars exports itself (`_FEW` in `_polars.py`).
 const FEW_ROWS: u64 = 4_096;
 
 /// Rows of a batch with category codes: few enough for the codes to be in the cache still, from being checked, when

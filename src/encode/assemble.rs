@@ -2,7 +2,7 @@
 //!
 //! Why it is hard: it is the one place every byte goes through, and it must not branch on data. Lines are written one
 //! after the other, so that each is written once while its cache line is hot (walking columns over rows already
-//! written costs twice as much). Every copy is of a fixed size, at least as long as the cell: what it writes too much
+//! written costs twice as much); those of very many columns go by [`panels`](super::panels). Every copy is of a fixed size, at least as long as the cell: what it writes too much
 //! is overwritten by the next cell, and the last one has [`SLACK`] bytes to spill into. Null cells are written too;
 //! only the position does not advance over them.
 //!

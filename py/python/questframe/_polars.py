@@ -54,15 +54,16 @@ class PolarsFrame:
         #: Columns of type Null: their Arrow form is not importable, so another all-null column goes in their place.
         self.null_columns: list[int] = []
         columns: list[pl.Series] = []
-        if not _plain_types().issuperset(map(type, frame.dtypes)):
+        # Asked for once: to make each takes a microsecond or more, and all of this is not in the caches after a write.
+        dtypes = frame.dtypes
+        if not _plain_types().issuperset(map(type, dtypes)):
             frame = _by_storage(frame)
-            columns = self._odd(frame)
+            columns, dtypes = self._odd(frame), frame.dtypes
         #: The strings that the codes of a categorical stand for, by the column's position; its codes are exported in
         #: place, where Polars' own export would build new codes and a new dictionary for every slice.
         self.dictionaries: dict[int, pl.Series] = {}
-        # Asked for once: to make each takes a microsecond or more, and all of this is not in the caches after a write.
         series = frame.get_columns()
-        for index, (codes, texts) in _coded(series, frame.dtypes).items() if frame.height > _FEW else ():
+        for index, (codes, texts) in _coded(series, dtypes).items() if frame.height > _FEW else ():
             columns.append(codes)
             self.dictionaries[index] = texts
         self._frame = _replaced(frame, columns)

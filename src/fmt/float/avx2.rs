@@ -55,8 +55,8 @@ impl Scratch {
 }
 
 /// Writes the texts of a block to `offset` of each slot, and their lengths; of a block that is not `FULL` only those of the
-/// first `values`, and of some behind them. Tells whether any value is
-/// none that the arithmetic is for, or is written with an exponent.
+/// first `values`, and of some behind them. Tells whether any value is none that the arithmetic is for, or is written with
+/// an exponent.
 #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt")]
 pub(super) fn write_block<const STRIDE: usize, const FULL: bool>(
     values: usize,

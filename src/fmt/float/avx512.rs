@@ -51,8 +51,8 @@ impl Scratch {
 }
 
 /// Writes the texts of a block to `offset` of each slot, and their lengths; of a block that is not `FULL` only those of the
-/// first `values`, and of some behind them. Tells whether any value is
-/// none that the arithmetic is for, or is written with an exponent.
+/// first `values`, and of some behind them. Tells whether any value is none that the arithmetic is for, or is written with
+/// an exponent.
 #[target_feature(
     enable = "avx2,bmi1,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,avx512vbmi,avx512vbmi2,avx512cd"
 )]
