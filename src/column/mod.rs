@@ -12,7 +12,9 @@ use arrow_array::types::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, TimestampMicrosecondArray, TimestampNanosecondArray,
+};
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, NullBuffer, ToByteSlice};
 use arrow_schema::{DataType, TimeUnit};
 
@@ -354,6 +356,51 @@ impl<'a> Column<'a> {
     /// Codes of a dictionary that is known from elsewhere.
     pub(crate) fn bare(codes: &'a ArrayRef, values: &'a ArrayRef) -> Option<Self> {
         Some(Self { nulls: None, values: Values::Dictionary(Keys::bare(codes, values)?) })
+    }
+
+    /// As [`bare`](Self::bare), to the end of `columns`.
+    pub(crate) fn push_bare(codes: &'a ArrayRef, values: &'a ArrayRef, columns: &mut Vec<Self>) -> Option<()> {
+        columns.push(Self::bare(codes, values)?);
+        Some(())
+    }
+
+    /// As [`bind`](Self::bind), to the end of `columns`. Those of the usual types are put together where they stay: to hand
+    /// them on is a good part of what many small batches take.
+    pub(crate) fn push(array: &'a ArrayRef, columns: &mut Vec<Self>) -> Option<()> {
+        let any = array.as_any();
+        let nulls = |array: &'a dyn Array| array.nulls().filter(|nulls| nulls.null_count() > 0);
+        match array.data_type() {
+            DataType::Float64 => {
+                let array = any.downcast_ref::<Float64Array>()?;
+                let bits = array.values().inner().typed_data::<u64>();
+                columns.push(Self { nulls: nulls(array), values: Values::Floats(Floats::F64(bits)) });
+            }
+            DataType::Int64 => {
+                let array = any.downcast_ref::<Int64Array>()?;
+                columns.push(Self { nulls: nulls(array), values: Values::Integers(Integers::I64(array.values())) });
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                let array = any.downcast_ref::<TimestampNanosecondArray>()?;
+                let instants = Instants::Units(array.values(), 1_000_000_000);
+                columns.push(Self { nulls: nulls(array), values: Values::Instants(instants) });
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                let array = any.downcast_ref::<TimestampMicrosecondArray>()?;
+                let instants = Instants::Units(array.values(), 1_000_000);
+                columns.push(Self { nulls: nulls(array), values: Values::Instants(instants) });
+            }
+            DataType::Dictionary(codes, _) if **codes == DataType::UInt32 => {
+                let array = any.downcast_ref::<DictionaryArray<UInt32Type>>()?;
+                if array.values().len() >= u32::MAX as usize {
+                    return None;
+                }
+                let codes = array.keys();
+                let keys = Keys { codes: Integers::U32(codes.values()), nulls: nulls(codes), values: array.values() };
+                columns.push(Self { nulls: None, values: Values::Dictionary(keys) });
+            }
+            _ => columns.push(Self::bind(array)?),
+        }
+        Some(())
     }
 
     pub(crate) fn bind(array: &'a ArrayRef) -> Option<Self> {

@@ -15,8 +15,8 @@ use super::cells::{Cells, Width};
 use super::codes::Codes;
 use super::lanes::{CellLane, Key, SlotLane, TextLane, full};
 use super::panels::write_panels;
-use super::program::{Keyed, Lane, PIECE, Program, Step};
-use super::segment::{Segment, SegmentLane, write_rows};
+use super::program::{self, Keyed, Lane, PIECE, Program, Step};
+use super::segment::{Poke, Segment, SegmentLane, write_rows};
 use super::slots::Slots;
 use super::store::{Ahead, get, room};
 use super::strings::{are_segments, segments};
@@ -104,6 +104,9 @@ pub(super) enum Op<'a> {
     SkipIfEmpty,
 }
 
+/// Empty lists whose memory the first segment takes.
+pub(super) type Lanes<'a> = (Vec<CellLane<'a>>, Vec<Poke<'a>>);
+
 /// What has been written of a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Written {
@@ -128,6 +131,7 @@ impl Written {
 pub(super) fn assemble<'a>(
     block: &'a PreparedBlock<'a>,
     ops: &mut Vec<Op<'a>>,
+    spare: &mut Lanes<'a>,
     out: &mut [u8],
     skipped: &mut Vec<usize>,
 ) -> Written {
@@ -163,27 +167,30 @@ pub(super) fn assemble<'a>(
             ops.push(Op::FieldsEnd);
         }
         is_first_open &= !mends && !ends;
-        match lane(block, step) {
-            Some(lane) => {
-                let is_open = matches!(ops.last(), Some(Op::Segment(last)) if last.takes(&lane));
-                if !is_open {
-                    ops.push(Op::Segment(Segment::default()));
-                }
-                if let Some(Op::Segment(last)) = ops.last_mut() {
-                    last.push(lane, program.steps.len());
-                    last.mends |= mends;
-                }
+        if let Step::Run { start, len, pokes } = step {
+            // Behind cells and slots, or alone.
+            if !matches!(ops.last(), Some(Op::Segment(last)) if last.is_open()) {
+                ops.push(Op::Segment(Segment::default()));
             }
-            None => match (ops.last_mut(), op(block, step)) {
-                // The run behind cells and slots.
-                (Some(Op::Segment(last)), Some(Op::Segment(run))) if last.is_open() => {
-                    last.end_with(Segment { mends, ..run });
-                }
+            if let Some(Op::Segment(last)) = ops.last_mut() {
+                last.words = std::mem::take(&mut spare.1);
+                end_with_run(last, block, *start, *len, &program.pokes[pokes.clone()]);
+                last.mends |= mends;
+            }
+        } else if let Some(lane) = lane(block, step) {
+            if !matches!(ops.last(), Some(Op::Segment(last)) if last.takes(&lane)) {
+                ops.push(Op::Segment(Segment { cells: std::mem::take(&mut spare.0), ..Segment::default() }));
+            }
+            if let Some(Op::Segment(last)) = ops.last_mut() {
+                last.push(lane, program.steps.len());
+                last.mends |= mends;
+            }
+        } else {
+            match (ops.last_mut(), op(block, step)) {
                 (Some(Op::Segment(last)), Some(Op::Text(text))) if last.text.is_none() => last.text = Some(text),
-                (_, Some(Op::Segment(run))) => ops.push(Op::Segment(Segment { mends, ..run })),
                 (_, Some(op)) => ops.push(op),
                 (_, None) => {}
-            },
+            }
         }
     }
     for op in &mut *ops {
@@ -356,22 +363,30 @@ fn lane<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<SegmentLane<'a>
     }
 }
 
-fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
+/// Puts a run behind what a segment has.
+fn end_with_run<'a>(
+    segment: &mut Segment<'a>,
+    block: &'a PreparedBlock<'a>,
+    start: usize,
+    len: usize,
+    pokes: &[program::Poke],
+) {
     let PreparedBlock { program, columns, at, rows, .. } = block;
+    segment.template = &program.bytes[start..start + len.next_multiple_of(PIECE)];
+    segment.len = len;
+    for poke in pokes {
+        match poke.lane {
+            Lane::Words(column) => segment.words.push((poke.offset, full(columns[column].words, *rows))),
+            Lane::AtDigits => segment.digits = Some((poke.offset, full(at.digits, *rows))),
+            Lane::Bytes(column) => segment.bytes.push((poke.offset, full(columns[column].bytes, *rows))),
+        }
+    }
+}
+
+fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
+    let PreparedBlock { program, columns, rows, .. } = block;
     let rows = *rows;
     Some(match step {
-        Step::Run { start, len, pokes } => {
-            let (mut words, mut bytes, mut digits) = (Vec::new(), Vec::new(), None);
-            for poke in &program.pokes[pokes.clone()] {
-                match poke.lane {
-                    Lane::Words(column) => words.push((poke.offset, full(columns[column].words, rows))),
-                    Lane::AtDigits => digits = Some((poke.offset, full(at.digits, rows))),
-                    Lane::Bytes(column) => bytes.push((poke.offset, full(columns[column].bytes, rows))),
-                }
-            }
-            let template = &program.bytes[*start..*start + len.next_multiple_of(PIECE)];
-            Op::Segment(Segment { template, len: *len, words, bytes, digits, ..Segment::default() })
-        }
         Step::Cells(column) => {
             let column = &columns[*column];
             let cells = column.cells?;
@@ -382,7 +397,7 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
             }
         }
         // These are in segments.
-        Step::Slot(..) | Step::AtSlot(_) | Step::MaybeKeyed(..) | Step::MaybeAt(_) => return None,
+        Step::Run { .. } | Step::Slot(..) | Step::AtSlot(_) | Step::MaybeKeyed(..) | Step::MaybeAt(_) => return None,
         Step::FieldsStart | Step::FieldsEnd => return None,
         Step::Text(column) => Op::Text(columns[*column].text?),
         Step::MaybeSlot(maybe) => {

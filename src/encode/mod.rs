@@ -36,8 +36,8 @@ use crate::fmt::{SLOT, escape::Escape, int};
 use crate::frontend::Dictionaries;
 use crate::options::{NullAt, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
-use crate::simd::{prefetch_line, prefetch_value};
-use assemble::{Op, Prepared, PreparedAt, PreparedBlock, SLACK, Written};
+use crate::simd::prefetch_value;
+use assemble::{Lanes, Op, Prepared, PreparedAt, PreparedBlock, SLACK, Written};
 use cells::{Cells, Width};
 use lanes::TextLane;
 use prepare::{
@@ -64,8 +64,8 @@ const COLUMNS_AHEAD: usize = 2;
 const AHEAD_BYTES: usize = 256 << 10;
 const LEAST_AHEAD: usize = 64;
 
-/// How much of each column is asked for when its batch comes.
-const BOUND_BYTES: usize = 1 << 10;
+/// Batches of so few rows have been prepared, and so read, when anything could be asked for.
+const SMALL_BATCH: usize = 128;
 
 /// Programs kept; frames alternate between few shapes.
 const PROGRAMS: usize = 8;
@@ -142,12 +142,14 @@ pub(crate) struct Encoder<'p> {
     is_wide: bool,
     /// Of the whole frame, 0 if unknown.
     rows: usize,
-    /// By position in the line: values written that read back as NULL.
+    /// By position in the line: values written that read back as NULL, and whether there are any.
     lost: Vec<u64>,
+    has_lost: bool,
     /// The memory of lists that a batch or a block needs; many small ones feel what it costs to ask for it.
     spare_columns: Vec<Column<'static>>,
     spare_prepared: Vec<Prepared<'static>>,
     spare_ops: Vec<Op<'static>>,
+    spare_lanes: Lanes<'static>,
 }
 
 /// An empty list with the memory of another.
@@ -208,9 +210,11 @@ impl<'p> Encoder<'p> {
             is_wide,
             rows: rows.map_or(0, |rows| usize::try_from(rows).unwrap_or(usize::MAX)),
             lost,
+            has_lost: false,
             spare_columns: Vec::new(),
             spare_prepared: Vec::new(),
             spare_ops: Vec::new(),
+            spare_lanes: Lanes::default(),
         }
     }
 
@@ -219,10 +223,11 @@ impl<'p> Encoder<'p> {
         self.spare_columns = recycled(batch.columns);
     }
 
-    /// By the index of its column, how many values have been written that read back as NULL: floats that are not
-    /// finite, and the least integer.
-    pub(crate) fn lost(&self) -> impl Iterator<Item = (usize, u64)> {
-        self.columns.iter().map(|column| column.index).zip(self.lost.iter().copied())
+    /// By the index of its column, how many values have been written since the last call that read back as NULL: floats that
+    /// are not finite, and the least integer. Nothing where there are none at all.
+    pub(crate) fn take_lost(&mut self) -> impl Iterator<Item = (usize, u64)> {
+        let columns = if std::mem::take(&mut self.has_lost) { self.columns.as_slice() } else { &[] };
+        columns.iter().map(|column| column.index).zip(self.lost.iter_mut().map(std::mem::take))
     }
 
     /// Downcasts the columns of a batch; `arrays` are its columns after `check::cast`, those of `dictionaries` maybe codes
@@ -236,44 +241,36 @@ impl<'p> Encoder<'p> {
         rows: usize,
         dictionaries: Option<&'a Dictionaries>,
     ) -> Result<BoundBatch<'a>, Error> {
-        let bind = |index: usize| {
+        let bind = |index: usize, columns: &mut Vec<Column<'a>>| {
             let values = dictionaries.and_then(|all| all.get(&index));
             // Text is written as it is, so that no cast has come between.
-            let column = match values.filter(|_| arrays[index].as_any_dictionary_opt().is_none()) {
-                Some(values) => Column::bare(&arrays[index], values),
-                None => Column::bind(&arrays[index]),
-            };
-            column.ok_or_else(|| {
-                let data_type = arrays[index].data_type().to_string();
-                let error = PlanError::Unsupported { data_type, advice: BAD_BATCH };
-                Error::new(Problem::new(error).column(self.plan.columns[index].name.text()))
-            })
+            match values.filter(|_| arrays[index].as_any_dictionary_opt().is_none()) {
+                Some(values) => Column::push_bare(&arrays[index], values, columns),
+                None => Column::push(&arrays[index], columns),
+            }
+        };
+        let bad = |index: usize| {
+            let data_type = arrays[index].data_type().to_string();
+            let error = PlanError::Unsupported { data_type, advice: BAD_BATCH };
+            Error::new(Problem::new(error).column(self.plan.columns[index].name.text()))
         };
         let mut columns = recycled(std::mem::take(&mut self.spare_columns));
         for column in &self.columns {
-            columns.push(bind(column.index)?);
+            bind(column.index, &mut columns).ok_or_else(|| bad(column.index))?;
         }
         let at = match self.plan.at {
             AtPlan::Column { index, .. } => {
-                let column = bind(index)?;
-                match column.values {
+                bind(index, &mut columns).ok_or_else(|| bad(index))?;
+                columns.pop().and_then(|column| match column.values {
                     Values::Instants(instants) => Some((instants, column)),
                     _ => None,
-                }
+                })
             }
             _ => None,
         };
         for (cells, column) in self.cells.iter_mut().zip(&columns) {
             if let (Some(cells), Values::Dictionary(keys)) = (cells, &column.values) {
                 cells.bind(keys, rows.max(self.rows));
-            }
-        }
-        // Small batches have been written before the processor has seen that their columns are read from end to end.
-        for (memory, row) in columns.iter().chain(at.as_ref().map(|(_, column)| column)).filter_map(|c| c.memory(0..0))
-        {
-            let start = memory.as_ptr();
-            for line in (0..(row * rows).min(BOUND_BYTES)).step_by(64) {
-                prefetch_line(start.wrapping_add(line));
             }
         }
         Ok(BoundBatch { columns, at, rows })
@@ -399,7 +396,7 @@ impl<'p> Encoder<'p> {
     pub(crate) fn encode(&mut self, batch: &BoundBatch<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
         let rows = self.block.clone();
         // Panels ask for what they need themselves.
-        if self.programs[self.current].is_in_panels {
+        if self.programs[self.current].is_in_panels || batch.rows <= SMALL_BATCH {
             self.ahead.clear();
         } else {
             self.look_ahead(batch, &rows);
@@ -466,7 +463,12 @@ impl<'p> Encoder<'p> {
         };
         let block = PreparedBlock { program, columns, at, rows: rows.len(), ahead: &self.ahead };
         let mut ops = recycled(std::mem::take(&mut self.spare_ops));
-        let Written { bytes, words_are_finite } = assemble::assemble(&block, &mut ops, out, skipped);
+        let (cells, words) = std::mem::take(&mut self.spare_lanes);
+        let mut lanes = (recycled(cells), recycled(words));
+        let Written { bytes, words_are_finite } = assemble::assemble(&block, &mut ops, &mut lanes, out, skipped);
+        if let Some(Op::Segment(first)) = ops.first_mut() {
+            self.spare_lanes = (recycled(std::mem::take(&mut first.cells)), recycled(std::mem::take(&mut first.words)));
+        }
         self.spare_ops = recycled(ops);
         for (position, lost) in self.lost.iter_mut().enumerate() {
             let (scratch, nullable) = (&self.scratch[position], program.shapes[position].nullable);
@@ -475,6 +477,7 @@ impl<'p> Encoder<'p> {
             if program.shapes[position].form == Form::Fixed && (nullable || !words_are_finite) {
                 *lost += lost_floats(block.columns[position].words, nullable.then_some(scratch.valid.as_slice()));
             }
+            self.has_lost |= *lost > 0;
         }
         self.spare_prepared = recycled(block.columns);
         bytes

@@ -80,13 +80,6 @@ impl<'a> Segment<'a> {
         }
     }
 
-    /// Puts a run behind the lanes.
-    pub(super) fn end_with(&mut self, run: Self) {
-        let lanes = std::mem::take(self);
-        let (starts_fields, mends) = (lanes.starts_fields, lanes.mends || run.mends);
-        *self = Self { cells: lanes.cells, slots: lanes.slots, starts_fields, mends, ..run };
-    }
-
     /// To be called when it has all of its lanes.
     pub(super) fn settle(&mut self) {
         self.is_narrow = self.cells.iter().all(|cells| cells.width == NARROW_CELL);

@@ -118,7 +118,6 @@ pub(super) fn cut(
         is_first: true,
         skipped: Vec::new(),
         row_bound: 0,
-        lost_before: Vec::new(),
         dictionaries: None,
     };
     let failed = |error: arrow_schema::ArrowError| Error::source(error).with_table(plan.table());
@@ -205,8 +204,6 @@ struct Cutter<'a, 'p> {
     skipped: Vec<usize>,
     /// The room that the last block asked for, by row.
     row_bound: usize,
-    /// Values lost before the batch, by position in the line.
-    lost_before: Vec<u64>,
     /// What codes stand for that come alone.
     dictionaries: Option<Arc<Dictionaries>>,
 }
@@ -255,16 +252,15 @@ impl Cutter<'_, '_> {
         let dictionaries = self.dictionaries.clone();
         let arrays = cast_batch(self.plan, batch).map_err(Error::source)?;
         let bound = self.encoder.bind(&arrays, batch.num_rows(), dictionaries.as_deref())?;
-        self.lost_before.clear();
-        self.lost_before.extend(self.encoder.lost().map(|(_, lost)| lost));
         let mut row = 0;
         while row < bound.rows() {
             row = self.block(&bound, row, read)?;
         }
-        if read.row > read.counted {
-            for ((index, lost), before) in self.encoder.lost().zip(&self.lost_before) {
-                read.lost[index] += lost - before;
-            }
+        let is_counted = read.row <= read.counted;
+        for (index, lost) in self.encoder.take_lost().filter(|_| !is_counted) {
+            read.lost[index] += lost;
+        }
+        if !is_counted {
             for (nulls, array) in read.nulls.iter_mut().zip(&*arrays) {
                 *nulls += null_count(array) as u64;
             }

@@ -36,24 +36,27 @@ pub(super) fn short(values: &[i64; LANES], words: &mut [u64; LANES], lengths: &m
     }
 }
 
-/// The least and the greatest of the values in each place of their groups.
+/// The least and the greatest of the values of these groups.
 #[target_feature(enable = "avx2")]
-pub(super) fn extremes(groups: &[[i64; LANES]]) -> ([i64; LANES], [i64; LANES]) {
-    let (mut least, mut most) = ([all(i64::MAX); 2], [all(i64::MIN); 2]);
+pub(super) fn range(groups: &[[i64; LANES]], last: &[i64; LANES]) -> (i64, i64) {
+    let halves = |group: &[i64; LANES]| {
+        let (halves, _) = group.as_chunks::<HALF>();
+        [load(&halves[0]), load(&halves[1])]
+    };
+    let (mut least, mut most) = (halves(last), halves(last));
     for (i, group) in groups.iter().enumerate() {
         prefetch_ahead(groups, i);
-        for (half, values) in group.as_chunks::<HALF>().0.iter().enumerate() {
-            let values = load(values);
+        for (half, values) in halves(group).into_iter().enumerate() {
             least[half] = _mm256_blendv_epi8(least[half], values, _mm256_cmpgt_epi64(least[half], values));
             most[half] = _mm256_blendv_epi8(most[half], values, _mm256_cmpgt_epi64(values, most[half]));
         }
     }
-    let mut ends = [[0; LANES]; 2];
-    for (ends, halves) in ends.iter_mut().zip([least, most]) {
-        for (end, half) in ends.as_chunks_mut::<HALF>().0.iter_mut().zip(halves) {
-            store(end, half);
+    let mut lanes = [[0; LANES]; 2];
+    for (lanes, halves) in lanes.iter_mut().zip([least, most]) {
+        for (lanes, half) in lanes.as_chunks_mut::<HALF>().0.iter_mut().zip(halves) {
+            store(lanes, half);
         }
     }
-    let [least, most] = ends.map(|lanes| lanes.map(|lane| lane as i64));
-    (least, most)
+    let [least, most] = lanes.map(|lanes| lanes.map(|lane| lane as i64));
+    super::ends(least, most)
 }

@@ -34,17 +34,13 @@ pub(super) fn short(values: &[i64; LANES], words: &mut [u64; LANES], lengths: &m
     *lengths = bytes_of(_mm512_sub_epi64(all(8), zeros));
 }
 
-/// The least and the greatest of the values in each place of their groups.
+/// The least and the greatest of the values of these groups.
 #[target_feature(enable = "avx512f")]
-pub(super) fn extremes(groups: &[[i64; LANES]]) -> ([i64; LANES], [i64; LANES]) {
-    let (mut least, mut most) = (all(i64::MAX), all(i64::MIN));
+pub(super) fn range(groups: &[[i64; LANES]], last: &[i64; LANES]) -> (i64, i64) {
+    let (mut least, mut most) = (load(last), load(last));
     for (i, group) in groups.iter().enumerate() {
         prefetch_ahead(groups, i);
         (least, most) = (_mm512_min_epi64(least, load(group)), _mm512_max_epi64(most, load(group)));
     }
-    let (mut ends, [low, high]) = ([[0; LANES]; 2], [least, most]);
-    store(&mut ends[0], low);
-    store(&mut ends[1], high);
-    let [least, most] = ends.map(|lanes| lanes.map(|lane| lane as i64));
-    (least, most)
+    (_mm512_reduce_min_epi64(least), _mm512_reduce_max_epi64(most))
 }

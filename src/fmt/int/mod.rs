@@ -57,6 +57,15 @@ pub(crate) fn sixteen_digits_at(level: Level, values: &[i64], base: u64, digits:
     assert!(level.is_available() && digits.len() == values.len(), "an instruction set that the processor lacks");
     let (groups, rest) = values.as_chunks::<LANES>();
     let (group_digits, rest_digits) = digits.as_chunks_mut::<LANES>();
+    groups_of_sixteen(level, groups, base, group_digits);
+    if let Some(last) = padded(rest) {
+        let mut last_digits = [[0; 2]; LANES];
+        groups_of_sixteen(level, &[last], base, std::slice::from_mut(&mut last_digits));
+        rest_digits.copy_from_slice(&last_digits[..rest.len()]);
+    }
+}
+
+fn groups_of_sixteen(level: Level, groups: &[[i64; LANES]], base: u64, digits: &mut [[[u64; 2]; LANES]]) {
     match level {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => {
@@ -65,7 +74,7 @@ pub(crate) fn sixteen_digits_at(level: Level, values: &[i64], base: u64, digits:
                 values.iter().zip(digits).for_each(|(values, digits)| avx512::sixteen(values, base, digits));
             }
             // SAFETY: the level is available.
-            unsafe { all(groups, base, group_digits) };
+            unsafe { all(groups, base, digits) };
         }
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => {
@@ -74,11 +83,10 @@ pub(crate) fn sixteen_digits_at(level: Level, values: &[i64], base: u64, digits:
                 values.iter().zip(digits).for_each(|(values, digits)| avx2::sixteen(values, base, digits));
             }
             // SAFETY: the level is available.
-            unsafe { all(groups, base, group_digits) };
+            unsafe { all(groups, base, digits) };
         }
-        _ => sixteen_scalar(groups.as_flattened(), base, group_digits.as_flattened_mut()),
+        _ => sixteen_scalar(groups.as_flattened(), base, digits.as_flattened_mut()),
     }
-    sixteen_scalar(rest, base, rest_digits);
 }
 
 /// One value after the other. Neighbours mostly share their high word: 10^8 nanoseconds are 100 ms.
@@ -157,15 +165,16 @@ pub(crate) fn range(values: &[i64]) -> (i64, i64) {
 fn range_at(level: Level, values: &[i64]) -> (i64, i64) {
     assert!(level.is_available(), "an instruction set that the processor lacks");
     let (groups, rest) = values.as_chunks::<LANES>();
-    let (least, most) = match level {
+    let Some(last) = padded(if rest.is_empty() { values } else { rest }) else { return (i64::MAX, i64::MIN) };
+    match level {
         // SAFETY: the level is available.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { avx512::extremes(groups) },
+        Level::Avx512 => unsafe { avx512::range(groups, &last) },
         // SAFETY: the level is available.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { avx2::extremes(groups) },
+        Level::Avx2 => unsafe { avx2::range(groups, &last) },
         _ => {
-            let (mut least, mut most) = ([i64::MAX; LANES], [i64::MIN; LANES]);
+            let (mut least, mut most) = (last, last);
             for (i, group) in groups.iter().enumerate() {
                 prefetch_ahead(groups, i);
                 for lane in 0..LANES {
@@ -173,11 +182,24 @@ fn range_at(level: Level, values: &[i64]) -> (i64, i64) {
                     most[lane] = most[lane].max(group[lane]);
                 }
             }
-            (least, most)
+            ends(least, most)
         }
-    };
-    let all = |values: [i64; LANES]| values.into_iter().chain(rest.iter().copied());
-    (all(least).fold(i64::MAX, i64::min), all(most).fold(i64::MIN, i64::max))
+    }
+}
+
+/// A group that begins with these values, and has the first one again where there are none; `None` of nothing.
+#[inline]
+fn padded(values: &[i64]) -> Option<[i64; LANES]> {
+    let mut group = [*values.first()?; LANES];
+    let count = values.len().min(LANES);
+    group[..count].copy_from_slice(&values[..count]);
+    Some(group)
+}
+
+/// The least and the greatest of groups' lanes.
+#[inline]
+fn ends(least: [i64; LANES], most: [i64; LANES]) -> (i64, i64) {
+    (least.into_iter().fold(i64::MAX, i64::min), most.into_iter().fold(i64::MIN, i64::max))
 }
 
 /// The text of `value` below [`WORD`] without leading zeros: the word to store and its length, 1 to 8.
