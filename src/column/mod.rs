@@ -52,6 +52,19 @@ impl<'a> Integers<'a> {
         })
     }
 
+    fn len(&self) -> usize {
+        match self {
+            Self::I8(values) => values.len(),
+            Self::I16(values) => values.len(),
+            Self::I32(values) => values.len(),
+            Self::I64(values) => values.len(),
+            Self::U8(values) => values.len(),
+            Self::U16(values) => values.len(),
+            Self::U32(values) => values.len(),
+            Self::U64(values) => values.len(),
+        }
+    }
+
     /// The value of a row.
     pub(crate) fn get(&self, row: usize) -> i128 {
         match self {
@@ -298,6 +311,16 @@ impl<'a> Keys<'a> {
         Some(Self { codes: Integers::bind(codes)?, nulls: None, values })
     }
 
+    fn null_count(&self) -> usize {
+        if self.values.null_count() == 0 {
+            return self.nulls.map_or(0, NullBuffer::null_count);
+        }
+        let is_null = |row: &usize| {
+            self.nulls.is_some_and(|nulls| nulls.is_null(*row)) || self.values.is_null(self.codes.get(*row) as usize)
+        };
+        (0..self.codes.len()).filter(is_null).count()
+    }
+
     /// The codes of these rows to `out`, whatever they are where null.
     pub(crate) fn fill(&self, rows: Range<usize>, out: &mut Vec<u32>) {
         out.clear();
@@ -439,6 +462,14 @@ impl<'a> Column<'a> {
             Values::Instants(Instants::Units(values, _)) => Some(bytes(&values[rows])),
             Values::Text(text) => Some(text.memory(rows)),
             _ => None,
+        }
+    }
+
+    /// How many rows are null, also because the dictionary's value that they point to is.
+    pub(crate) fn null_count(&self) -> usize {
+        match (&self.values, self.nulls) {
+            (Values::Dictionary(keys), _) => keys.null_count(),
+            (_, nulls) => nulls.map_or(0, NullBuffer::null_count),
         }
     }
 

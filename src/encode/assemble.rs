@@ -15,12 +15,14 @@ use super::cells::{Cells, Width};
 use super::codes::Codes;
 use super::lanes::{CellLane, Key, SlotLane, TextLane, full};
 use super::panels::write_panels;
+use super::prepare::{Scratch, words_of};
 use super::program::{self, Keyed, Lane, PIECE, Program, Step};
 use super::segment::{Poke, Segment, SegmentLane, write_rows};
 use super::slots::Slots;
 use super::store::{Ahead, get, room};
 use super::strings::{are_segments, segments};
 use crate::column::arrays::Arrays;
+use crate::column::{Column, Values};
 use crate::fmt::SLOT;
 use crate::fmt::escape::Portable;
 use crate::simd::also_for_avx512;
@@ -33,7 +35,7 @@ pub(super) const SLACK: usize = 192;
 pub(super) struct Prepared<'a> {
     pub(super) words: &'a [u64],
     pub(super) bytes: &'a [u8],
-    pub(super) slots: Option<&'a Slots>,
+    pub(super) slots: &'a Slots,
     pub(super) lengths: &'a [u8],
     /// 1 where a row holds a value, 0 where it is null. Filled for nullable columns only.
     pub(super) valid: &'a [u8],
@@ -56,17 +58,47 @@ pub(super) struct PreparedAt<'a> {
 #[derive(Debug)]
 pub(super) struct PreparedBlock<'a> {
     pub(super) program: &'a Program,
-    pub(super) columns: Vec<Prepared<'a>>,
+    /// By position in the line: the columns of the batch, what has been prepared of them, and their cells.
+    pub(super) columns: &'a [Column<'a>],
+    pub(super) scratch: &'a [Scratch],
+    pub(super) cells: &'a [Option<Cells>],
+    /// The row of the batch at which the block starts.
+    pub(super) start: usize,
     pub(super) at: PreparedAt<'a>,
     pub(super) rows: usize,
     /// What is asked for meanwhile.
     pub(super) ahead: &'a [Ahead],
 }
 
-impl PreparedBlock<'_> {
+impl<'a> PreparedBlock<'a> {
+    /// A column. Most of it is not asked for, and then not looked for either.
+    #[inline(always)]
+    pub(super) fn column(&self, position: usize) -> Prepared<'a> {
+        let (column, scratch) = (&self.columns[position], &self.scratch[position]);
+        let text = match &column.values {
+            Values::Text(text) => Some(TextLane { text, base: self.start, escape: scratch.escape, maybe: None }),
+            _ => None,
+        };
+        let arrays = match &column.values {
+            Values::Arrays(arrays) => Some((arrays, self.start)),
+            _ => None,
+        };
+        Prepared {
+            words: words_of(column, self.start..self.start + self.rows, &scratch.words),
+            bytes: &scratch.bytes,
+            slots: &scratch.slots,
+            lengths: &scratch.lengths,
+            valid: &scratch.valid,
+            codes: &scratch.codes,
+            cells: self.cells[position].as_ref(),
+            text,
+            arrays,
+        }
+    }
+
     /// The most bytes that the fixed cells of a row write, and what the last of them may spill.
     fn row_need(&self) -> usize {
-        let cells = self.columns.iter().filter_map(|column| column.cells).map(|cells| match cells.width() {
+        let cells = self.cells.iter().flatten().map(|cells| match cells.width() {
             Width::Fixed(width) => width,
             Width::Any => 0,
         });
@@ -341,8 +373,9 @@ fn any_ops_any(
 }
 
 /// A step that is a part of a segment.
+#[inline(always)]
 fn lane<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<SegmentLane<'a>> {
-    let PreparedBlock { columns, at, rows, .. } = block;
+    let PreparedBlock { at, rows, .. } = block;
     let slot = |slots: &'a Slots, lengths: &'a [u8], keyed: &Keyed| {
         SegmentLane::Slot(SlotLane::new(slots, lengths, keyed.prefix.len(), keyed.most, *rows))
     };
@@ -351,13 +384,15 @@ fn lane<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<SegmentLane<'a>
     };
     match step {
         Step::Cells(column) => {
-            let column = &columns[*column];
+            let column = block.column(*column);
             let lane = CellLane::new(column.codes, column.cells?, *rows)?;
             lane.fits().then_some(SegmentLane::Cell(lane))
         }
-        Step::Slot(column, keyed) => Some(slot(columns[*column].slots?, columns[*column].lengths, keyed)),
+        Step::Slot(column, keyed) => Some(slot(block.column(*column).slots, block.column(*column).lengths, keyed)),
         Step::AtSlot(keyed) => Some(slot(at.slots?, at.lengths, keyed)),
-        Step::MaybeKeyed(column, keyed) => Some(maybe(columns[*column].slots?, columns[*column].lengths, keyed)),
+        Step::MaybeKeyed(column, keyed) => {
+            Some(maybe(block.column(*column).slots, block.column(*column).lengths, keyed))
+        }
         Step::MaybeAt(keyed) => Some(maybe(at.slots?, at.lengths, keyed)),
         _ => None,
     }
@@ -371,24 +406,24 @@ fn end_with_run<'a>(
     len: usize,
     pokes: &[program::Poke],
 ) {
-    let PreparedBlock { program, columns, at, rows, .. } = block;
+    let PreparedBlock { program, at, rows, .. } = block;
     segment.template = &program.bytes[start..start + len.next_multiple_of(PIECE)];
     segment.len = len;
     for poke in pokes {
         match poke.lane {
-            Lane::Words(column) => segment.words.push((poke.offset, full(columns[column].words, *rows))),
+            Lane::Words(column) => segment.words.push((poke.offset, full(block.column(column).words, *rows))),
             Lane::AtDigits => segment.digits = Some((poke.offset, full(at.digits, *rows))),
-            Lane::Bytes(column) => segment.bytes.push((poke.offset, full(columns[column].bytes, *rows))),
+            Lane::Bytes(column) => segment.bytes.push((poke.offset, full(block.column(column).bytes, *rows))),
         }
     }
 }
 
 fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
-    let PreparedBlock { program, columns, rows, .. } = block;
+    let PreparedBlock { program, rows, .. } = block;
     let rows = *rows;
     Some(match step {
         Step::Cells(column) => {
-            let column = &columns[*column];
+            let column = block.column(*column);
             let cells = column.cells?;
             let codes = column.codes;
             match (CellLane::new(codes, cells, rows), cells.width()) {
@@ -399,26 +434,26 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
         // These are in segments.
         Step::Run { .. } | Step::Slot(..) | Step::AtSlot(_) | Step::MaybeKeyed(..) | Step::MaybeAt(_) => return None,
         Step::FieldsStart | Step::FieldsEnd => return None,
-        Step::Text(column) => Op::Text(columns[*column].text?),
+        Step::Text(column) => Op::Text(block.column(*column).text?),
         Step::MaybeSlot(maybe) => {
-            let column = &columns[maybe.column];
+            let column = block.column(maybe.column);
             Op::MaybeSlot {
                 key: Key::new(program, maybe),
-                slot: SlotLane::new(column.slots?, column.lengths, 0, SLOT, rows),
+                slot: SlotLane::new(column.slots, column.lengths, 0, SLOT, rows),
                 valid: full(column.valid, rows),
             }
         }
         Step::MaybeText(maybe) => {
-            let column = &columns[maybe.column];
+            let column = block.column(maybe.column);
             let key = Key::new(program, maybe);
             Op::Text(TextLane { maybe: Some((key, full(column.valid, rows))), ..column.text? })
         }
         Step::Array(column) => {
-            let (arrays, base) = columns[*column].arrays?;
+            let (arrays, base) = block.column(*column).arrays?;
             Op::Array { arrays, base }
         }
         Step::MaybeArray(maybe) => {
-            let column = &columns[maybe.column];
+            let column = block.column(maybe.column);
             let (arrays, base) = column.arrays?;
             Op::MaybeArray { key: Key::new(program, maybe), arrays, base, valid: full(column.valid, rows) }
         }

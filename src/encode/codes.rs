@@ -84,8 +84,22 @@ fn copy_any(codes: &[u32], out: &mut [u32]) -> (u32, u32) {
         }
     }
     out_rest.copy_from_slice(rest);
-    let least = least.iter().chain(rest).fold(u32::MAX, |least, code| least.min(*code));
-    (least, most.iter().chain(rest).fold(0, |most, code| most.max(*code)))
+    // What is behind the lines, once more with some before it: to look twice does no harm, and each by itself takes longer.
+    let Some(last) = codes.last_chunk::<LINE>() else { return range_any(codes) };
+    for lane in 0..LINE {
+        least[lane] = least[lane].min(last[lane]);
+        most[lane] = most[lane].max(last[lane]);
+    }
+    // By halves, which vectors do at once.
+    let mut half = LINE / 2;
+    while half > 0 {
+        for lane in 0..half {
+            least[lane] = least[lane].min(least[lane + half]);
+            most[lane] = most[lane].max(most[lane + half]);
+        }
+        half /= 2;
+    }
+    (least[0], most[0])
 }
 
 also_for_avx2! {

@@ -35,6 +35,7 @@ impl<'a> CellLane<'a> {
     ///
     /// # Panics
     /// If a row has no code, its code no cell, or a cell not its room: our bug.
+    #[inline(always)]
     pub(super) fn new(codes: &'a Codes, cells: &'a Cells, rows: usize) -> Option<Self> {
         let Width::Fixed(width) = cells.width() else { return None };
         let text = cells.text();

@@ -37,12 +37,10 @@ use crate::frontend::Dictionaries;
 use crate::options::{NullAt, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
 use crate::simd::prefetch_value;
-use assemble::{Lanes, Op, Prepared, PreparedAt, PreparedBlock, SLACK, Written};
+use assemble::{Lanes, Op, PreparedAt, PreparedBlock, SLACK, Written};
 use cells::{Cells, Width};
-use lanes::TextLane;
 use prepare::{
     Scratch, fill_slots, fill_valid, lost_floats, prepare_column, shared_digits, slots_of_nullable, whole_lengths,
-    words_of,
 };
 use program::{AtShape, Form, Program, Shape, Step, WIDE, WireColumn};
 use slots::KEYED;
@@ -78,18 +76,26 @@ const BAD_BATCH: &str = "it is a dictionary of four billion values, and codes of
 pub(crate) struct BoundBatch<'a> {
     /// In the order of the line.
     columns: Vec<Column<'a>>,
-    at: Option<(Instants<'a>, Column<'a>)>,
+    /// Of timestamps.
+    at: Option<Column<'a>>,
     rows: usize,
 }
 
-impl BoundBatch<'_> {
+impl<'a> BoundBatch<'a> {
+    fn instants(&self) -> Option<Instants<'a>> {
+        match self.at.as_ref()?.values {
+            Values::Instants(instants) => Some(instants),
+            _ => None,
+        }
+    }
+
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
     /// The designated timestamp of a row, in its column's unit.
     pub(crate) fn at_of(&self, row: usize) -> Option<i64> {
-        self.at.as_ref().map(|(instants, _)| instants.raw(row))
+        self.instants().map(|instants| instants.raw(row))
     }
 
     /// Where a block of at most `most` rows that starts at `start` should end: there, or a little earlier where `at`
@@ -99,7 +105,7 @@ impl BoundBatch<'_> {
         if end == self.rows {
             return end;
         }
-        let Some((instants, _)) = &self.at else { return end };
+        let Some(instants) = self.instants() else { return end };
         let changes = |row: usize| instants.raw(row - 1) != instants.raw(row);
         (start + 1..=end).rev().find(|row| changes(*row)).unwrap_or(end)
     }
@@ -147,7 +153,6 @@ pub(crate) struct Encoder<'p> {
     has_lost: bool,
     /// The memory of lists that a batch or a block needs; many small ones feel what it costs to ask for it.
     spare_columns: Vec<Column<'static>>,
-    spare_prepared: Vec<Prepared<'static>>,
     spare_ops: Vec<Op<'static>>,
     spare_lanes: Lanes<'static>,
 }
@@ -212,7 +217,6 @@ impl<'p> Encoder<'p> {
             lost,
             has_lost: false,
             spare_columns: Vec::new(),
-            spare_prepared: Vec::new(),
             spare_ops: Vec::new(),
             spare_lanes: Lanes::default(),
         }
@@ -228,6 +232,17 @@ impl<'p> Encoder<'p> {
     pub(crate) fn take_lost(&mut self) -> impl Iterator<Item = (usize, u64)> {
         let columns = if std::mem::take(&mut self.has_lost) { self.columns.as_slice() } else { &[] };
         columns.iter().map(|column| column.index).zip(self.lost.iter_mut().map(std::mem::take))
+    }
+
+    /// By the index of its column, how many rows of a batch are null.
+    pub(crate) fn nulls(&self, batch: &BoundBatch<'_>) -> impl Iterator<Item = (usize, u64)> {
+        let columns = self.columns.iter().map(|column| column.index).zip(&batch.columns);
+        let at = match self.plan.at {
+            AtPlan::Column { index, .. } => Some(index),
+            _ => None,
+        };
+        let at = at.zip(batch.at.as_ref());
+        columns.chain(at).map(|(index, column)| (index, column.null_count() as u64))
     }
 
     /// Downcasts the columns of a batch; `arrays` are its columns after `check::cast`, those of `dictionaries` maybe codes
@@ -261,10 +276,7 @@ impl<'p> Encoder<'p> {
         let at = match self.plan.at {
             AtPlan::Column { index, .. } => {
                 bind(index, &mut columns).ok_or_else(|| bad(index))?;
-                columns.pop().and_then(|column| match column.values {
-                    Values::Instants(instants) => Some((instants, column)),
-                    _ => None,
-                })
+                columns.pop()
             }
             _ => None,
         };
@@ -324,7 +336,7 @@ impl<'p> Encoder<'p> {
         self.block = rows.clone();
         // One row more than there are: the row loop asks for a whole row's room also behind the last string.
         bound += (rows.len() + 1) * self.programs[self.current].row_max + widths + SLACK;
-        let ends = batch.at.as_ref().map(|(instants, _)| (instants.raw(rows.start), instants.raw(rows.end - 1)));
+        let ends = batch.instants().map(|instants| (instants.raw(rows.start), instants.raw(rows.end - 1)));
         Ok(Block { bound, at, ends })
     }
 
@@ -332,7 +344,7 @@ impl<'p> Encoder<'p> {
         let AtPlan::Column { unit, .. } = self.plan.at else {
             return (AtShape::Plan, None);
         };
-        let Some((instants, column)) = &batch.at else { return (AtShape::Plan, None) };
+        let (Some(instants), Some(column)) = (batch.instants(), &batch.at) else { return (AtShape::Plan, None) };
         let scratch = &mut self.at_scratch;
         // Version 1 has no unit on the wire: the request says nanoseconds.
         let unit = if self.plan.version == ProtocolVersion::V1 { WireUnit::Nanos } else { unit };
@@ -378,7 +390,7 @@ impl<'p> Encoder<'p> {
     /// later: as much as the caches hold.
     fn look_ahead(&mut self, batch: &BoundBatch<'_>, rows: &Range<usize>) {
         self.ahead.clear();
-        let inputs = || batch.columns.iter().chain(batch.at.as_ref().map(|(_, column)| column));
+        let inputs = || batch.columns.iter().chain(&batch.at);
         let row_bytes: usize = inputs().filter_map(|column| column.memory(0..0)).map(|(_, row)| row).sum();
         let rows_ahead = if rows.end < batch.rows { rows.len().min(AHEAD_BYTES / row_bytes.max(1)) } else { 0 };
         let from = rows.start + rows_ahead.max(LEAST_AHEAD);
@@ -433,35 +445,21 @@ impl<'p> Encoder<'p> {
                 whole_lengths(lengths, (keyed.prefix.len() + keyed.close.len()) as u8, valid);
             }
         }
-        let mut columns: Vec<Prepared<'_>> = recycled(std::mem::take(&mut self.spare_prepared));
-        columns.extend(batch.columns.iter().enumerate().map(|(position, column)| {
-            let scratch = &self.scratch[position];
-            let text = match &column.values {
-                Values::Text(text) => Some(TextLane { text, base: rows.start, escape: scratch.escape, maybe: None }),
-                _ => None,
-            };
-            let arrays = match &column.values {
-                Values::Arrays(arrays) => Some((arrays, rows.start)),
-                _ => None,
-            };
-            Prepared {
-                arrays,
-                words: words_of(column, rows.clone(), &scratch.words),
-                bytes: &scratch.bytes,
-                slots: Some(&scratch.slots),
-                lengths: &scratch.lengths,
-                valid: &scratch.valid,
-                codes: &scratch.codes,
-                cells: self.cells[position].as_ref(),
-                text,
-            }
-        }));
         let at = PreparedAt {
             digits: &self.at_scratch.digits,
             slots: Some(&self.at_scratch.slots),
             lengths: &self.at_scratch.lengths,
         };
-        let block = PreparedBlock { program, columns, at, rows: rows.len(), ahead: &self.ahead };
+        let block = PreparedBlock {
+            program,
+            columns: &batch.columns,
+            scratch: &self.scratch,
+            cells: &self.cells,
+            start: rows.start,
+            rows: rows.len(),
+            at,
+            ahead: &self.ahead,
+        };
         let mut ops = recycled(std::mem::take(&mut self.spare_ops));
         let (cells, words) = std::mem::take(&mut self.spare_lanes);
         let mut lanes = (recycled(cells), recycled(words));
@@ -475,11 +473,10 @@ impl<'p> Encoder<'p> {
             *lost += scratch.lost;
             // What the row loop has read is in the caches now.
             if program.shapes[position].form == Form::Fixed && (nullable || !words_are_finite) {
-                *lost += lost_floats(block.columns[position].words, nullable.then_some(scratch.valid.as_slice()));
+                *lost += lost_floats(block.column(position).words, nullable.then_some(scratch.valid.as_slice()));
             }
             self.has_lost |= *lost > 0;
         }
-        self.spare_prepared = recycled(block.columns);
         bytes
     }
 }

@@ -8,9 +8,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::DataType;
+use arrow_array::RecordBatch;
 
 use super::resumable::Resumable;
 use crate::buffer::Buffer;
@@ -85,7 +83,7 @@ pub(super) struct Read {
     pub(super) row: u64,
     /// Rows left out because they held nothing.
     pub(super) skipped: RowSet,
-    /// Nulls of each column.
+    /// Nulls of each column that is written.
     pub(super) nulls: Vec<u64>,
     /// Values of each column that were written and read back as NULL.
     pub(super) lost: Vec<u64>,
@@ -153,17 +151,6 @@ pub(super) fn cut(
     cutter.submit()
 }
 
-/// The rows that are null, also because the dictionary value they point to is. Looks at the rows only in that case:
-/// arrow does so for every dictionary whose values merely have a validity buffer.
-fn null_count(array: &ArrayRef) -> usize {
-    // By the type first: to ask every array whether it is a dictionary takes longer, and many small batches feel it.
-    match array.data_type() {
-        data_type if data_type.is_primitive() => array.null_count(),
-        DataType::Dictionary(..) if array.as_any_dictionary().values().null_count() == 0 => array.null_count(),
-        _ => array.logical_null_count(),
-    }
-}
-
 /// The end of an encoded block inside the buffer.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
@@ -186,6 +173,17 @@ struct Filling {
 impl Filling {
     fn end_row(&self) -> u64 {
         self.marks.last().map_or(self.first_row, |mark| mark.row)
+    }
+
+    /// Notes that a block of so many rows has been encoded, of which those that were `skipped` have no line.
+    fn advance(&mut self, skipped: &mut Vec<usize>, rows: usize, block: Block, read: &mut Read) {
+        for row in skipped.drain(..) {
+            let row = read.row + row as u64;
+            self.skipped.push(row);
+            read.skipped.insert(row..row + 1);
+        }
+        read.row += rows as u64;
+        self.marks.push(Mark { bytes: self.buffer.len(), row: read.row, at: block.at, ends: block.ends });
     }
 }
 
@@ -261,8 +259,8 @@ impl Cutter<'_, '_> {
             read.lost[index] += lost;
         }
         if !is_counted {
-            for (nulls, array) in read.nulls.iter_mut().zip(&*arrays) {
-                *nulls += null_count(array) as u64;
+            for (index, nulls) in self.encoder.nulls(&bound) {
+                read.nulls[index] += nulls;
             }
             read.counted = read.row;
         }
@@ -359,30 +357,20 @@ impl Cutter<'_, '_> {
     }
 
     fn fill(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>, block: Block, read: &mut Read) -> Result<(), Error> {
-        let first_row = read.row;
-        let mut filling = match self.filling.take() {
-            Some(filling) => filling,
-            None => Filling { buffer: self.outlet.acquire()?, first_row, marks: Vec::new(), skipped: Vec::new() },
-        };
+        if self.filling.is_none() {
+            let buffer = self.outlet.acquire()?;
+            self.filling = Some(Filling { buffer, first_row: read.row, marks: Vec::new(), skipped: Vec::new() });
+        }
+        // Where it is: to take it out and put it back is felt by many small batches.
+        let Some(filling) = &mut self.filling else { return Ok(()) };
         let written = self.encoder.encode(batch, filling.buffer.spare(), &mut self.skipped);
         filling.buffer.advance(written);
-        self.advance(&mut filling, rows.len(), block, read);
+        filling.advance(&mut self.skipped, rows.len(), block, read);
         // The first block tells how long lines are: enough to share a small frame among the connections.
         if filling.marks.len() == 1 && self.is_first && !self.limits.atomic {
             self.share(written, rows.len());
         }
-        self.filling = Some(filling);
         Ok(())
-    }
-
-    fn advance(&mut self, filling: &mut Filling, rows: usize, block: Block, read: &mut Read) {
-        for row in self.skipped.drain(..) {
-            let row = read.row + row as u64;
-            filling.skipped.push(row);
-            read.skipped.insert(row..row + 1);
-        }
-        read.row += rows as u64;
-        filling.marks.push(Mark { bytes: filling.buffer.len(), row: read.row, at: block.at, ends: block.ends });
     }
 
     /// Makes room for so many bytes in the one request of an atomic write.
@@ -438,7 +426,7 @@ impl Cutter<'_, '_> {
         }
         buffer.advance(written);
         let mut filling = Filling { buffer, first_row: read.row, marks: Vec::new(), skipped: Vec::new() };
-        self.advance(&mut filling, rows.len(), block, read);
+        filling.advance(&mut self.skipped, rows.len(), block, read);
         self.filling = Some(filling);
         self.submit()
     }

@@ -56,12 +56,16 @@ pub(crate) fn sixteen_digits(values: &[i64], base: u64, digits: &mut Vec<[u64; 2
 pub(crate) fn sixteen_digits_at(level: Level, values: &[i64], base: u64, digits: &mut [[u64; 2]]) {
     assert!(level.is_available() && digits.len() == values.len(), "an instruction set that the processor lacks");
     let (groups, rest) = values.as_chunks::<LANES>();
-    let (group_digits, rest_digits) = digits.as_chunks_mut::<LANES>();
-    groups_of_sixteen(level, groups, base, group_digits);
-    if let Some(last) = padded(rest) {
-        let mut last_digits = [[0; 2]; LANES];
-        groups_of_sixteen(level, &[last], base, std::slice::from_mut(&mut last_digits));
-        rest_digits.copy_from_slice(&last_digits[..rest.len()]);
+    groups_of_sixteen(level, groups, base, digits.as_chunks_mut().0);
+    if rest.is_empty() {
+        return;
+    }
+    match (values.last_chunk(), digits.last_chunk_mut()) {
+        // With what is behind the groups, some of them once more.
+        (Some(last), Some(digits)) => {
+            groups_of_sixteen(level, std::slice::from_ref(last), base, std::slice::from_mut(digits));
+        }
+        _ => sixteen_scalar(values, base, digits),
     }
 }
 
@@ -164,17 +168,20 @@ pub(crate) fn range(values: &[i64]) -> (i64, i64) {
 /// As [`range`], with an instruction set that is available.
 fn range_at(level: Level, values: &[i64]) -> (i64, i64) {
     assert!(level.is_available(), "an instruction set that the processor lacks");
-    let (groups, rest) = values.as_chunks::<LANES>();
-    let Some(last) = padded(if rest.is_empty() { values } else { rest }) else { return (i64::MAX, i64::MIN) };
+    let (groups, _) = values.as_chunks::<LANES>();
+    // With what is behind the groups, some of them once more: that does no harm.
+    let Some(last) = values.last_chunk::<LANES>() else {
+        return values.iter().fold((i64::MAX, i64::MIN), |(least, most), value| (least.min(*value), most.max(*value)));
+    };
     match level {
         // SAFETY: the level is available.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { avx512::range(groups, &last) },
+        Level::Avx512 => unsafe { avx512::range(groups, last) },
         // SAFETY: the level is available.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { avx2::range(groups, &last) },
+        Level::Avx2 => unsafe { avx2::range(groups, last) },
         _ => {
-            let (mut least, mut most) = (last, last);
+            let (mut least, mut most) = (*last, *last);
             for (i, group) in groups.iter().enumerate() {
                 prefetch_ahead(groups, i);
                 for lane in 0..LANES {
@@ -185,15 +192,6 @@ fn range_at(level: Level, values: &[i64]) -> (i64, i64) {
             ends(least, most)
         }
     }
-}
-
-/// A group that begins with these values, and has the first one again where there are none; `None` of nothing.
-#[inline]
-fn padded(values: &[i64]) -> Option<[i64; LANES]> {
-    let mut group = [*values.first()?; LANES];
-    let count = values.len().min(LANES);
-    group[..count].copy_from_slice(&values[..count]);
-    Some(group)
 }
 
 /// The least and the greatest of groups' lanes.
