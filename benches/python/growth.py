@@ -10,8 +10,8 @@ Each part runs `benches/growth.rs` with one shape a process:
 - `chunks`: time per row of a million rows in 1 to 10,000 batches, within 1.5 times;
 - `kernels`: instructions per row of `trades`, `tsbs` and `mixed` by kernel, as `docs/performance.md` has them.
 
-`instructions` and `kernels` are skipped, and say so, where valgrind is missing. Times are medians of rounds; all shapes
-of a series are compared with its cheapest one. The exit status is 1 when a gate fails.
+`instructions` and `kernels` are skipped, and say so, where valgrind is missing. Times are medians of rounds, in
+three turns of all shapes of a series, which are compared with its cheapest one. The exit status is 1 when a gate fails.
 
     python benches/python/growth.py [PART ...] [--record] [--no-gates]
 """
@@ -45,6 +45,7 @@ COLUMNS = (5, 20, 100, 500, 2_000)
 CELLS = 10_000_000
 CHUNKS = (1, 10, 100, 1_000, 10_000)
 MILLION = 1_000_000
+TURNS = 3
 console = Console()
 
 
@@ -68,7 +69,7 @@ def main() -> None:
     """Measure the parts asked for, print, record and judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default all)")
-    parser.add_argument("--rounds", type=int, default=7, help="timed rounds of each shape (default 7)")
+    parser.add_argument("--rounds", type=int, default=7, help="timed rounds of each shape, in each turn (default 7)")
     parser.add_argument("--record", action="store_true", help="append the results to benches/record/")
     parser.add_argument("--no-gates", action="store_true", help="print, but always pass")
     options = parser.parse_args()
@@ -121,9 +122,7 @@ def measure(part: str, binary: Path, rounds: int) -> list[Point]:
         "columns": [{"frame": "columns", "columns": count, "rows": CELLS // count} for count in COLUMNS],
         "chunks": [{"rows": MILLION, "chunks": chunks} for chunks in CHUNKS],
     }
-    return [
-        timed(part, binary, {**shape, "version": protocol}, rounds) for protocol in VERSIONS for shape in shapes[part]
-    ]
+    return [point for protocol in VERSIONS for point in timed(part, binary, shapes[part], protocol, rounds)]
 
 
 def counted(binary: Path, simd: str, protocol: int, rows: int) -> Point:
@@ -146,14 +145,30 @@ def by_kernel(binary: Path, simd: str, frame: str, protocol: int, rows: int = 10
     ]
 
 
-def timed(part: str, binary: Path, shape: dict[str, Any], rounds: int) -> Point:
+def timed(part: str, binary: Path, shapes: list[dict[str, Any]], protocol: int, rounds: int) -> list[Point]:
+    """Time these shapes, turn by turn, since the machine's speed changes by the minute; medians of all rounds."""
+    told: list[list[dict[str, Any]]] = [[] for _ in shapes]
+    for _ in range(TURNS):
+        for runs, shape in zip(told, shapes, strict=True):
+            runs.append(run(binary, {**shape, "version": protocol}, rounds))
+    return [point(part, runs) for runs in told]
+
+
+def run(binary: Path, shape: dict[str, Any], rounds: int) -> dict[str, Any]:
     """Time one shape in a process of its own; fewer rounds of what takes long. The first round only warms up."""
     rounds = 2 if shape.get("rows") == MANY_ROWS else rounds
     words = [f"{key}={value}" for key, value in {**shape, "rounds": rounds + 1}.items()]
     done = subprocess.run([str(binary), *words], stdout=subprocess.PIPE, text=True, check=True)
-    told = json.loads(done.stdout)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def point(part: str, runs: list[dict[str, Any]]) -> Point:
+    """Give the cost of one shape from all of its turns."""
+    told = runs[0]
     rows, columns = told["rows"], told["columns"]
     per = rows * columns if part == "columns" else rows
+    seconds = median(second for each in runs for second in each["seconds"][1:])
     return Point(
         part,
         told["frame"],
@@ -163,7 +178,7 @@ def timed(part: str, binary: Path, shape: dict[str, Any], rounds: int) -> Point:
         columns,
         told["chunks"],
         "all",
-        median(told["seconds"][1:]) / per * 1e9,
+        seconds / per * 1e9,
         "ns per cell" if part == "columns" else "ns per row",
     )
 

@@ -70,10 +70,9 @@ fn copy_any(codes: &[u32], out: &mut [u32]) -> (u32, u32) {
     // By cache lines, of which those of the block are asked for ahead; what is behind it comes while its rows are written.
     const LINE: usize = 64 / size_of::<u32>();
     const AHEAD: usize = 32;
-    let (lines, rest) = codes.as_chunks::<LINE>();
-    let (out_lines, out_rest) = out.as_chunks_mut::<LINE>();
+    let (lines, _) = codes.as_chunks::<LINE>();
     let (mut least, mut most) = ([u32::MAX; LINE], [0; LINE]);
-    for (i, (line, out)) in lines.iter().zip(out_lines).enumerate() {
+    for (i, (line, out)) in lines.iter().zip(out.as_chunks_mut::<LINE>().0).enumerate() {
         if let Some(later) = lines.get(i + AHEAD) {
             prefetch_line(later);
         }
@@ -83,9 +82,12 @@ fn copy_any(codes: &[u32], out: &mut [u32]) -> (u32, u32) {
             most[lane] = most[lane].max(line[lane]);
         }
     }
-    out_rest.copy_from_slice(rest);
     // What is behind the lines, once more with some before it: to look twice does no harm, and each by itself takes longer.
-    let Some(last) = codes.last_chunk::<LINE>() else { return range_any(codes) };
+    let (Some(last), Some(out)) = (codes.last_chunk::<LINE>(), out.last_chunk_mut()) else {
+        out.copy_from_slice(codes);
+        return range_any(codes);
+    };
+    *out = *last;
     for lane in 0..LINE {
         least[lane] = least[lane].min(last[lane]);
         most[lane] = most[lane].max(last[lane]);
