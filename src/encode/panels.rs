@@ -24,6 +24,9 @@ const PANEL: usize = 64;
 /// Rows of which the words are read at a time: a cache line of each column.
 const GROUP: usize = 8;
 
+/// How many rows ahead words are asked for once more, from the second cache level into the first.
+const WORDS_AHEAD: usize = 4 * GROUP;
+
 /// How many rows ahead the output of cells and slots is asked for.
 const ROWS_AHEAD: usize = 3;
 
@@ -250,6 +253,7 @@ impl Run<'_, '_> {
             for (place, (offset, words)) in self.words.iter().enumerate() {
                 prefetch_out(out, next[place % GROUP] + place / GROUP * lines * 64, lines * 64);
                 // `full` has checked that every lane has all rows of the block, whatever the input.
+                prefetch_line(words.as_ptr().wrapping_add(i + WORDS_AHEAD));
                 let words: &[u64; GROUP] = words[i..].first_chunk().expect("a row without a value");
                 odd |= words.iter().fold(0, |odd, word| odd | is_odd(*word)) != 0;
                 for (word, p) in words.iter().zip(groups[g]) {
