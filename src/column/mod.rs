@@ -2,6 +2,8 @@
 
 pub(crate) mod arrays;
 pub(crate) mod decimals;
+#[cfg(test)]
+mod tests;
 pub(crate) mod text;
 
 use std::ops::Range;
@@ -312,11 +314,11 @@ impl<'a> Keys<'a> {
     }
 
     fn null_count(&self) -> usize {
-        if self.values.null_count() == 0 {
+        let Some(gaps) = self.values.nulls().filter(|gaps| gaps.null_count() > 0) else {
             return self.nulls.map_or(0, NullBuffer::null_count);
-        }
+        };
         let is_null = |row: &usize| {
-            self.nulls.is_some_and(|nulls| nulls.is_null(*row)) || self.values.is_null(self.codes.get(*row) as usize)
+            self.nulls.is_some_and(|nulls| nulls.is_null(*row)) || gaps.is_null(self.codes.get(*row) as usize)
         };
         (0..self.codes.len()).filter(is_null).count()
     }

@@ -137,7 +137,7 @@ pub(super) enum Op<'a> {
 }
 
 /// Empty lists whose memory the first segment takes.
-pub(super) type Lanes<'a> = (Vec<CellLane<'a>>, Vec<Poke<'a>>);
+pub(super) type SpareLanes<'a> = (Vec<CellLane<'a>>, Vec<Poke<'a>>);
 
 /// What has been written of a block.
 #[derive(Clone, Copy, Debug)]
@@ -163,7 +163,7 @@ impl Written {
 pub(super) fn assemble<'a>(
     block: &'a PreparedBlock<'a>,
     ops: &mut Vec<Op<'a>>,
-    spare: &mut Lanes<'a>,
+    spare: &mut SpareLanes<'a>,
     out: &mut [u8],
     skipped: &mut Vec<usize>,
 ) -> Written {

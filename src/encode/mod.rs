@@ -37,7 +37,7 @@ use crate::frontend::Dictionaries;
 use crate::options::{NullAt, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
 use crate::simd::prefetch_value;
-use assemble::{Lanes, Op, PreparedAt, PreparedBlock, SLACK, Written};
+use assemble::{Op, PreparedAt, PreparedBlock, SLACK, SpareLanes, Written};
 use cells::{Cells, Width};
 use prepare::{
     Scratch, fill_slots, fill_valid, lost_floats, prepare_column, shared_digits, slots_of_nullable, whole_lengths,
@@ -154,7 +154,7 @@ pub(crate) struct Encoder<'p> {
     /// The memory of lists that a batch or a block needs; many small ones feel what it costs to ask for it.
     spare_columns: Vec<Column<'static>>,
     spare_ops: Vec<Op<'static>>,
-    spare_lanes: Lanes<'static>,
+    spare_lanes: SpareLanes<'static>,
 }
 
 /// An empty list with the memory of another.
@@ -218,7 +218,7 @@ impl<'p> Encoder<'p> {
             has_lost: false,
             spare_columns: Vec::new(),
             spare_ops: Vec::new(),
-            spare_lanes: Lanes::default(),
+            spare_lanes: SpareLanes::default(),
         }
     }
 
