@@ -151,7 +151,7 @@ def timed(part: str, binary: Path, shapes: list[dict[str, Any]], protocol: int, 
     for _ in range(TURNS):
         for runs, shape in zip(told, shapes, strict=True):
             runs.append(run(binary, {**shape, "version": protocol}, rounds))
-    return [point(part, runs) for runs in told]
+    return [combined(part, runs) for runs in told]
 
 
 def run(binary: Path, shape: dict[str, Any], rounds: int) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def run(binary: Path, shape: dict[str, Any], rounds: int) -> dict[str, Any]:
     return told
 
 
-def point(part: str, runs: list[dict[str, Any]]) -> Point:
+def combined(part: str, runs: list[dict[str, Any]]) -> Point:
     """Give the cost of one shape from all of its turns."""
     told = runs[0]
     rows, columns = told["rows"], told["columns"]

@@ -2,9 +2,9 @@
 //!
 //! Why it is hard: it is the one place every byte goes through, and it must not branch on data. Lines are written one
 //! after the other, so that each is written once while its cache line is hot (walking columns over rows already
-//! written costs twice as much); those of very many columns go by [`panels`](super::panels). Every copy is of a fixed size, at least as long as the cell: what it writes too much
-//! is overwritten by the next cell, and the last one has [`SLACK`] bytes to spill into. Null cells are written too;
-//! only the position does not advance over them.
+//! written costs twice as much); those of very many columns go by [`panels`](super::panels). Every copy is of a fixed
+//! size, at least as long as the cell: what it writes too much is overwritten by the next cell, and the last one has
+//! [`SLACK`] bytes to spill into. Null cells are written too; only the position does not advance over them.
 //!
 //! Stores are unchecked, which `make bench` shows to be worth it. What makes them sound is checked, not computed
 //! elsewhere: before each row (and after each string in it) that the output still has room for the most that a row's
@@ -136,8 +136,12 @@ pub(super) enum Op<'a> {
     SkipIfEmpty,
 }
 
-/// Empty lists whose memory the first segment takes.
-pub(super) type SpareLanes<'a> = (Vec<CellLane<'a>>, Vec<Poke<'a>>);
+/// Empty lists, of which a block's first cells and first words take the memory.
+#[derive(Debug, Default)]
+pub(super) struct SpareLanes<'a> {
+    pub(super) cells: Vec<CellLane<'a>>,
+    pub(super) words: Vec<Poke<'a>>,
+}
 
 /// What has been written of a block.
 #[derive(Clone, Copy, Debug)]
@@ -205,13 +209,13 @@ pub(super) fn assemble<'a>(
                 ops.push(Op::Segment(Segment::default()));
             }
             if let Some(Op::Segment(last)) = ops.last_mut() {
-                last.words = std::mem::take(&mut spare.1);
+                last.words = std::mem::take(&mut spare.words);
                 end_with_run(last, block, *start, *len, &program.pokes[pokes.clone()]);
                 last.mends |= mends;
             }
         } else if let Some(lane) = lane(block, step) {
             if !matches!(ops.last(), Some(Op::Segment(last)) if last.takes(&lane)) {
-                ops.push(Op::Segment(Segment { cells: std::mem::take(&mut spare.0), ..Segment::default() }));
+                ops.push(Op::Segment(Segment { cells: std::mem::take(&mut spare.cells), ..Segment::default() }));
             }
             if let Some(Op::Segment(last)) = ops.last_mut() {
                 last.push(lane, program.steps.len());

@@ -461,11 +461,12 @@ impl<'p> Encoder<'p> {
             ahead: &self.ahead,
         };
         let mut ops = recycled(std::mem::take(&mut self.spare_ops));
-        let (cells, words) = std::mem::take(&mut self.spare_lanes);
-        let mut lanes = (recycled(cells), recycled(words));
-        let Written { bytes, words_are_finite } = assemble::assemble(&block, &mut ops, &mut lanes, out, skipped);
+        let SpareLanes { cells, words } = std::mem::take(&mut self.spare_lanes);
+        let mut spare = SpareLanes { cells: recycled(cells), words: recycled(words) };
+        let Written { bytes, words_are_finite } = assemble::assemble(&block, &mut ops, &mut spare, out, skipped);
         if let Some(Op::Segment(first)) = ops.first_mut() {
-            self.spare_lanes = (recycled(std::mem::take(&mut first.cells)), recycled(std::mem::take(&mut first.words)));
+            let (cells, words) = (std::mem::take(&mut first.cells), std::mem::take(&mut first.words));
+            self.spare_lanes = SpareLanes { cells: recycled(cells), words: recycled(words) };
         }
         self.spare_ops = recycled(ops);
         for (position, lost) in self.lost.iter_mut().enumerate() {

@@ -252,8 +252,8 @@ impl Run<'_, '_> {
             }
             for (place, (offset, words)) in self.words.iter().enumerate() {
                 prefetch_out(out, next[place % GROUP] + place / GROUP * lines * 64, lines * 64);
-                // `full` has checked that every lane has all rows of the block, whatever the input.
                 prefetch_line(words.as_ptr().wrapping_add(i + WORDS_AHEAD));
+                // `full` has checked that every lane has all rows of the block, whatever the input.
                 let words: &[u64; GROUP] = words[i..].first_chunk().expect("a row without a value");
                 odd |= words.iter().fold(0, |odd, word| odd | is_odd(*word)) != 0;
                 for (word, p) in words.iter().zip(groups[g]) {
