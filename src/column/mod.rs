@@ -14,9 +14,7 @@ use arrow_array::types::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, TimestampMicrosecondArray, TimestampNanosecondArray,
-};
+use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, NullBuffer, ToByteSlice};
 use arrow_schema::{DataType, TimeUnit};
 
@@ -40,6 +38,7 @@ pub(crate) enum Integers<'a> {
 }
 
 impl<'a> Integers<'a> {
+    #[inline(always)]
     pub(crate) fn bind(array: &'a dyn Array) -> Option<Self> {
         Some(match array.data_type() {
             DataType::Int8 => Self::I8(array.as_primitive::<Int8Type>().values()),
@@ -148,9 +147,13 @@ impl<'a> Floats<'a> {
         Some(match array.data_type() {
             DataType::Float16 => Self::F16(array.as_primitive::<Float16Type>().values()),
             DataType::Float32 => Self::F32(array.as_primitive::<Float32Type>().values()),
-            DataType::Float64 => Self::F64(array.as_primitive::<Float64Type>().values().inner().typed_data::<u64>()),
-            _ => return None,
+            _ => Self::F64(Self::bits_of(array)?),
         })
+    }
+
+    /// Those of 64 bits, as such.
+    fn bits_of(array: &'a dyn Array) -> Option<&'a [u64]> {
+        Some(array.as_primitive_opt::<Float64Type>()?.values().inner().typed_data::<u64>())
     }
 
     /// The value of a row, exactly.
@@ -188,6 +191,7 @@ pub(crate) enum Instants<'a> {
 }
 
 impl<'a> Instants<'a> {
+    #[inline(always)]
     pub(crate) fn bind(array: &'a dyn Array) -> Option<Self> {
         Some(match array.data_type() {
             DataType::Date32 => Self::Days(array.as_primitive::<Date32Type>().values()),
@@ -297,6 +301,7 @@ pub(crate) struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     /// `None` if the array is no dictionary, or has more values than codes of 32 bits can tell apart.
+    #[inline(always)]
     pub(crate) fn bind(array: &'a dyn Array) -> Option<Self> {
         let dictionary = array.as_any_dictionary_opt().filter(|array| array.values().len() < u32::MAX as usize)?;
         let keys = dictionary.keys();
@@ -389,63 +394,36 @@ impl<'a> Column<'a> {
         Some(())
     }
 
-    /// As [`bind`](Self::bind), to the end of `columns`. Those of the usual types are put together where they stay: to hand
-    /// them on is a good part of what many small batches take.
-    pub(crate) fn push(array: &'a ArrayRef, columns: &mut Vec<Self>) -> Option<()> {
-        let any = array.as_any();
-        let nulls = |array: &'a dyn Array| array.nulls().filter(|nulls| nulls.null_count() > 0);
-        match array.data_type() {
-            DataType::Float64 => {
-                let array = any.downcast_ref::<Float64Array>()?;
-                let bits = array.values().inner().typed_data::<u64>();
-                columns.push(Self { nulls: nulls(array), values: Values::Floats(Floats::F64(bits)) });
-            }
-            DataType::Int64 => {
-                let array = any.downcast_ref::<Int64Array>()?;
-                columns.push(Self { nulls: nulls(array), values: Values::Integers(Integers::I64(array.values())) });
-            }
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-                let array = any.downcast_ref::<TimestampNanosecondArray>()?;
-                let instants = Instants::Units(array.values(), 1_000_000_000);
-                columns.push(Self { nulls: nulls(array), values: Values::Instants(instants) });
-            }
-            DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                let array = any.downcast_ref::<TimestampMicrosecondArray>()?;
-                let instants = Instants::Units(array.values(), 1_000_000);
-                columns.push(Self { nulls: nulls(array), values: Values::Instants(instants) });
-            }
-            DataType::Dictionary(codes, _) if **codes == DataType::UInt32 => {
-                let array = any.downcast_ref::<DictionaryArray<UInt32Type>>()?;
-                if array.values().len() >= u32::MAX as usize {
-                    return None;
-                }
-                let codes = array.keys();
-                let keys = Keys { codes: Integers::U32(codes.values()), nulls: nulls(codes), values: array.values() };
-                columns.push(Self { nulls: None, values: Values::Dictionary(keys) });
-            }
-            _ => columns.push(Self::bind(array)?),
-        }
-        Some(())
+    pub(crate) fn bind(array: &'a ArrayRef) -> Option<Self> {
+        Self::bound(array, |column| column)
     }
 
-    pub(crate) fn bind(array: &'a ArrayRef) -> Option<Self> {
+    /// As [`bind`](Self::bind), to the end of `columns`.
+    pub(crate) fn push(array: &'a ArrayRef, columns: &mut Vec<Self>) -> Option<()> {
+        Self::bound(array, |column| columns.push(column))
+    }
+
+    /// Hands an array's column to `put`. Each usual type does by itself, so that the column is put together where it stays:
+    /// to hand it on is a good part of what many small batches take.
+    #[inline(always)]
+    fn bound<R>(array: &'a ArrayRef, put: impl FnOnce(Self) -> R) -> Option<R> {
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
-        let values = match array.data_type() {
-            DataType::Boolean => Values::Booleans(array.as_boolean().values()),
-            DataType::Dictionary(..) => {
-                return Some(Self { nulls: None, values: Values::Dictionary(Keys::bind(array)?) });
+        let all = |values| Self { nulls, values };
+        Some(match array.data_type() {
+            DataType::Boolean => put(all(Values::Booleans(array.as_boolean().values()))),
+            DataType::Dictionary(..) => put(Self { nulls: None, values: Values::Dictionary(Keys::bind(array)?) }),
+            DataType::Float64 => put(all(Values::Floats(Floats::F64(Floats::bits_of(array)?)))),
+            DataType::Float16 | DataType::Float32 => put(all(Values::Floats(Floats::bind(array)?))),
+            DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => {
+                put(all(Values::Instants(Instants::bind(array)?)))
             }
-            // Told apart once: these are large to be handed on, and many small batches feel that.
-            DataType::Float16 | DataType::Float32 | DataType::Float64 => Values::Floats(Floats::bind(array)?),
-            DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => Values::Instants(Instants::bind(array)?),
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::LargeBinary => {
-                Values::Text(Text::bind(array)?)
+                put(all(Values::Text(Text::bind(array)?)))
             }
-            DataType::LargeList(_) => Values::Arrays(Arrays::bind(array)?),
-            data_type if data_type.is_integer() => Values::Integers(Integers::bind(array)?),
-            _ => Values::Decimals(Decimals::bind(array)?),
-        };
-        Some(Self { nulls, values })
+            DataType::LargeList(_) => put(all(Values::Arrays(Arrays::bind(array)?))),
+            data_type if data_type.is_integer() => put(all(Values::Integers(Integers::bind(array)?))),
+            _ => put(all(Values::Decimals(Decimals::bind(array)?))),
+        })
     }
 
     /// The memory that is read first for the values of these rows and the bytes of one, where they are of one width and
