@@ -328,6 +328,14 @@ impl<'a> Keys<'a> {
         (0..self.codes.len()).filter(is_null).count()
     }
 
+    /// The codes of these rows, if they are of 32 bits and none is null.
+    pub(crate) fn plain(&self, rows: Range<usize>) -> Option<&'a [u32]> {
+        match self.codes {
+            Integers::U32(codes) if self.nulls.is_none() => Some(&codes[rows]),
+            _ => None,
+        }
+    }
+
     /// The codes of these rows to `out`, whatever they are where null.
     pub(crate) fn fill(&self, rows: Range<usize>, out: &mut Vec<u32>) {
         out.clear();

@@ -68,6 +68,8 @@ pub(super) struct PreparedBlock<'a> {
     pub(super) rows: usize,
     /// What is asked for meanwhile.
     pub(super) ahead: &'a [Ahead],
+    /// Whether it is written panel by panel; else no codes are bytes.
+    pub(super) is_in_panels: bool,
 }
 
 impl<'a> PreparedBlock<'a> {
@@ -98,11 +100,7 @@ impl<'a> PreparedBlock<'a> {
 
     /// The most bytes that the fixed cells of a row write, and what the last of them may spill.
     fn row_need(&self) -> usize {
-        let cells = self.cells.iter().flatten().map(|cells| match cells.width() {
-            Width::Fixed(width) => width,
-            Width::Any => 0,
-        });
-        self.program.row_max + cells.sum::<usize>() + SLACK
+        self.program.row_max + self.cells.iter().flatten().map(Cells::most).sum::<usize>() + SLACK
     }
 }
 
@@ -235,7 +233,7 @@ pub(super) fn assemble<'a>(
         }
     }
     let need = block.row_need();
-    if block.program.is_in_panels && ops.iter().all(|op| matches!(op, Op::Segment(segment) if segment.text.is_none())) {
+    if block.is_in_panels && ops.iter().all(|op| matches!(op, Op::Segment(segment) if segment.text.is_none())) {
         room_for_all(block, need, out);
         return in_panels(ops, block, out);
     }

@@ -27,6 +27,9 @@ const KEPT: usize = 1 << 16;
 /// Rows for each value of its dictionary from which on cells lie in the order of the codes.
 const ROWS_PER_VALUE: usize = 4;
 
+/// The greatest code of a byte.
+const BYTE: u32 = u8::MAX as u32;
+
 /// How long the cells are, which decides how they are copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
@@ -77,6 +80,9 @@ pub(crate) struct Cells {
     /// Where each cell starts in `text`, for [`Width::Any`].
     starts: Vec<usize>,
     lengths: Vec<u32>,
+    /// No cell is longer than `longest`, and no value's shorter than `shortest`.
+    longest: usize,
+    shortest: usize,
     /// The cell of a null: nothing, or the table's name alone in a line's first column.
     null_cell: u32,
     dictionary: Option<ArrayRef>,
@@ -97,6 +103,8 @@ impl Cells {
             text: Aligned::default(),
             starts: Vec::new(),
             lengths: Vec::new(),
+            longest: 0,
+            shortest: usize::MAX,
             null_cell: 0,
             dictionary: None,
             renderings: 0,
@@ -137,10 +145,24 @@ impl Cells {
         &self.text[self.starts[cell]..self.starts[cell] + self.lengths[cell] as usize]
     }
 
-    /// The bytes that the cells of these rows may write.
-    pub(crate) fn bytes(&self, cells: &Codes) -> usize {
+    /// The most bytes of a cell that is copied with its padding, 0 where cells are copied exactly.
+    pub(crate) fn most(&self) -> usize {
         match self.width {
-            Width::Fixed(width) => cells.all().len() * width,
+            Width::Fixed(_) => self.longest,
+            Width::Any => 0,
+        }
+    }
+
+    /// The length of each cell that these rows have, if it is known to be the same.
+    pub(crate) fn length(&self, cells: &Codes) -> Option<usize> {
+        let has_nulls = cells.most() >= self.null_cell;
+        (self.longest == self.shortest && !has_nulls).then_some(self.longest)
+    }
+
+    /// The bytes that the cells of so many rows may have.
+    pub(crate) fn bytes(&self, cells: &Codes, rows: usize) -> usize {
+        match self.width {
+            Width::Fixed(_) => rows * self.longest,
             Width::Any => cells.all().iter().map(|cell| self.lengths[*cell as usize] as usize).sum(),
         }
     }
@@ -170,6 +192,7 @@ impl Cells {
         self.starts.clear();
         self.lengths.clear();
         self.width = Width::Fixed(32);
+        (self.longest, self.shortest) = (0, usize::MAX);
         self.null_cell = 0;
         let null = self.null.clone();
         self.push(&null);
@@ -196,15 +219,25 @@ impl Cells {
     /// Puts the cells of these rows to `out`, rendering what was not met before.
     ///
     /// Codes are copied also where they could be read in place: many columns whose memory starts at like addresses
-    /// drive each other out of the caches.
+    /// drive each other out of the caches. With `as_bytes` they are read as such, where each is one and none is null.
     ///
     /// # Errors
     /// If a code has no value, which can only be where codes came alone. Its row is that of the block.
-    pub(crate) fn fill(&mut self, keys: &Keys<'_>, rows: Range<usize>, out: &mut Codes) -> Result<(), BadCode> {
+    pub(crate) fn fill(
+        &mut self,
+        keys: &Keys<'_>,
+        rows: Range<usize>,
+        as_bytes: bool,
+        out: &mut Codes,
+    ) -> Result<(), BadCode> {
         if let Order::Codes { rendered } = &self.order {
             let null = self.null_cell;
-            let (least, end) = out.read(keys, rows.clone(), null);
+            let (least, end) = match keys.plain(rows.clone()).filter(|_| as_bytes && null <= BYTE) {
+                Some(codes) => out.read_bytes(codes),
+                None => out.read(keys, rows.clone(), null),
+            };
             if end > u64::from(null) {
+                out.read(keys, rows, null);
                 return Err(BadCode::first(out.all(), null));
             }
             let (least, end) = (least as usize, end as usize);
@@ -295,6 +328,7 @@ impl Cells {
             }
             _ => out.extend_from_slice(&self.null),
         }
+        self.shortest = self.shortest.min(out.len());
     }
 
     /// Puts a cell where there is room for one, making all of them wider if it needs that.
@@ -318,6 +352,7 @@ impl Cells {
 
     /// Pads the cell of this length that starts there, and puts its length into its last byte.
     fn close(&mut self, start: usize, length: usize) {
+        self.longest = self.longest.max(length);
         if let Width::Fixed(width) = self.width {
             if self.text.len() < start + width {
                 self.text.resize(start + width);
@@ -382,7 +417,7 @@ mod tests {
         let keys = Keys::bind(array.as_ref()).expect("a dictionary");
         cells.bind(&keys, array.len());
         let mut filled = Codes::default();
-        cells.fill(&keys, 0..array.len(), &mut filled).expect("checked codes");
+        cells.fill(&keys, 0..array.len(), false, &mut filled).expect("checked codes");
         filled.all().iter().map(|code| String::from_utf8_lossy(cells.get(*code)).into_owned()).collect()
     }
 

@@ -4,12 +4,14 @@
 use std::ops::Range;
 
 use crate::column::{Integers, Keys};
-use crate::simd::{also_for_avx2, prefetch_line};
+use crate::simd::{also_for_avx2, also_for_avx512, prefetch_line};
 
 /// A code for each row of a block.
 #[derive(Debug, Default)]
 pub(crate) struct Codes {
     codes: Vec<u32>,
+    /// The codes in a byte each, and then not in `codes`.
+    bytes: Vec<u8>,
     /// No code is greater.
     most: u32,
 }
@@ -17,6 +19,11 @@ pub(crate) struct Codes {
 impl Codes {
     pub(super) fn all(&self) -> &[u32] {
         &self.codes
+    }
+
+    /// The codes in a byte each, if they have been read so, and then not in [`all`](Self::all).
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// No code is greater than this.
@@ -27,6 +34,7 @@ impl Codes {
     /// Takes the codes of these rows, `null` for those without, and tells from which code to behind which those of the
     /// others are; something empty of nothing.
     pub(super) fn read(&mut self, keys: &Keys<'_>, rows: Range<usize>, null: u32) -> (u32, u64) {
+        self.bytes.clear();
         let (least, most) = match keys.codes {
             Integers::U32(codes) => {
                 self.codes.resize(rows.len(), 0);
@@ -45,6 +53,23 @@ impl Codes {
         keys.put_nulls(rows, null, &mut self.codes);
         self.most = range(&self.codes).1;
         range_without(&self.codes, null)
+    }
+
+    /// As [`read`](Self::read), codes that have no nulls, in a byte each: of columns so many that those of a block fill the
+    /// caches. What is behind is good for nothing if one is greater than a byte holds.
+    pub(super) fn read_bytes(&mut self, codes: &[u32]) -> (u32, u64) {
+        self.codes.clear();
+        self.bytes.resize(codes.len(), 0);
+        let (least, most) = copy_bytes(codes, &mut self.bytes);
+        self.most = most;
+        (least, u64::from(most) + 1)
+    }
+
+    /// Has the codes in [`all`](Self::all), however they have been read.
+    pub(super) fn widen(&mut self) {
+        if !self.bytes.is_empty() {
+            self.codes.extend(self.bytes.drain(..).map(u32::from));
+        }
     }
 
     /// Puts `cells[code]` for each code.
@@ -102,6 +127,31 @@ fn copy_any(codes: &[u32], out: &mut [u32]) -> (u32, u32) {
         half /= 2;
     }
     (least[0], most[0])
+}
+
+also_for_avx512! {
+    /// Copies the last byte of codes, and gives the least and the greatest code.
+    fn copy_bytes(codes: &[u32], out: &mut [u8]) -> (u32, u32) = copy_bytes_any
+}
+
+#[inline(always)]
+fn copy_bytes_any(codes: &[u32], out: &mut [u8]) -> (u32, u32) {
+    const LANES: usize = 32;
+    let (groups, rest) = codes.as_chunks::<LANES>();
+    let (out_groups, out_rest) = out.as_chunks_mut::<LANES>();
+    let (mut least, mut most) = ([u32::MAX; LANES], [0; LANES]);
+    for (codes, out) in groups.iter().zip(out_groups) {
+        for lane in 0..LANES {
+            least[lane] = least[lane].min(codes[lane]);
+            most[lane] = most[lane].max(codes[lane]);
+            out[lane] = codes[lane] as u8;
+        }
+    }
+    for (code, out) in rest.iter().zip(out_rest) {
+        *out = *code as u8;
+    }
+    let (least, most) = (least.into_iter().fold(u32::MAX, u32::min), most.into_iter().fold(0, u32::max));
+    rest.iter().fold((least, most), |(least, most), code| (least.min(*code), most.max(*code)))
 }
 
 also_for_avx2! {

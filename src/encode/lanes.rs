@@ -20,6 +20,10 @@ pub(super) const CELL: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CellLane<'a> {
     pub(super) codes: &'a [u32],
+    /// Or a byte for each, and then no `codes`: lines that are not written panel by panel have none.
+    pub(super) bytes: &'a [u8],
+    /// The length of each row's cell, if it is known to be the same.
+    pub(super) same: Option<u32>,
     /// Padded cells with their lengths, as [`Cells::text`].
     pub(super) text: &'a [u8],
     pub(super) width: usize,
@@ -41,7 +45,12 @@ impl<'a> CellLane<'a> {
         let text = cells.text();
         assert!((codes.most() as usize) < cells.count(), "a code without a cell");
         assert!(text.len() >= cells.count() * width, "a cell without its room");
-        Some(Self { codes: full(codes.all(), rows), text, width, is_large: cells.spread() > LARGE })
+        let is_large = cells.spread() > LARGE;
+        let same = cells.length(codes).map(|length| length as u32);
+        Some(match codes.bytes() {
+            [] => Self { codes: full(codes.all(), rows), bytes: &[], same, text, width, is_large },
+            bytes => Self { codes: &[], bytes: full(bytes, rows), same, text, width, is_large: false },
+        })
     }
 
     /// Asks for the cell of row `i`, to be written soon.
@@ -55,6 +64,21 @@ impl<'a> CellLane<'a> {
         prefetch_line(self.text.as_ptr().wrapping_add(code.wrapping_mul(self.width)));
     }
 
+    /// The code of row `i`, however the lane has it.
+    ///
+    /// # Safety
+    /// `i` is less than the rows of the lane.
+    #[inline(always)]
+    unsafe fn code(&self, i: usize) -> usize {
+        if self.bytes.is_empty() {
+            // SAFETY: promised by the caller.
+            unsafe { get(self.codes, i) as usize }
+        } else {
+            // SAFETY: promised by the caller.
+            unsafe { get(self.bytes, i) as usize }
+        }
+    }
+
     /// The length of the cell of row `i`; `width` is the lane's own, where the compiler may know it.
     ///
     /// # Safety
@@ -62,7 +86,7 @@ impl<'a> CellLane<'a> {
     #[inline(always)]
     pub(super) unsafe fn length(&self, i: usize, width: usize) -> u32 {
         // SAFETY: promised by the caller.
-        let code = unsafe { get(self.codes, i) } as usize;
+        let code = unsafe { self.code(i) };
         // SAFETY: every code has a cell, whose last byte is its length.
         u32::from(unsafe { get(self.text, code * width + width - 1) })
     }
@@ -75,11 +99,46 @@ impl<'a> CellLane<'a> {
     /// Writes the cell of row `i`, padded to `N` bytes, to `out[at..]` and returns its length.
     ///
     /// # Safety
-    /// `i` is less than the rows of the lane, its cells are `N` bytes wide, and `out` has room for as many.
+    /// `i` is less than the rows of the lane, which has `codes`, its cells are `N` bytes wide, and `out` has room for as
+    /// many.
     #[inline(always)]
     pub(super) unsafe fn write<const N: usize>(&self, i: usize, out: &mut [u8], at: usize) -> usize {
         // SAFETY: promised by the caller.
-        let start = unsafe { get(self.codes, i) } as usize * N;
+        let code = unsafe { get(self.codes, i) } as usize;
+        // SAFETY: promised by the caller; every code has a cell.
+        unsafe { self.write_code::<N>(code, out, at) }
+    }
+
+    /// As [`write`](Self::write), however the lane has its codes; `IS_BYTES` if they are bytes.
+    ///
+    /// # Safety
+    /// `i` is less than the rows of the lane, which has `bytes` if `IS_BYTES`, its cells are `N` bytes wide, and `out` has
+    /// room for as many.
+    #[inline(always)]
+    pub(super) unsafe fn write_any<const N: usize, const IS_BYTES: bool>(
+        &self,
+        i: usize,
+        out: &mut [u8],
+        at: usize,
+    ) -> usize {
+        let code = if IS_BYTES {
+            // SAFETY: promised by the caller.
+            unsafe { get(self.bytes, i) as usize }
+        } else {
+            // SAFETY: promised by the caller.
+            unsafe { self.code(i) }
+        };
+        // SAFETY: promised by the caller; every code has a cell.
+        unsafe { self.write_code::<N>(code, out, at) }
+    }
+
+    /// Writes the cell of a code.
+    ///
+    /// # Safety
+    /// The code is one of the lane's, its cells are `N` bytes wide, and `out` has room for as many.
+    #[inline(always)]
+    unsafe fn write_code<const N: usize>(&self, code: usize, out: &mut [u8], at: usize) -> usize {
+        let start = code * N;
         // SAFETY: promised by the caller; every code has a cell.
         unsafe { copy::<N>(out, at, self.text, start) };
         // SAFETY: every code has a cell, whose last byte is its length, which is less than `N`.

@@ -39,6 +39,7 @@ use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
 use crate::simd::prefetch_value;
 use assemble::{Op, PreparedAt, PreparedBlock, SLACK, SpareLanes, Written};
 use cells::{Cells, Width};
+use lanes::CELL;
 use prepare::{
     Scratch, fill_slots, fill_valid, lost_floats, prepare_column, shared_digits, slots_of_nullable, whole_lengths,
 };
@@ -51,10 +52,9 @@ use store::Ahead;
 const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 256..=2048;
 const SCRATCH_BYTES: usize = 128 << 10;
 
-/// The rows of blocks of [`WIDE`] lines: as many as leave all that is read twice in the second cache level, of 1,000
-/// columns; slots of text are much of it.
-const WIDE_ROWS: usize = 192;
-const WIDE_TEXT_ROWS: usize = 128;
+/// The rows of blocks of [`WIDE`] lines: as many as leave all that is read twice in the second cache level, within limits.
+const WIDE_ROWS: std::ops::RangeInclusive<usize> = 128..=448;
+const WIDE_SCRATCH_BYTES: usize = 1 << 20;
 /// How far ahead columns of such frames are asked for.
 const COLUMNS_AHEAD: usize = 2;
 
@@ -146,6 +146,8 @@ pub(crate) struct Encoder<'p> {
     block_rows: usize,
     /// Whether there are [`WIDE`] columns.
     is_wide: bool,
+    /// Whether the block is written panel by panel.
+    is_in_panels: bool,
     /// Of the whole frame, 0 if unknown.
     rows: usize,
     /// By position in the line: values written that read back as NULL, and whether there are any.
@@ -188,13 +190,15 @@ impl<'p> Encoder<'p> {
             .collect();
         let scratch = columns.iter().map(|_| Scratch::default()).collect();
         let lost = vec![0; columns.len()];
+        let is_wide = columns.len() >= WIDE;
         let bytes_per_row = columns.iter().map(|column| match column.role {
+            Role::Field(Wire::Float) if plan.version > ProtocolVersion::V1 && is_wide => 0,
+            Role::Symbol if is_wide => 1,
             Role::Field(Wire::Float) if plan.version > ProtocolVersion::V1 => 8,
             Role::Field(Wire::Integer | Wire::Float | Wire::Timestamp(_) | Wire::Decimal { .. }) => KEYED + 9,
             _ => 8,
         });
-        let is_wide = columns.len() >= WIDE;
-        let block_rows = SCRATCH_BYTES / bytes_per_row.sum::<usize>().max(1);
+        let bytes_per_row = bytes_per_row.sum::<usize>().max(1);
         Self {
             plan,
             columns,
@@ -207,12 +211,13 @@ impl<'p> Encoder<'p> {
             shapes: Vec::new(),
             block: 0..0,
             ahead: Vec::new(),
-            block_rows: match (is_wide, plan.version) {
-                (false, _) => block_rows.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
-                (true, ProtocolVersion::V1) => WIDE_TEXT_ROWS,
-                (true, _) => WIDE_ROWS,
+            block_rows: if is_wide {
+                (WIDE_SCRATCH_BYTES / bytes_per_row).clamp(*WIDE_ROWS.start(), *WIDE_ROWS.end())
+            } else {
+                (SCRATCH_BYTES / bytes_per_row).clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end())
             },
             is_wide,
+            is_in_panels: is_wide,
             rows: rows.map_or(0, |rows| usize::try_from(rows).unwrap_or(usize::MAX)),
             lost,
             has_lost: false,
@@ -288,9 +293,15 @@ impl<'p> Encoder<'p> {
         Ok(BoundBatch { columns, at, rows })
     }
 
-    /// The rows that a block has at most.
+    /// The rows that a block has at most: of the first one, of which nobody knows how long they are, fewer where there are
+    /// many columns.
     pub(crate) fn block_rows(&self) -> usize {
-        self.block_rows
+        if self.is_wide && self.programs.is_empty() { *WIDE_ROWS.start() } else { self.block_rows }
+    }
+
+    /// Whether the rows of the next block may be expected to take about as much room as those of the last one.
+    pub(crate) fn has_like_rows(&self) -> bool {
+        self.is_in_panels
     }
 
     /// Prepares a block and tells the room its lines may take.
@@ -299,7 +310,7 @@ impl<'p> Encoder<'p> {
     /// If a code that came alone has no value.
     pub(crate) fn prepare(&mut self, batch: &BoundBatch<'_>, rows: Range<usize>) -> Result<Block, BadCode> {
         self.shapes.clear();
-        let (mut bound, mut widths) = (0, 0);
+        let (mut bound, mut most, mut are_short) = (0, 0, true);
         // Of floats.
         let has_text = self.plan.version == ProtocolVersion::V1;
         for (position, column) in batch.columns.iter().enumerate() {
@@ -314,13 +325,11 @@ impl<'p> Encoder<'p> {
                 prefetch_value(later.map_or(&[][..], |(memory, _)| memory));
             }
             if let (Some(cells), Values::Dictionary(keys)) = (&mut self.cells[position], &column.values) {
-                let filled = cells.fill(keys, rows.clone(), &mut scratch.codes);
+                let filled = cells.fill(keys, rows.clone(), self.is_in_panels, &mut scratch.codes);
                 filled.map_err(|bad| BadCode { column: wire.index, row: rows.start + bad.row, ..bad })?;
-                bound += cells.bytes(&scratch.codes);
-                widths += match cells.width() {
-                    Width::Fixed(width) => width,
-                    Width::Any => 0,
-                };
+                bound += cells.bytes(&scratch.codes, rows.len());
+                most += cells.most();
+                are_short &= matches!(cells.width(), Width::Fixed(..=CELL));
                 self.shapes.push(Shape { form: Form::Cells, nullable: false });
                 continue;
             }
@@ -334,8 +343,14 @@ impl<'p> Encoder<'p> {
         let (at_shape, at) = self.prepare_at(batch, rows.clone());
         self.select(at_shape);
         self.block = rows.clone();
+        // Codes have been read for what the last block was.
+        let was_in_panels =
+            std::mem::replace(&mut self.is_in_panels, are_short && self.programs[self.current].is_in_panels);
+        if was_in_panels && !self.is_in_panels {
+            self.scratch.iter_mut().for_each(|scratch| scratch.codes.widen());
+        }
         // One row more than there are: the row loop asks for a whole row's room also behind the last string.
-        bound += (rows.len() + 1) * self.programs[self.current].row_max + widths + SLACK;
+        bound += (rows.len() + 1) * self.programs[self.current].row_max + most + SLACK;
         let ends = batch.instants().map(|instants| (instants.raw(rows.start), instants.raw(rows.end - 1)));
         Ok(Block { bound, at, ends })
     }
@@ -408,7 +423,7 @@ impl<'p> Encoder<'p> {
     pub(crate) fn encode(&mut self, batch: &BoundBatch<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
         let rows = self.block.clone();
         // Panels ask for what they need themselves.
-        if self.programs[self.current].is_in_panels || batch.rows <= SMALL_BATCH {
+        if self.is_in_panels || batch.rows <= SMALL_BATCH {
             self.ahead.clear();
         } else {
             self.look_ahead(batch, &rows);
@@ -459,6 +474,7 @@ impl<'p> Encoder<'p> {
             rows: rows.len(),
             at,
             ahead: &self.ahead,
+            is_in_panels: self.is_in_panels,
         };
         let mut ops = recycled(std::mem::take(&mut self.spare_ops));
         let SpareLanes { cells, words } = std::mem::take(&mut self.spare_lanes);

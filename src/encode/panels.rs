@@ -68,8 +68,8 @@ unsafe fn write_segment(
     let mut panels = segment.cells.chunks(PANEL).peekable();
     while let Some(cells) = panels.next() {
         let ahead = if panels.peek().is_none() { first_words } else { &[] };
-        if cells.iter().all(|cells| cells.width == NARROW_CELL) {
-            // SAFETY: promised by the caller; these cells are of the narrowest width.
+        if cells.iter().all(|cells| cells.width == NARROW_CELL && !cells.bytes.is_empty()) {
+            // SAFETY: promised by the caller; these cells are of the narrowest width, and their codes bytes.
             unsafe { write_cells::<true>(cells, places, out, ahead) };
         } else {
             // SAFETY: promised by the caller.
@@ -111,10 +111,13 @@ unsafe fn write_segment(
 /// Every lane has `rows` rows.
 #[inline(always)]
 unsafe fn starts(segments: &[&Segment<'_>], rows: usize) -> Vec<usize> {
-    let mut lengths = vec![segments.iter().map(|segment| segment.len as u32).sum::<u32>(); rows];
+    let cells = || segments.iter().flat_map(|segment| &segment.cells);
+    let alike = segments.iter().map(|segment| segment.len as u32).chain(cells().filter_map(|cells| cells.same));
+    let mut lengths = vec![alike.sum::<u32>(); rows];
     // Four at a time, to go over the sums less often.
-    for cells in segments.iter().flat_map(|segment| segment.cells.chunks(4)) {
-        match <&[CellLane<'_>; 4]>::try_from(cells) {
+    let unlike: Vec<_> = cells().filter(|cells| cells.same.is_none()).collect();
+    for cells in unlike.chunks(4) {
+        match <&[&CellLane<'_>; 4]>::try_from(cells) {
             Ok(cells) if cells.iter().all(|cells| cells.width == NARROW_CELL) => {
                 for (i, length) in lengths.iter_mut().enumerate() {
                     // SAFETY: promised by the caller; these cells are of the narrowest width.
@@ -171,9 +174,9 @@ impl Places<'_> {
 /// Writes a panel of cells, and asks for the words of the next one.
 ///
 /// # Safety
-/// As [`write_panels`], of these cells; all are of the narrowest width if `IS_NARROW`.
+/// As [`write_panels`], of these cells; all are of the narrowest width and have their codes as bytes if `IS_USUAL`.
 #[inline(always)]
-unsafe fn write_cells<const IS_NARROW: bool>(
+unsafe fn write_cells<const IS_USUAL: bool>(
     cells: &[CellLane<'_>],
     places: &mut Places<'_>,
     out: &mut [u8],
@@ -192,12 +195,12 @@ unsafe fn write_cells<const IS_NARROW: bool>(
         }
         let mut p = at;
         for cell in cells {
-            p += if IS_NARROW || cell.width == NARROW_CELL {
+            p += if IS_USUAL || cell.width == NARROW_CELL {
                 // SAFETY: promised by the caller; the cells are of this width.
-                unsafe { cell.write::<NARROW_CELL>(i, out, p) }
+                unsafe { cell.write_any::<NARROW_CELL, IS_USUAL>(i, out, p) }
             } else {
                 // SAFETY: promised by the caller; there are but two widths in segments.
-                unsafe { cell.write::<CELL>(i, out, p) }
+                unsafe { cell.write_any::<CELL, false>(i, out, p) }
             };
         }
         p
@@ -245,7 +248,6 @@ impl Run<'_, '_> {
         let lines = self.template.len().div_ceil(64 * (self.words.len() / GROUP).max(1));
         for g in 0..groups.len() {
             let (i, next) = (g * GROUP, groups[(g + 1) % groups.len()]);
-            prefetch_words(ahead, i..i + GROUP, rows);
             for (row, p) in groups[g].iter().enumerate() {
                 // SAFETY: promised by the caller.
                 unsafe { self.write_rest(i + row, out, *p) };
@@ -253,6 +255,11 @@ impl Run<'_, '_> {
             for (place, (offset, words)) in self.words.iter().enumerate() {
                 prefetch_out(out, next[place % GROUP] + place / GROUP * lines * 64, lines * 64);
                 prefetch_line(words.as_ptr().wrapping_add(i + WORDS_AHEAD));
+                // For each cache line that is read one of the next panel, column by column: many at once would be waited for.
+                let due = g * self.words.len() + place;
+                if let Some((_, later)) = ahead.get(due / groups.len()) {
+                    prefetch_later(later.as_ptr().wrapping_add(due % groups.len() * GROUP));
+                }
                 // `full` has checked that every lane has all rows of the block, whatever the input.
                 let words: &[u64; GROUP] = words[i..].first_chunk().expect("a row without a value");
                 odd |= words.iter().fold(0, |odd, word| odd | is_odd(*word)) != 0;

@@ -275,7 +275,15 @@ impl Cutter<'_, '_> {
         if self.row_bound.saturating_mul(rows) <= buffer / 2 {
             return rows;
         }
-        (buffer / 2 / self.row_bound).clamp(1, rows)
+        if !self.encoder.has_like_rows() {
+            return (buffer / 2 / self.row_bound).clamp(1, rows);
+        }
+        // The rows that there is room for, if they are a good part of a block; else those that a buffer takes.
+        let used = self.filling.as_ref().map_or(0, |filling| filling.buffer.len());
+        let fit = |room: usize| room / (self.row_bound + self.row_bound / 32);
+        let most = fit(buffer).clamp(1, rows);
+        let left = fit(self.max_bytes.min(buffer).saturating_sub(used));
+        if left >= most / 4 { left.clamp(1, most) } else { most }
     }
 
     /// Encodes some rows from `start` on and returns the next row.
