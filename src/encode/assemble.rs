@@ -13,7 +13,7 @@
 
 use super::cells::{Cells, Width};
 use super::codes::Codes;
-use super::lanes::{CellLane, Key, SlotLane, TextLane, full};
+use super::lanes::{CellLane, Key, SlotKey, SlotLane, TextLane, full};
 use super::panels::write_panels;
 use super::prepare::{Scratch, words_of};
 use super::program::{self, Keyed, Lane, PIECE, Program, Step};
@@ -377,12 +377,12 @@ fn any_ops_any(
 /// A step that is a part of a segment.
 #[inline(always)]
 fn lane<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<SegmentLane<'a>> {
-    let PreparedBlock { at, rows, .. } = block;
+    let PreparedBlock { program, at, rows, .. } = block;
     let slot = |slots: &'a Slots, lengths: &'a [u8], keyed: &Keyed| {
-        SegmentLane::Slot(SlotLane::new(slots, lengths, keyed.prefix.len(), keyed.most, *rows))
+        SegmentLane::Slot(SlotLane::new(slots, lengths, SlotKey::new(program, &keyed.prefix), keyed.most, *rows))
     };
     let maybe = |slots: &'a Slots, lengths: &'a [u8], keyed: &Keyed| {
-        SegmentLane::Slot(SlotLane::whole(slots, lengths, keyed.prefix.len(), keyed.most, *rows))
+        SegmentLane::Slot(SlotLane::whole(slots, lengths, SlotKey::new(program, &keyed.prefix), keyed.most, *rows))
     };
     match step {
         Step::Cells(column) => {
@@ -441,7 +441,7 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
             let column = block.column(maybe.column);
             Op::MaybeSlot {
                 key: Key::new(program, maybe),
-                slot: SlotLane::new(column.slots, column.lengths, 0, SLOT, rows),
+                slot: SlotLane::new(column.slots, column.lengths, SlotKey::NONE, SLOT, rows),
                 valid: full(column.valid, rows),
             }
         }

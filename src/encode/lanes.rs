@@ -2,8 +2,8 @@
 
 use super::cells::{Cells, Width};
 use super::codes::Codes;
-use super::program::{Maybe, PIECE, Program};
-use super::slots::{KEYED, Slots, TEXT_AT};
+use super::program::{KEY, Maybe, PIECE, Program};
+use super::slots::Slots;
 use super::store::{copy, get, pieces, room};
 use crate::column::Text;
 use crate::fmt::SLOT;
@@ -151,41 +151,47 @@ impl<'a> CellLane<'a> {
 pub(super) struct SlotLane<'a> {
     /// All slots, end to end.
     bytes: &'a [u8],
-    /// Where in its slot the copy begins.
-    from: usize,
-    /// Bytes before the value.
+    /// What stands before each value, padded.
+    key: &'a [u8; KEY],
+    /// Bytes of it.
     before: usize,
+    /// The lengths of the values, or where they may be null of what rows have of them.
     lengths: &'a [u8],
+    /// Bytes before the value that are not in `lengths`.
+    more: usize,
     /// The most bytes of a cell.
     most: usize,
-    /// Whether a cell may be longer than 32 bytes.
-    is_wide: bool,
+    /// Whether no value is longer than a word.
+    is_word: bool,
 }
 
+/// Bytes of a word.
+const WORD: usize = 8;
+
 impl<'a> SlotLane<'a> {
-    /// The slots of `rows` rows, with `before` bytes before values of at most `most`.
+    /// The slots of `rows` rows, with `key` before values of at most `most` bytes.
     ///
     /// # Panics
-    /// If there are fewer slots than one more than rows, or fewer lengths, or a length above `most`: our bug.
-    pub(super) fn new(slots: &'a Slots, lengths: &'a [u8], before: usize, most: usize, rows: usize) -> Self {
+    /// If there are fewer slots or lengths than rows, or a length above `most`: our bug.
+    pub(super) fn new(slots: &'a Slots, lengths: &'a [u8], key: SlotKey<'a>, most: usize, rows: usize) -> Self {
         assert!(longest(lengths, rows) <= most, "a value too long");
-        Self::checked(slots, full(lengths, rows), before, most, rows)
+        Self::checked(slots, full(lengths, rows), key, most, rows)
     }
 
-    /// As [`new`](Self::new), but `lengths` are of all that rows have, `before` included: nothing where they are null.
+    /// As [`new`](Self::new), but `lengths` are of all that rows have, the key included: nothing where they are null.
     ///
     /// # Panics
     /// As [`new`](Self::new).
-    pub(super) fn whole(slots: &'a Slots, lengths: &'a [u8], before: usize, most: usize, rows: usize) -> Self {
-        assert!(longest(lengths, rows) <= before + most, "a value too long");
-        Self { before: 0, ..Self::checked(slots, full(lengths, rows), before, most, rows) }
+    pub(super) fn whole(slots: &'a Slots, lengths: &'a [u8], key: SlotKey<'a>, most: usize, rows: usize) -> Self {
+        assert!(longest(lengths, rows) <= key.len + most, "a value too long");
+        Self { more: 0, ..Self::checked(slots, full(lengths, rows), key, most, rows) }
     }
 
-    fn checked(slots: &'a Slots, lengths: &'a [u8], before: usize, most: usize, rows: usize) -> Self {
-        let bytes = slots.bytes();
-        assert!(before <= TEXT_AT && most <= SLOT, "a cell longer than its slot");
-        assert!(bytes.len() >= (rows + 1) * KEYED, "a row without a slot");
-        Self { bytes, from: TEXT_AT - before, before, lengths, most: before + most, is_wide: before + most > 32 }
+    fn checked(slots: &'a Slots, lengths: &'a [u8], key: SlotKey<'a>, most: usize, rows: usize) -> Self {
+        let (bytes, SlotKey { bytes: key, len: before }) = (slots.bytes(), key);
+        assert!(before <= KEY && most <= SLOT, "a cell longer than its slot");
+        assert!(bytes.len() >= rows * SLOT, "a row without a slot");
+        Self { bytes, key, before, lengths, more: before, most: before + most, is_word: most <= WORD }
     }
 
     /// The most bytes of a cell.
@@ -197,7 +203,7 @@ impl<'a> SlotLane<'a> {
     #[inline(always)]
     pub(super) fn add_lengths(&self, lengths: &mut [u32]) {
         for (sum, length) in lengths.iter_mut().zip(self.lengths) {
-            *sum += self.before as u32 + u32::from(*length);
+            *sum += self.more as u32 + u32::from(*length);
         }
     }
 
@@ -207,16 +213,42 @@ impl<'a> SlotLane<'a> {
     /// `i` is less than the rows of the lane, and `out` has room for 64 bytes.
     #[inline(always)]
     pub(super) unsafe fn write(&self, i: usize, out: &mut [u8], at: usize) -> usize {
-        let start = i * KEYED + self.from;
-        if self.is_wide {
-            // SAFETY: there is a slot of 64 bytes behind that of the last row, and the copy begins inside a row's.
-            unsafe { copy::<64>(out, at, self.bytes, start) };
+        // SAFETY: promised by the caller.
+        unsafe { copy::<KEY>(out, at, self.key, 0) };
+        if self.is_word {
+            // SAFETY: there is a slot for each row, and behind the key, which is not longer than its copy, room for 32 bytes.
+            unsafe { copy::<WORD>(out, at + self.before, self.bytes, i * SLOT) };
         } else {
             // SAFETY: as above.
-            unsafe { copy::<32>(out, at, self.bytes, start) };
+            unsafe { copy::<SLOT>(out, at + self.before, self.bytes, i * SLOT) };
         }
         // SAFETY: promised by the caller.
-        self.before + unsafe { get(self.lengths, i) } as usize
+        self.more + unsafe { get(self.lengths, i) } as usize
+    }
+}
+
+/// What stands before the value in a slot, padded, and how many bytes it has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SlotKey<'a> {
+    bytes: &'a [u8; KEY],
+    len: usize,
+}
+
+impl<'a> SlotKey<'a> {
+    /// Nothing.
+    pub(super) const NONE: SlotKey<'static> = SlotKey { bytes: &[0; KEY], len: 0 };
+
+    /// A range of a program's bytes, which are padded to pieces.
+    ///
+    /// # Panics
+    /// If it is longer than a key: our bug.
+    pub(super) fn new(program: &'a Program, range: &std::ops::Range<usize>) -> Self {
+        if range.is_empty() {
+            return Self::NONE;
+        }
+        assert!(range.len() <= KEY, "a key longer than its place");
+        let bytes = program.bytes[range.start..].first_chunk().expect("a program is padded to pieces");
+        Self { bytes, len: range.len() }
     }
 }
 

@@ -44,7 +44,6 @@ use prepare::{
     Scratch, fill_slots, fill_valid, lost_floats, prepare_column, shared_digits, slots_of_nullable, whole_lengths,
 };
 use program::{AtShape, Form, Program, Shape, Step, WIDE, WireColumn};
-use slots::KEYED;
 use store::Ahead;
 
 /// Rows prepared at a time: as many as scratch has room for, within limits. Blocks of few rows cost their fixed share,
@@ -195,7 +194,7 @@ impl<'p> Encoder<'p> {
             Role::Field(Wire::Float) if plan.version > ProtocolVersion::V1 && is_wide => 0,
             Role::Symbol if is_wide => 1,
             Role::Field(Wire::Float) if plan.version > ProtocolVersion::V1 => 8,
-            Role::Field(Wire::Integer | Wire::Float | Wire::Timestamp(_) | Wire::Decimal { .. }) => KEYED + 9,
+            Role::Field(Wire::Integer | Wire::Float | Wire::Timestamp(_) | Wire::Decimal { .. }) => SLOT + 9,
             _ => 8,
         });
         let bytes_per_row = bytes_per_row.sum::<usize>().max(1);
@@ -451,7 +450,6 @@ impl<'p> Encoder<'p> {
                 Step::AtSlot(keyed) | Step::MaybeAt(keyed) => (&mut self.at_scratch, keyed),
                 _ => continue,
             };
-            scratch.slots.put_before(&program.bytes[keyed.prefix.clone()], rows.len());
             if let Step::MaybeKeyed(..) | Step::MaybeAt(_) = step {
                 let Scratch { slots, lengths, valid, .. } = scratch;
                 if let [close] = keyed.close {

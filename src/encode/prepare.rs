@@ -5,9 +5,9 @@ use std::ops::Range;
 use super::bits;
 use super::codes::Codes;
 use super::program::{Form, Shape};
-use super::slots::{Slots, TEXT_AT};
+use super::slots::Slots;
 use crate::column::{Column, Floats, Values};
-use crate::fmt::{SLOT, escape::Escape, float, int};
+use crate::fmt::{escape::Escape, float, int};
 use crate::options::{Nan, NullBool, ProtocolVersion};
 use crate::plan::{Plan, Role, Wire, WireUnit};
 use crate::simd::{also_for_avx2, also_for_avx512, prefetch_ahead};
@@ -72,7 +72,7 @@ pub(super) fn prepare_column(
             nullable |= *lost > 0;
             if plan.version == ProtocolVersion::V1 {
                 lengths.resize(bits.len(), 0);
-                if float::write_all(bits, slots.of(bits.len()), TEXT_AT, lengths) {
+                if float::write_all(bits, slots.of(bits.len()), 0, lengths) {
                     *lost += lost_floats(bits, nullable.then_some(valid.as_slice()));
                 }
                 Form::Slot
@@ -88,7 +88,7 @@ pub(super) fn prepare_column(
             Form::Text
         }
         Values::Decimals(decimals) => {
-            decimals.fill(rows.clone(), scratch.slots.of(rows.len()), TEXT_AT);
+            decimals.fill(rows.clone(), scratch.slots.of(rows.len()), 0);
             scratch.lengths.clear();
             scratch.lengths.resize(rows.len(), decimals.width() as u8);
             Form::Slot
@@ -156,7 +156,7 @@ fn prepare_integers(scratch: &mut Scratch, nullable: bool) -> Form {
     }
     let Scratch { integers, slots, lengths, .. } = scratch;
     lengths.resize(integers.len(), 0);
-    int::write_short(integers, slots.of(integers.len()), TEXT_AT, lengths);
+    int::write_short(integers, slots.of(integers.len()), 0, lengths);
     Form::Word
 }
 
@@ -206,11 +206,7 @@ pub(super) fn fill_slots(scratch: &mut Scratch) {
     let Scratch { integers, slots, lengths, .. } = scratch;
     let slots = slots.of(integers.len());
     lengths.clear();
-    lengths.extend(integers.iter().zip(slots).map(|(value, slot)| {
-        // What stands before the text, and the text.
-        let (halves, _) = slot.as_chunks_mut::<SLOT>();
-        int::write(*value, &mut halves[1]) as u8
-    }));
+    lengths.extend(integers.iter().zip(slots).map(|(value, slot)| int::write(*value, slot) as u8));
 }
 
 /// What all timestamps from `min` to `max` have before their last sixteen digits, if it is the same and sixteen follow.

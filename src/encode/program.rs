@@ -9,7 +9,6 @@ use std::ops::Range;
 
 use arrow_schema::DataType;
 
-use super::slots::TEXT_AT;
 use crate::fmt::SLOT;
 use crate::options::{EmptyRows, ProtocolVersion};
 use crate::plan::landing::Cast;
@@ -17,6 +16,9 @@ use crate::plan::{AtPlan, ColumnPlan, Plan, Role, Wire, WireUnit};
 
 /// Runs are copied in pieces of this many bytes, and padded to them.
 pub(super) const PIECE: usize = 32;
+
+/// What stands before the value in a slot has at most as many bytes.
+pub(super) const KEY: usize = PIECE;
 
 /// Columns from which on lines are written panel by panel ([`panels`](super::panels)), and how many a segment of them has
 /// at least, on average.
@@ -316,7 +318,7 @@ impl Builder {
             Form::Slot => Some(SLOT - wire.close.len()),
             _ => None,
         };
-        if let (true, Some(most), 0..=TEXT_AT) = (nullable, in_slot, wire.key.len()) {
+        if let (true, Some(most), 0..=KEY) = (nullable, in_slot, wire.key.len()) {
             let keyed = self.maybe_keyed(&wire.key, most, wire.close);
             self.step(Step::MaybeKeyed(column, keyed));
             return;
@@ -402,7 +404,7 @@ impl Builder {
         let pokes = self.run_pokes.iter().map(|poke| poke.offset + poke.lane.bytes());
         let shared = self.shared.iter().map(|shared| shared.end);
         let from = pokes.chain(shared).max().unwrap_or(0);
-        let from = if self.run.len() - from <= TEXT_AT { from } else { self.run.len() };
+        let from = if self.run.len() - from <= KEY { from } else { self.run.len() };
         let prefix = self.run.split_off(from);
         self.end_run();
         let (start, len) = self.store(&prefix);
