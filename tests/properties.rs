@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow_array::types::Int32Type;
 use arrow_array::{
     ArrayRef, BooleanArray, Decimal32Array, DictionaryArray, FixedSizeListArray, Float64Array, Int32Array, Int64Array,
-    ListViewArray, RecordBatch, RunArray, StringArray, TimestampMicrosecondArray,
+    ListViewArray, RecordBatch, RunArray, StringArray, TimestampMicrosecondArray, UInt32Array,
 };
 use arrow_schema::{DataType, Field};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
@@ -192,14 +192,30 @@ fn lines_in_panels() {
         let codes = codes.map(|code| (code % 11 != 3).then_some(code as i32));
         Arc::new(DictionaryArray::new(Int32Array::from_iter(codes), Arc::new(values_of)))
     };
+    // As Polars has them, in whose row `row` the code is `code`, and the value's text that of `text`.
+    let coded = |values: usize, text: &dyn Fn(usize) -> String, code: &dyn Fn(usize) -> Option<usize>| -> ArrayRef {
+        let values = StringArray::from_iter_values((0..values).map(text));
+        let codes = (0..ROWS).map(|row| code(row).map(|code| code as u32));
+        Arc::new(DictionaryArray::new(UInt32Array::from_iter(codes), Arc::new(values)))
+    };
     let column = |kind: char, place: usize| -> ArrayRef {
         let number = |row: usize| (row * 31 + place) % 1_009;
+        let tenth = |row: usize| Some(number(row) % 10);
+        let short = |value: usize| "v".repeat(1 + value % 3);
+        let late = |row: usize| if row > 300 { Some(10) } else { tenth(row) };
         let some = |row: usize| (!(row + place).is_multiple_of(5)).then(|| number(row));
         let float = |number: usize| if number == 77 { f64::NAN } else { number as f64 / 8.0 };
         match kind {
             's' => symbols(place, 1, 10),
             'S' => symbols(place, 30, 10),
             'L' => symbols(place, 1, 390),
+            'u' => coded(10, &|value| value.to_string(), &tenth),
+            'v' => coded(10, &short, &tenth),
+            'n' => coded(10, &|value| value.to_string(), &|row| tenth(row).filter(|code| *code != 3)),
+            'w' => coded(10, &|value| "w".repeat(40 + value), &tenth),
+            'U' => coded(300, &|value| value.to_string(), &|row| Some(number(row) % 300)),
+            'l' => coded(11, &|value| "l".repeat(if value == 10 { 300 } else { value }), &late),
+            't' => Arc::new(StringArray::from_iter_values((0..ROWS).map(|row| format!("text {}", number(row))))),
             'f' => Arc::new(Float64Array::from_iter_values((0..ROWS).map(|row| float(number(row))))),
             'F' => Arc::new(Float64Array::from_iter((0..ROWS).map(|row| some(row).map(float)))),
             'i' => Arc::new(Int64Array::from_iter_values((0..ROWS).map(|row| number(row) as i64 - 500))),
@@ -208,7 +224,15 @@ fn lines_in_panels() {
             _ => Arc::new(BooleanArray::from_iter((0..ROWS).map(|row| some(row).map(|number| number % 2 == 0)))),
         }
     };
-    let shapes: [&[(char, usize)]; 15] = [
+    let shapes: [&[(char, usize)]; 22] = [
+        &[('u', 64), ('f', 64)],
+        &[('v', 67), ('f', 67)],
+        &[('u', 10), ('v', 10), ('n', 10), ('w', 10), ('U', 10), ('s', 10), ('f', 70)],
+        &[('u', 130), ('i', 10), ('f', 1)],
+        // No panels from the first row on, or from where long cells come.
+        &[('u', 70), ('v', 30), ('t', 1), ('f', 30)],
+        &[('u', 70), ('v', 30), ('l', 1), ('f', 30)],
+        &[('l', 100), ('f', 30)],
         &[('s', 64), ('f', 64)],
         &[('s', 65), ('f', 129)],
         &[('s', 128), ('f', 1)],

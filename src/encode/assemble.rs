@@ -306,8 +306,8 @@ fn any_ops_any(
     // SAFETY of all blocks below. Reads: `op` has checked every lane with `full` and every code with `CellLane::new`, and
     // `i < rows`. Writes: `room` has checked, since the position last moved by more than fixed cells, that `need` bytes
     // are left, and `need` counts the most that all fixed cells of a row write, one after the other: `Program::row_max`
-    // and the widths of its cells, which `Cells::widen` keeps no shorter than their lengths; `SlotLane` has checked
-    // that no value in a slot is longer than its form says.
+    // and the longest of its cells, whose padding and that of a slot `SLACK` has room for; `SlotLane` has checked that no
+    // value in a slot is longer than its form says.
     'rows: for i in 0..block.rows {
         let row = p;
         room(out, p, need);

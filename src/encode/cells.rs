@@ -80,7 +80,7 @@ pub(crate) struct Cells {
     /// Where each cell starts in `text`, for [`Width::Any`].
     starts: Vec<usize>,
     lengths: Vec<u32>,
-    /// No cell is longer than `longest`, and no value's shorter than `shortest`.
+    /// No cell is longer than `longest`, and no cell of a value is shorter than `shortest`.
     longest: usize,
     shortest: usize,
     /// The cell of a null: nothing, or the table's name alone in a line's first column.
@@ -402,7 +402,7 @@ impl BadCode {
 mod tests {
     use super::*;
     use arrow_array::types::Int32Type;
-    use arrow_array::{DictionaryArray, StringArray};
+    use arrow_array::{DictionaryArray, StringArray, UInt32Array};
 
     fn cells() -> Cells {
         Cells::new(b"t,s=".to_vec(), Escape::Unquoted, b"", b"t".to_vec())
@@ -468,6 +468,33 @@ mod tests {
     fn rows_that_are_all_null_need_no_value() {
         for values in [&[][..], &["unused"]] {
             assert_eq!(rendered(&mut cells(), &dictionary(vec![None; 8], values)), ["t"; 8]);
+        }
+    }
+
+    #[test]
+    fn codes_are_bytes_where_each_fits_one_and_has_a_value() {
+        for count in [1, 3, 255, 256, 300] {
+            let rows = ROWS_PER_VALUE * count;
+            let values = Arc::new(StringArray::from_iter_values((0..count).map(|value| value.to_string()))) as ArrayRef;
+            let codes: Vec<u32> = (0..rows).map(|row| (row * 7 % count) as u32).collect();
+            let fill = |codes: &[u32]| {
+                let array = Arc::new(UInt32Array::from(codes.to_vec())) as ArrayRef;
+                let keys = Keys::bare(&array, &values).expect("codes");
+                let (mut cells, mut filled) = (cells(), Codes::default());
+                cells.bind(&keys, rows);
+                cells.fill(&keys, 0..rows, true, &mut filled).map(|()| filled)
+            };
+            let mut filled = fill(&codes).expect("codes with values");
+            assert_eq!(filled.bytes().is_empty(), count > 255, "{count}");
+            assert_eq!(filled.most() as usize, count - 1);
+            filled.widen();
+            assert_eq!((filled.all(), filled.bytes().len()), (codes.as_slice(), 0), "{count}");
+            for bad in [count as u32, 256 + count as u32, u32::MAX] {
+                let mut codes = codes.clone();
+                codes[rows - 2] = bad;
+                let error = fill(&codes).expect_err("a code without a value");
+                assert_eq!(error, BadCode { column: 0, row: rows - 2, code: bad, values: count as u32 });
+            }
         }
     }
 }

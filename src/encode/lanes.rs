@@ -20,7 +20,7 @@ pub(super) const CELL: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CellLane<'a> {
     pub(super) codes: &'a [u32],
-    /// Or a byte for each, and then no `codes`: lines that are not written panel by panel have none.
+    /// Or a byte for each, and then no `codes`; only where lines are written panel by panel.
     pub(super) bytes: &'a [u8],
     /// The length of each row's cell, if it is known to be the same.
     pub(super) same: Option<u32>,
@@ -44,7 +44,7 @@ impl<'a> CellLane<'a> {
         let Width::Fixed(width) = cells.width() else { return None };
         let text = cells.text();
         assert!((codes.most() as usize) < cells.count(), "a code without a cell");
-        assert!(text.len() >= cells.count() * width, "a cell without its room");
+        assert!(text.len() >= cells.count() * width && cells.most() < width, "a cell without its room");
         let is_large = cells.spread() > LARGE;
         let same = cells.length(codes).map(|length| length as u32);
         Some(match codes.bytes() {
@@ -210,13 +210,13 @@ impl<'a> SlotLane<'a> {
     /// Writes the cell of row `i` to `out[at..]` and returns its length.
     ///
     /// # Safety
-    /// `i` is less than the rows of the lane, and `out` has room for 64 bytes.
+    /// `i` is less than the rows of the lane, and `out` has room for a key and a slot.
     #[inline(always)]
     pub(super) unsafe fn write(&self, i: usize, out: &mut [u8], at: usize) -> usize {
         // SAFETY: promised by the caller.
         unsafe { copy::<KEY>(out, at, self.key, 0) };
         if self.is_word {
-            // SAFETY: there is a slot for each row, and behind the key, which is not longer than its copy, room for 32 bytes.
+            // SAFETY: there is a slot for each row; the key is not longer than its copy, behind which is room for a slot.
             unsafe { copy::<WORD>(out, at + self.before, self.bytes, i * SLOT) };
         } else {
             // SAFETY: as above.

@@ -51,7 +51,8 @@ use store::Ahead;
 const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 256..=2048;
 const SCRATCH_BYTES: usize = 128 << 10;
 
-/// The rows of blocks of [`WIDE`] lines: as many as leave all that is read twice in the second cache level, within limits.
+/// The rows of blocks of [`WIDE`] lines: as many as leave what is read twice in the second cache level, codes and slots, within
+/// limits. A block of few rows pays for each column's first touch: its page, and what is known of it.
 const WIDE_ROWS: std::ops::RangeInclusive<usize> = 128..=448;
 const WIDE_SCRATCH_BYTES: usize = 1 << 20;
 /// How far ahead columns of such frames are asked for.
@@ -342,7 +343,7 @@ impl<'p> Encoder<'p> {
         let (at_shape, at) = self.prepare_at(batch, rows.clone());
         self.select(at_shape);
         self.block = rows.clone();
-        // Codes have been read for what the last block was.
+        // Codes have been read as the last block wanted them.
         let was_in_panels =
             std::mem::replace(&mut self.is_in_panels, are_short && self.programs[self.current].is_in_panels);
         if was_in_panels && !self.is_in_panels {

@@ -371,7 +371,9 @@ impl Cutter<'_, '_> {
         }
         // Where it is: to take it out and put it back is felt by many small batches.
         let Some(filling) = &mut self.filling else { return Ok(()) };
-        let written = self.encoder.encode(batch, filling.buffer.spare(), &mut self.skipped);
+        // No more than was asked for: what is written must keep to that.
+        let room = &mut filling.buffer.spare()[..block.bound];
+        let written = self.encoder.encode(batch, room, &mut self.skipped);
         filling.buffer.advance(written);
         filling.advance(&mut self.skipped, rows.len(), block, read);
         // The first block tells how long lines are: enough to share a small frame among the connections.
