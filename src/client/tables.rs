@@ -111,7 +111,7 @@ impl Tables {
 
     /// Notes that a table is written to, and tells whether it was before: then connections may remember it.
     pub(super) fn is_written_again(&self, table: &str) -> bool {
-        !self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(folded(table))
+        !self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(folded(table).into_owned())
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<String, Seen>> {
@@ -148,7 +148,7 @@ impl Tables {
         let now = Instant::now();
         match answer.target {
             Some(target) => {
-                self.last().insert(folded(table), target.clone());
+                self.last().insert(folded(table).into_owned(), target.clone());
                 let entry = Known { columns_asked: now, identity_asked: now, written: None, target: target.clone() };
                 known.insert(table.to_owned(), entry);
                 Some(target)
@@ -174,7 +174,7 @@ impl Tables {
 
     /// What a table was when it was last asked about, however long ago that is.
     pub(super) fn last_seen(&self, table: &str) -> Option<Target> {
-        self.last().get(&folded(table)).cloned()
+        self.last().get(&*folded(table)).cloned()
     }
 
     /// Notes the end of a write.

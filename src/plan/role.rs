@@ -1,5 +1,9 @@
 //! What a column is for QuestDB, and what its name can do wrong beside those of others.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use arrow_schema::Schema;
 
 use super::at::is_index;
@@ -56,7 +60,10 @@ pub(crate) fn same_name(a: &str, b: &str) -> bool {
 
 /// A name in the server's lower case: character by character, as Java has it. `str::to_lowercase` looks at neighbours
 /// (a capital sigma at a word's end) and makes two characters of `İ`.
-pub(crate) fn folded(name: &str) -> String {
+pub(crate) fn folded(name: &str) -> Cow<'_, str> {
+    if name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(name);
+    }
     name.chars().filter_map(|c| c.to_lowercase().next()).collect()
 }
 
@@ -86,14 +93,17 @@ pub(super) fn unknown_column(schema: &Schema, argument: &'static str, name: &str
 
 /// Columns whose names QuestDB takes for that of an earlier one.
 pub(super) fn same_names(schema: &Schema) -> Vec<Problem> {
-    let mut seen = std::collections::HashMap::new();
+    let mut seen: HashMap<_, &str> = HashMap::with_capacity(schema.fields().len());
     let mut problems = Vec::new();
     for field in schema.fields().iter().filter(|field| !is_index(field)) {
-        if let Some(other) = seen.get(&folded(field.name())) {
-            let error = PlanError::SameName { other: String::clone(other) };
-            problems.push(Problem::new(error).column(field.name()));
-        } else {
-            seen.insert(folded(field.name()), field.name().clone());
+        match seen.entry(folded(field.name())) {
+            Entry::Occupied(other) => {
+                let error = PlanError::SameName { other: (*other.get()).to_owned() };
+                problems.push(Problem::new(error).column(field.name()));
+            }
+            Entry::Vacant(name) => {
+                name.insert(field.name());
+            }
         }
     }
     problems

@@ -108,7 +108,7 @@ struct Entry {
 
 impl Entry {
     fn new(bytes: u64, header: Result<Arc<Header>, SpoolError>) -> Self {
-        Self { bytes, table: header.as_ref().ok().map(|header| folded(&header.table)), header }
+        Self { bytes, table: header.as_ref().ok().map(|header| folded(&header.table).into_owned()), header }
     }
 }
 
