@@ -27,6 +27,8 @@ pub(super) struct CellLane<'a> {
     /// Padded cells with their lengths, as [`Cells::text`].
     pub(super) text: &'a [u8],
     pub(super) width: usize,
+    /// No cell is longer.
+    pub(super) longest: usize,
     /// Whether the cells leave the caches before they come again.
     pub(super) is_large: bool,
 }
@@ -46,10 +48,11 @@ impl<'a> CellLane<'a> {
         assert!((codes.most() as usize) < cells.count(), "a code without a cell");
         assert!(text.len() >= cells.count() * width && cells.most() < width, "a cell without its room");
         let is_large = cells.spread() > LARGE;
+        let longest = cells.most();
         let same = cells.length(codes).map(|length| length as u32);
         Some(match codes.bytes() {
-            [] => Self { codes: full(codes.all(), rows), bytes: &[], same, text, width, is_large },
-            bytes => Self { codes: &[], bytes: full(bytes, rows), same, text, width, is_large: false },
+            [] => Self { codes: full(codes.all(), rows), bytes: &[], same, text, width, longest, is_large },
+            bytes => Self { codes: &[], bytes: full(bytes, rows), same, text, width, longest, is_large: false },
         })
     }
 
