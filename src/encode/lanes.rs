@@ -197,6 +197,12 @@ impl<'a> SlotLane<'a> {
         Self { bytes, key, before, lengths, more: before, most: before + most, is_word: most <= WORD }
     }
 
+    /// Asks for the value of row `i`, to be written soon.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, i: usize) {
+        prefetch_line(self.bytes.as_ptr().wrapping_add(i * SLOT));
+    }
+
     /// The most bytes of a cell.
     pub(super) fn most(&self) -> usize {
         self.most

@@ -34,6 +34,9 @@ const WORDS_AHEAD: usize = 4 * GROUP;
 /// How many rows ahead the output of cells and slots is asked for.
 const ROWS_AHEAD: usize = 3;
 
+/// How many rows ahead the values of slots are asked for.
+const SLOTS_AHEAD: usize = 4;
+
 /// Columns of cells and slots between which memory is asked for.
 const STEP: usize = 8;
 
@@ -332,6 +335,7 @@ impl Panel for SlotPanel<'_, '_> {
         for slots in self.0.chunks(STEP) {
             asked.step();
             for slot in slots {
+                slot.prefetch(i + SLOTS_AHEAD);
                 // SAFETY: promised by the caller.
                 p += unsafe { slot.write(i, out, p) };
             }
