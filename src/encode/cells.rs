@@ -232,7 +232,8 @@ impl Cells {
     ) -> Result<(), BadCode> {
         if let Order::Codes { rendered } = &self.order {
             let null = self.null_cell;
-            let (least, end) = match keys.plain(rows.clone()).filter(|_| as_bytes && null <= BYTE) {
+            let plain = if as_bytes && null <= BYTE { keys.plain(rows.clone()) } else { None };
+            let (least, end) = match plain {
                 Some(codes) => out.read_bytes(codes),
                 None => out.read(keys, rows.clone(), null),
             };

@@ -23,12 +23,12 @@ pub(super) struct CellLane<'a> {
     /// Or a byte for each, and then no `codes`; only where lines are written panel by panel.
     pub(super) bytes: &'a [u8],
     /// The length of each row's cell, if it is known to be the same.
-    pub(super) same: Option<u32>,
+    pub(super) same: Option<u8>,
     /// Padded cells with their lengths, as [`Cells::text`].
     pub(super) text: &'a [u8],
     pub(super) width: usize,
     /// No cell is longer.
-    pub(super) longest: usize,
+    pub(super) longest: u8,
     /// Whether the cells leave the caches before they come again.
     pub(super) is_large: bool,
 }
@@ -48,8 +48,9 @@ impl<'a> CellLane<'a> {
         assert!((codes.most() as usize) < cells.count(), "a code without a cell");
         assert!(text.len() >= cells.count() * width && cells.most() < width, "a cell without its room");
         let is_large = cells.spread() > LARGE;
-        let longest = cells.most();
-        let same = cells.length(codes).map(|length| length as u32);
+        // A cell is shorter than its width, which a byte holds.
+        let longest = cells.most() as u8;
+        let same = cells.length(codes).map(|length| length as u8);
         Some(match codes.bytes() {
             [] => Self { codes: full(codes.all(), rows), bytes: &[], same, text, width, longest, is_large },
             bytes => Self { codes: &[], bytes: full(bytes, rows), same, text, width, longest, is_large: false },

@@ -76,7 +76,7 @@ impl Lengths {
     /// Every lane has `rows` rows.
     #[inline(always)]
     unsafe fn new(segment: &Segment<'_>, rows: usize) -> Self {
-        let mut cells = vec![segment.cells.iter().filter_map(|cells| cells.same).sum::<u32>(); rows];
+        let mut cells = vec![segment.cells.iter().filter_map(|cells| cells.same).map(u32::from).sum::<u32>(); rows];
         // Four at a time, to go over the sums less often.
         let unlike: Vec<_> = segment.cells.iter().filter(|cells| cells.same.is_none()).collect();
         for lanes in unlike.chunks(4) {
@@ -291,7 +291,7 @@ impl<const IS_USUAL: bool> Panel for CellPanel<'_, '_, IS_USUAL> {
     }
 
     fn most(&self) -> usize {
-        self.cells.iter().map(|cells| cells.longest).sum()
+        self.cells.iter().map(|cells| usize::from(cells.longest)).sum()
     }
 
     #[inline(always)]
