@@ -32,7 +32,7 @@ use arrow_array::{Array, ArrayRef};
 
 use crate::column::{Column, Floats, Instants, Values};
 use crate::error::{Error, Problem};
-use crate::fmt::{SLOT, escape::Escape, int};
+use crate::fmt::{SLOT, escape::Escape, float, int};
 use crate::frontend::Dictionaries;
 use crate::options::{NullAt, ProtocolVersion};
 use crate::plan::{AtPlan, Plan, PlanError, Role, Wire, WireUnit};
@@ -199,6 +199,8 @@ impl<'p> Encoder<'p> {
             _ => 8,
         });
         let bytes_per_row = bytes_per_row.sum::<usize>().max(1);
+        // What is left over of the floats that are made into text at a time takes as long as all of them.
+        let whole = |rows: usize| rows - rows % float::BLOCK;
         Self {
             plan,
             columns,
@@ -212,9 +214,9 @@ impl<'p> Encoder<'p> {
             block: 0..0,
             ahead: Vec::new(),
             block_rows: if is_wide {
-                (WIDE_SCRATCH_BYTES / bytes_per_row).clamp(*WIDE_ROWS.start(), *WIDE_ROWS.end())
+                whole(WIDE_SCRATCH_BYTES / bytes_per_row).clamp(*WIDE_ROWS.start(), *WIDE_ROWS.end())
             } else {
-                (SCRATCH_BYTES / bytes_per_row).clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end())
+                whole(SCRATCH_BYTES / bytes_per_row).clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end())
             },
             is_wide,
             is_in_panels: is_wide,

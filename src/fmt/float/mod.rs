@@ -37,7 +37,7 @@ use crate::simd::{Level, level};
 pub(crate) const TEXT: usize = 32;
 
 /// Values taken at once.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// Writes the text of each value to `offset` of its slot, and its length: at most 24. Up to [`TEXT`] bytes behind
 /// `offset` are written. Tells whether any of them may be infinite or no number: else none is.
