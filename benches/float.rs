@@ -99,7 +99,7 @@ fn from_slots(level: Level, values: &[u64], out: &mut [u8]) -> usize {
     let (mut slots, mut lengths) = ([[0; SLOT]; BLOCK], [0; BLOCK]);
     let mut at = 0;
     for values in values.chunks(BLOCK) {
-        float::write_all_at(level, values, &mut slots, 0, &mut lengths);
+        float::write_all_at(level, values, &mut slots, &mut lengths);
         at = copy(&slots[..values.len()], &lengths, out, at);
     }
     at
@@ -120,7 +120,7 @@ fn copy(slots: &[[u8; SLOT]], lengths: &[u8], out: &mut [u8], mut at: usize) -> 
 fn slots_only(level: Level, values: &[u64]) {
     let (mut slots, mut lengths) = ([[0; SLOT]; BLOCK], [0; BLOCK]);
     for values in values.chunks(BLOCK) {
-        float::write_all_at(level, values, &mut slots, 0, &mut lengths);
+        float::write_all_at(level, values, &mut slots, &mut lengths);
         black_box((&mut slots, &mut lengths));
     }
 }
@@ -147,7 +147,7 @@ fn compare(name: &str, values: &[u64], levels: &[Level]) -> bool {
     }
 
     let (mut slots, mut lengths) = (vec![[0; SLOT]; BLOCK], vec![0; BLOCK]);
-    float::write_all(&values[..BLOCK.min(values.len())], &mut slots, 0, &mut lengths);
+    float::write_all(&values[..BLOCK.min(values.len())], &mut slots, &mut lengths);
     let mut outs: Vec<Vec<u8>> = levels.iter().map(|_| vec![0; room]).collect();
     let mut contenders: Vec<Contender<'_>> =
         vec![("zmij, text".to_owned(), Box::new(|| batches(values, &mut expected, contiguous)))];

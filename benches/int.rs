@@ -72,7 +72,7 @@ impl Kernel {
             }
             Self::Short => {
                 assert!(min >= 0 && (max as u64) < int::WORD, "no short integers");
-                int::write_short_at(level, block, &mut scratch.slots, 0, &mut scratch.lengths);
+                int::write_short_at(level, block, &mut scratch.slots, &mut scratch.lengths);
             }
         }
     }

@@ -150,33 +150,35 @@ fn lines_longer_than_a_buffer() {
     check_forms(&[batch], &options, "a long line");
 }
 
-/// So many columns that blocks have other rows and look ahead otherwise, over several buffers.
+/// So many columns that blocks have other rows and look ahead otherwise, over several buffers; without strings they are
+/// written panel by panel, and blocks fill a buffer.
 #[test]
 fn lines_of_a_thousand_columns() {
     const ROWS: usize = 1_300;
     let values = Arc::new(StringArray::from_iter_values((0..7).map(|value| format!("value {value}"))));
-    let column = |place: usize| -> (String, ArrayRef) {
+    let column = |place: usize, has_text: bool| -> (String, ArrayRef) {
         let rows = move || (0..ROWS).map(move |row| (row * 31 + place) % 1_009);
         let some = move || rows().map(|row| (row % 5 != 0).then_some(row as i64));
         let column: ArrayRef = match place % 5 {
             0 => Arc::new(DictionaryArray::new(
-                Int32Array::from_iter_values(rows().map(|row| row as i32 % 7)),
+                UInt32Array::from_iter_values(rows().map(|row| row as u32 % 7)),
                 values.clone(),
             )),
             1 => Arc::new(Float64Array::from_iter_values(rows().map(|row| row as f64 / 8.0))),
             2 => Arc::new(Int64Array::from_iter(some())),
-            3 => Arc::new(StringArray::from_iter(some().map(|row| row.map(|row| row.to_string())))),
+            3 if has_text => Arc::new(StringArray::from_iter(some().map(|row| row.map(|row| row.to_string())))),
             _ => Arc::new(BooleanArray::from_iter(rows().map(|row| Some(row % 2 == 0)))),
         };
         (format!("c{place}"), column)
     };
     let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values((0..ROWS as i64).map(|row| row / 3)));
-    let columns = (0..1_001).map(column).chain([("at".to_owned(), at)]);
-    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)));
-    let batch = batch.expect("columns of one length");
-    for version in [1, 2] {
+    for (version, has_text) in [(1, true), (2, true), (1, false), (2, false)] {
+        let columns = (0..1_001).map(|place| column(place, has_text)).chain([("at".to_owned(), at.clone())]);
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)));
+        let batch = batch.expect("columns of one length");
         let options = Options::new("t", At::Column("at".to_owned()), version);
-        check_forms(&[batch.slice(0, 70), batch.slice(70, ROWS - 70)], &options, &format!("version {version}"));
+        let batches = [batch.slice(0, 70), batch.slice(70, ROWS - 70)];
+        check_forms(&batches, &options, &format!("version {version}, text {has_text}"));
     }
 }
 

@@ -6,6 +6,8 @@ use arrow_array::types::{Decimal32Type, Decimal64Type, Decimal128Type, Decimal25
 use arrow_buffer::i256;
 use arrow_schema::DataType;
 
+use crate::fmt::SLOT;
+
 /// The values of a decimal array.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decimals<'a> {
@@ -59,25 +61,16 @@ impl<'a> Decimals<'a> {
         }
     }
 
-    /// The unscaled values of these rows, big-endian, to `at` of their slots.
-    pub(crate) fn fill<const STRIDE: usize>(
-        &self,
-        rows: std::ops::Range<usize>,
-        slots: &mut [[u8; STRIDE]],
-        at: usize,
-    ) {
-        fn put<const STRIDE: usize, const N: usize>(
-            slots: &mut [[u8; STRIDE]],
-            at: usize,
-            values: impl Iterator<Item = [u8; N]>,
-        ) {
-            slots.iter_mut().zip(values).for_each(|(slot, bytes)| slot[at..at + N].copy_from_slice(&bytes));
+    /// The unscaled values of these rows, big-endian, to their slots.
+    pub(crate) fn fill(&self, rows: std::ops::Range<usize>, slots: &mut [[u8; SLOT]]) {
+        fn put<const N: usize>(slots: &mut [[u8; SLOT]], values: impl Iterator<Item = [u8; N]>) {
+            slots.iter_mut().zip(values).for_each(|(slot, bytes)| slot[..N].copy_from_slice(&bytes));
         }
         match self.values {
-            Unscaled::D32(values) => put(slots, at, values[rows].iter().map(|value| value.to_be_bytes())),
-            Unscaled::D64(values) => put(slots, at, values[rows].iter().map(|value| value.to_be_bytes())),
-            Unscaled::D128(values) => put(slots, at, values[rows].iter().map(|value| value.to_be_bytes())),
-            Unscaled::D256(values) => put(slots, at, values[rows].iter().map(|value| value.to_be_bytes())),
+            Unscaled::D32(values) => put(slots, values[rows].iter().map(|value| value.to_be_bytes())),
+            Unscaled::D64(values) => put(slots, values[rows].iter().map(|value| value.to_be_bytes())),
+            Unscaled::D128(values) => put(slots, values[rows].iter().map(|value| value.to_be_bytes())),
+            Unscaled::D256(values) => put(slots, values[rows].iter().map(|value| value.to_be_bytes())),
         }
     }
 }

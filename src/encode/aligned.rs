@@ -4,7 +4,7 @@
 use std::ops::{Deref, DerefMut};
 
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// A growing buffer that begins at a cache line.
 #[derive(Default)]

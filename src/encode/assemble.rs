@@ -342,7 +342,7 @@ fn any_ops_any(
                     // SAFETY: see above.
                     let value = unsafe { key.write(out, p) };
                     // SAFETY: see above.
-                    let length = unsafe { slot.write(i, out, value) };
+                    let length = unsafe { slot.write_value(i, out, value) };
                     // SAFETY: see above.
                     let end = unsafe { key.close(out, value + length) };
                     // SAFETY: see above.

@@ -225,15 +225,25 @@ impl<'a> SlotLane<'a> {
     pub(super) unsafe fn write(&self, i: usize, out: &mut [u8], at: usize) -> usize {
         // SAFETY: promised by the caller.
         unsafe { copy::<KEY>(out, at, self.key, 0) };
+        // SAFETY: promised by the caller; the key is not longer than its copy, behind which is room for a slot.
+        self.more + unsafe { self.write_value(i, out, at + self.before) }
+    }
+
+    /// As [`write`](Self::write), without the key.
+    ///
+    /// # Safety
+    /// `i` is less than the rows of the lane, and `out` has room for a slot.
+    #[inline(always)]
+    pub(super) unsafe fn write_value(&self, i: usize, out: &mut [u8], at: usize) -> usize {
         if self.is_word {
-            // SAFETY: there is a slot for each row; the key is not longer than its copy, behind which is room for a slot.
-            unsafe { copy::<WORD>(out, at + self.before, self.bytes, i * SLOT) };
+            // SAFETY: promised by the caller; there is a slot for each row.
+            unsafe { copy::<WORD>(out, at, self.bytes, i * SLOT) };
         } else {
             // SAFETY: as above.
-            unsafe { copy::<SLOT>(out, at + self.before, self.bytes, i * SLOT) };
+            unsafe { copy::<SLOT>(out, at, self.bytes, i * SLOT) };
         }
         // SAFETY: promised by the caller.
-        self.more + unsafe { get(self.lengths, i) } as usize
+        unsafe { get(self.lengths, i) as usize }
     }
 }
 
@@ -257,7 +267,8 @@ impl<'a> SlotKey<'a> {
             return Self::NONE;
         }
         assert!(range.len() <= KEY, "a key longer than its place");
-        let bytes = program.bytes[range.start..].first_chunk().expect("a program is padded to pieces");
+        // `Builder::store` pads what it stores to whole pieces, and a key is one, whatever the input.
+        let bytes = program.bytes[range.start..].first_chunk().expect("a key that is not padded");
         Self { bytes, len: range.len() }
     }
 }

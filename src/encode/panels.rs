@@ -7,14 +7,13 @@
 //! so that the next one overwrites what one writes too much. But what lies behind the last one is there already: what might
 //! write that far is written elsewhere and copied exactly. Runs write nothing too much.
 //!
-//! What takes the time is memory: the first cache level waits for some sixteen lines at once, of the output and of what is
-//! read, and reading and writing are fastest when no burst of one holds up the other. So whatever is read or written next is
-//! asked for a few lines at a time, and panels of cells, which leave memory time, take turns with those of the run.
-//!
-//! Columns whose memory starts at like addresses, as that of large ones does, drive each other out of the first cache
-//! level, too: words are read by the cache line, each once. What is read and written next is asked for meanwhile, since the
-//! processor itself does not see where a loop that goes about like this will be next.
+//! What takes the time is memory. The processor itself does not see where a loop that goes about like this will be next, so
+//! what is read and written next is asked for meanwhile. But the first cache level waits for some sixteen lines at once, and a
+//! burst holds up what is read beside it: lines are asked for a few at a time, and panels of cells, which leave memory time,
+//! take turns with those of the run. Columns whose memory starts at like addresses, as that of large ones does, drive each
+//! other out of that level, too: words are read by the cache line, each once.
 
+use super::aligned::LINE;
 use super::assemble::Written;
 use super::lanes::{CELL, CellLane, NARROW_CELL, SlotLane};
 use super::prepare::is_odd;
@@ -39,9 +38,6 @@ const SLOTS_AHEAD: usize = 4;
 
 /// Columns of cells and slots between which memory is asked for.
 const STEP: usize = 8;
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// Writes all rows of lines that are these segments, of which none has a string behind it.
 ///

@@ -72,7 +72,7 @@ pub(super) fn prepare_column(
             nullable |= *lost > 0;
             if plan.version == ProtocolVersion::V1 {
                 lengths.resize(bits.len(), 0);
-                if float::write_all(bits, slots.of(bits.len()), 0, lengths) {
+                if float::write_all(bits, slots.of(bits.len()), lengths) {
                     *lost += lost_floats(bits, nullable.then_some(valid.as_slice()));
                 }
                 Form::Slot
@@ -88,7 +88,7 @@ pub(super) fn prepare_column(
             Form::Text
         }
         Values::Decimals(decimals) => {
-            decimals.fill(rows.clone(), scratch.slots.of(rows.len()), 0);
+            decimals.fill(rows.clone(), scratch.slots.of(rows.len()));
             scratch.lengths.clear();
             scratch.lengths.resize(rows.len(), decimals.width() as u8);
             Form::Slot
@@ -156,7 +156,7 @@ fn prepare_integers(scratch: &mut Scratch, nullable: bool) -> Form {
     }
     let Scratch { integers, slots, lengths, .. } = scratch;
     lengths.resize(integers.len(), 0);
-    int::write_short(integers, slots.of(integers.len()), 0, lengths);
+    int::write_short(integers, slots.of(integers.len()), lengths);
     Form::Word
 }
 

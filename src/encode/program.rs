@@ -17,7 +17,7 @@ use crate::plan::{AtPlan, ColumnPlan, Plan, Role, Wire, WireUnit};
 /// Runs are copied in pieces of this many bytes, and padded to them.
 pub(super) const PIECE: usize = 32;
 
-/// What stands before the value in a slot has at most as many bytes.
+/// What stands before the value of a slot has at most as many bytes, so that one copy of them does.
 pub(super) const KEY: usize = PIECE;
 
 /// Columns from which on lines are written panel by panel ([`panels`](super::panels)), and how many a segment of them has
@@ -165,7 +165,7 @@ pub(super) struct Maybe {
     pub(super) close: Option<u8>,
 }
 
-/// A value in a slot, and what stands before it: in [`Program::bytes`], padded to pieces.
+/// A value in a slot, and what stands before it: in [`Program::bytes`], padded to pieces, at most [`KEY`] bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Keyed {
     pub(super) prefix: Range<usize>,
@@ -191,7 +191,7 @@ pub(super) enum Step {
     MaybeKeyed(usize, Keyed),
     /// The same of the designated timestamp.
     MaybeAt(Keyed),
-    /// A value in a slot whose key is too long to be there.
+    /// A value in a slot whose key is longer than [`KEY`].
     MaybeSlot(Maybe),
     MaybeText(Maybe),
     MaybeArray(Maybe),
@@ -326,7 +326,7 @@ impl Builder {
         if nullable {
             let maybe = self.maybe(column, &wire.key, wire.close);
             let step = match form {
-                // The key is too long to be in the slot.
+                // The key is too long for one copy.
                 Form::Fixed | Form::Byte | Form::Word | Form::Slot => Step::MaybeSlot(maybe),
                 Form::Text | Form::Cells => Step::MaybeText(maybe),
                 Form::Array { dims } => {
@@ -399,7 +399,8 @@ impl Builder {
         self.program.row_max += max;
     }
 
-    /// A value of at most so many bytes in a slot. What the run has behind its last poke goes there, too.
+    /// A value of at most so many bytes in a slot. What the run has behind its last poke goes before it, if it is no longer
+    /// than a key.
     fn slot(&mut self, most: usize, step: impl FnOnce(Keyed) -> Step) {
         let pokes = self.run_pokes.iter().map(|poke| poke.offset + poke.lane.bytes());
         let shared = self.shared.iter().map(|shared| shared.end);
@@ -417,7 +418,7 @@ impl Builder {
         self.program.steps.push(step);
     }
 
-    /// A value of at most so many bytes that may be null: with its key before it and what closes it in its slot.
+    /// A value of at most so many bytes that may be null: with its key before it, and what closes it in its slot.
     fn maybe_keyed(&mut self, key: &[u8], most: usize, close: &'static [u8]) -> Keyed {
         let (start, len) = self.store(key);
         self.program.row_max += len + most + close.len();

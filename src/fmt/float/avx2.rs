@@ -54,15 +54,14 @@ impl Scratch {
     }
 }
 
-/// Writes the texts of a block to `offset` of each slot, and their lengths; of a block that is not `FULL` only those of the
+/// Writes the texts of a block to their slots, and their lengths; of a block that is not `FULL` only those of the
 /// first `values`, and of some behind them. Tells whether any value is none that the arithmetic is for, or is written with
 /// an exponent.
 #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt")]
-pub(super) fn write_block<const STRIDE: usize, const FULL: bool>(
+pub(super) fn write_block<const FULL: bool>(
     values: usize,
     bits: &[u64; BLOCK],
-    slots: &mut [[u8; STRIDE]; BLOCK],
-    offset: usize,
+    slots: &mut [[u8; TEXT]; BLOCK],
     lengths: &mut [u8; BLOCK],
     scratch: &mut Scratch,
 ) -> bool {
@@ -81,11 +80,11 @@ pub(super) fn write_block<const STRIDE: usize, const FULL: bool>(
         spell(group, scratch);
     }
     for i in 0..BLOCK {
-        lengths[i] = lay_out(i, scratch, &mut slots[i][offset..]);
+        lengths[i] = lay_out(i, scratch, &mut slots[i]);
     }
     let is_odd = scratch.scientific | scratch.special != 0;
     if is_odd {
-        mend(bits, scratch, slots, offset, lengths);
+        mend(bits, scratch, slots, lengths);
     }
     is_odd
 }
@@ -273,18 +272,17 @@ fn spell(group: usize, scratch: &mut Scratch) {
 /// Fifth pass: every character to its place. Gives the length that plain notation has.
 #[inline]
 #[target_feature(enable = "avx2,lzcnt")]
-fn lay_out(i: usize, scratch: &Scratch, slot: &mut [u8]) -> u8 {
+fn lay_out(i: usize, scratch: &Scratch, slot: &mut [u8; TEXT]) -> u8 {
     let row = usize::from(scratch.rows[i] as u8);
     // SAFETY: two words are 16 bytes.
     let digits = unsafe { _mm_loadu_si128(scratch.spelled[i].as_ptr().cast()) };
     let digits = _mm256_broadcastsi128_si256(_mm_or_si128(digits, _mm_set1_epi8(0x30)));
     let text = _mm256_or_si256(_mm256_shuffle_epi8(digits, table(&SHUFFLES.0[row])), table(&CONSTANTS.0[row]));
-    let target = &mut slot[..TEXT];
-    // SAFETY: the target has 32 bytes.
-    unsafe { _mm256_storeu_si256(target.as_mut_ptr().cast(), text) };
+    // SAFETY: a slot has 32 bytes.
+    unsafe { _mm256_storeu_si256(slot.as_mut_ptr().cast(), text) };
     let last = scratch.last[i] as u8;
     // 0xf0 becomes a zero, too.
-    target[usize::from(LAST_PLACES[row]) % TEXT] = b'0' | (last & 0x0f);
+    slot[usize::from(LAST_PLACES[row]) % TEXT] = b'0' | (last & 0x0f);
     let point = scratch.points[i] as i64;
     let whole = (count(i, scratch) as i64).max(point + 1);
     (whole + (2 - point).max(1) + (row & 1) as i64) as u8
@@ -312,20 +310,12 @@ fn count(i: usize, scratch: &Scratch) -> i32 {
 #[cold]
 #[inline(never)]
 #[target_feature(enable = "lzcnt")]
-fn mend<const STRIDE: usize>(
-    bits: &[u64; BLOCK],
-    scratch: &Scratch,
-    slots: &mut [[u8; STRIDE]; BLOCK],
-    offset: usize,
-    lengths: &mut [u8; BLOCK],
-) {
+fn mend(bits: &[u64; BLOCK], scratch: &Scratch, slots: &mut [[u8; TEXT]; BLOCK], lengths: &mut [u8; BLOCK]) {
     for i in set_bits(scratch.special) {
-        if let Some(slot) = slots[i][offset..].first_chunk_mut() {
-            lengths[i] = scalar::write(f64::from_bits(bits[i]), slot) as u8;
-        }
+        lengths[i] = scalar::write(f64::from_bits(bits[i]), &mut slots[i]) as u8;
     }
     for i in set_bits(scratch.scientific & !scratch.special) {
-        let slot = &mut slots[i][offset..offset + TEXT];
+        let slot = &mut slots[i];
         let sign = usize::from(scratch.rows[i] & 1 == 1);
         let count = count(i, scratch) as usize;
         // The point and what follows it only if something does.

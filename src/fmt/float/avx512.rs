@@ -50,17 +50,16 @@ impl Scratch {
     }
 }
 
-/// Writes the texts of a block to `offset` of each slot, and their lengths; of a block that is not `FULL` only those of the
+/// Writes the texts of a block to their slots, and their lengths; of a block that is not `FULL` only those of the
 /// first `values`, and of some behind them. Tells whether any value is none that the arithmetic is for, or is written with
 /// an exponent.
 #[target_feature(
     enable = "avx2,bmi1,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,avx512vbmi,avx512vbmi2,avx512cd"
 )]
-pub(super) fn write_block<const STRIDE: usize, const FULL: bool>(
+pub(super) fn write_block<const FULL: bool>(
     values: usize,
     bits: &[u64; BLOCK],
-    slots: &mut [[u8; STRIDE]; BLOCK],
-    offset: usize,
+    slots: &mut [[u8; TEXT]; BLOCK],
     lengths: &mut [u8; BLOCK],
     scratch: &mut Scratch,
 ) -> bool {
@@ -77,10 +76,10 @@ pub(super) fn write_block<const STRIDE: usize, const FULL: bool>(
         spell(group, scratch, lengths);
     }
     for group in 0..groups {
-        lay_out(group, scratch, slots, offset);
+        lay_out(group, scratch, slots);
     }
     if odd != 0 {
-        mend(bits, scratch, slots, offset, lengths);
+        mend(bits, scratch, slots, lengths);
     }
     odd != 0
 }
@@ -228,7 +227,7 @@ fn spell(group: usize, scratch: &mut Scratch, lengths: &mut [u8; BLOCK]) {
 /// Third pass: every character to its place, two values a register.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn lay_out<const STRIDE: usize>(group: usize, scratch: &Scratch, slots: &mut [[u8; STRIDE]; BLOCK], offset: usize) {
+fn lay_out(group: usize, scratch: &Scratch, slots: &mut [[u8; TEXT]; BLOCK]) {
     let (firsts, seconds) = (load(&scratch.firsts, group), load(&scratch.seconds, group));
     let extras = load(&scratch.extras, group);
     let even = _mm512_unpacklo_epi64(firsts, seconds);
@@ -239,23 +238,16 @@ fn lay_out<const STRIDE: usize>(group: usize, scratch: &Scratch, slots: &mut [[u
     let odd_lower = _mm512_set_epi64(11, 11, 3, 2, 9, 9, 1, 0);
     let odd_upper = _mm512_set_epi64(15, 15, 7, 6, 13, 13, 5, 4);
     let first = group * LANES;
-    pair(first, 0, _mm512_permutex2var_epi64(even, lower, extras), scratch, slots, offset);
-    pair(first, 1, _mm512_permutex2var_epi64(odd, odd_lower, extras), scratch, slots, offset);
-    pair(first, 4, _mm512_permutex2var_epi64(even, upper, extras), scratch, slots, offset);
-    pair(first, 5, _mm512_permutex2var_epi64(odd, odd_upper, extras), scratch, slots, offset);
+    pair(first, 0, _mm512_permutex2var_epi64(even, lower, extras), scratch, slots);
+    pair(first, 1, _mm512_permutex2var_epi64(odd, odd_lower, extras), scratch, slots);
+    pair(first, 4, _mm512_permutex2var_epi64(even, upper, extras), scratch, slots);
+    pair(first, 5, _mm512_permutex2var_epi64(odd, odd_upper, extras), scratch, slots);
 }
 
 /// Writes the texts of the values `at` and `at + 2` of a group.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn pair<const STRIDE: usize>(
-    first: usize,
-    at: usize,
-    source: __m512i,
-    scratch: &Scratch,
-    slots: &mut [[u8; STRIDE]; BLOCK],
-    offset: usize,
-) {
+fn pair(first: usize, at: usize, source: __m512i, scratch: &Scratch, slots: &mut [[u8; TEXT]; BLOCK]) {
     let (one, two) = (first + at, first + at + 2);
     let second_half = _mm512_set_epi64(
         0x2020_2020_2020_2020,
@@ -270,8 +262,8 @@ fn pair<const STRIDE: usize>(
     let rows =
         _mm512_inserti64x4::<1>(_mm512_castsi256_si512(row(scratch.row_bytes[one])), row(scratch.row_bytes[two]));
     let text = _mm512_permutexvar_epi8(_mm512_or_si512(rows, second_half), source);
-    put(&mut slots[one], offset, _mm512_castsi512_si256(text));
-    put(&mut slots[two], offset, _mm512_extracti64x4_epi64::<1>(text));
+    put(&mut slots[one], _mm512_castsi512_si256(text));
+    put(&mut slots[two], _mm512_extracti64x4_epi64::<1>(text));
 }
 
 #[inline]
@@ -284,30 +276,21 @@ fn row(number: u8) -> __m256i {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn put(slot: &mut [u8], offset: usize, text: __m256i) {
-    let target = &mut slot[offset..offset + TEXT];
-    // SAFETY: the target has 32 bytes.
-    unsafe { _mm256_storeu_si256(target.as_mut_ptr().cast(), text) }
+fn put(slot: &mut [u8; TEXT], text: __m256i) {
+    // SAFETY: a slot has 32 bytes.
+    unsafe { _mm256_storeu_si256(slot.as_mut_ptr().cast(), text) }
 }
 
 /// Ends texts in scientific notation with their exponents, and writes what is not finite or subnormal.
 #[cold]
 #[inline(never)]
-fn mend<const STRIDE: usize>(
-    bits: &[u64; BLOCK],
-    scratch: &Scratch,
-    slots: &mut [[u8; STRIDE]; BLOCK],
-    offset: usize,
-    lengths: &mut [u8; BLOCK],
-) {
+fn mend(bits: &[u64; BLOCK], scratch: &Scratch, slots: &mut [[u8; TEXT]; BLOCK], lengths: &mut [u8; BLOCK]) {
     let special = u64::from_le_bytes(scratch.special);
     for i in set_bits(special) {
-        if let Some(slot) = slots[i][offset..].first_chunk_mut() {
-            lengths[i] = scalar::write(f64::from_bits(bits[i]), slot) as u8;
-        }
+        lengths[i] = scalar::write(f64::from_bits(bits[i]), &mut slots[i]) as u8;
     }
     for i in set_bits(u64::from_le_bytes(scratch.scientific) & !special) {
-        let slot = &mut slots[i][offset..offset + TEXT];
+        let slot = &mut slots[i];
         let sign = usize::from(scratch.rows[i] & 1 == 1);
         let count = scratch.digits[i] as usize;
         // The point and what follows it only if something does.

@@ -39,28 +39,17 @@ pub(crate) const TEXT: usize = 32;
 /// Values taken at once.
 pub(crate) const BLOCK: usize = 64;
 
-/// Writes the text of each value to `offset` of its slot, and its length: at most 24. Up to [`TEXT`] bytes behind
-/// `offset` are written. Tells whether any of them may be infinite or no number: else none is.
+/// Writes the text of each value to its slot, of which any byte may be written, and its length: at most 24. Tells whether
+/// any of them may be infinite or no number: else none is.
 ///
 /// # Panics
-/// If there are fewer slots or lengths than values, or a slot has no room for [`TEXT`] bytes behind `offset`.
-pub(crate) fn write_all<const STRIDE: usize>(
-    bits: &[u64],
-    slots: &mut [[u8; STRIDE]],
-    offset: usize,
-    lengths: &mut [u8],
-) -> bool {
-    write_all_at(level(), bits, slots, offset, lengths)
+/// If there are fewer slots or lengths than values.
+pub(crate) fn write_all(bits: &[u64], slots: &mut [[u8; TEXT]], lengths: &mut [u8]) -> bool {
+    write_all_at(level(), bits, slots, lengths)
 }
 
 /// As [`write_all`], with an instruction set that is available.
-pub(crate) fn write_all_at<const STRIDE: usize>(
-    level: Level,
-    bits: &[u64],
-    slots: &mut [[u8; STRIDE]],
-    offset: usize,
-    lengths: &mut [u8],
-) -> bool {
+pub(crate) fn write_all_at(level: Level, bits: &[u64], slots: &mut [[u8; TEXT]], lengths: &mut [u8]) -> bool {
     assert!(level.is_available(), "an instruction set that the processor lacks");
     let (slots, lengths) = (&mut slots[..bits.len()], &mut lengths[..bits.len()]);
     match level {
@@ -69,12 +58,11 @@ pub(crate) fn write_all_at<const STRIDE: usize>(
             let (mut scratch, mut is_odd) = (avx512::Scratch::new(), false);
             let rest = blocks(bits, slots, lengths, |bits, slots, lengths| {
                 // SAFETY: the level is available, as has just been checked.
-                is_odd |=
-                    unsafe { avx512::write_block::<STRIDE, true>(BLOCK, bits, slots, offset, lengths, &mut scratch) };
+                is_odd |= unsafe { avx512::write_block::<true>(BLOCK, bits, slots, lengths, &mut scratch) };
             });
-            last_block(rest, offset, |values, bits, slots, lengths| {
+            last_block(rest, |values, bits, slots, lengths| {
                 // SAFETY: as above.
-                is_odd |= unsafe { avx512::write_block::<TEXT, false>(values, bits, slots, 0, lengths, &mut scratch) };
+                is_odd |= unsafe { avx512::write_block::<false>(values, bits, slots, lengths, &mut scratch) };
             });
             is_odd
         }
@@ -83,19 +71,17 @@ pub(crate) fn write_all_at<const STRIDE: usize>(
             let (mut scratch, mut is_odd) = (avx2::Scratch::new(), false);
             let rest = blocks(bits, slots, lengths, |bits, slots, lengths| {
                 // SAFETY: the level is available, as has just been checked.
-                is_odd |=
-                    unsafe { avx2::write_block::<STRIDE, true>(BLOCK, bits, slots, offset, lengths, &mut scratch) };
+                is_odd |= unsafe { avx2::write_block::<true>(BLOCK, bits, slots, lengths, &mut scratch) };
             });
-            last_block(rest, offset, |values, bits, slots, lengths| {
+            last_block(rest, |values, bits, slots, lengths| {
                 // SAFETY: as above.
-                is_odd |= unsafe { avx2::write_block::<TEXT, false>(values, bits, slots, 0, lengths, &mut scratch) };
+                is_odd |= unsafe { avx2::write_block::<false>(values, bits, slots, lengths, &mut scratch) };
             });
             is_odd
         }
         _ => {
             for ((bits, slot), length) in bits.iter().zip(slots).zip(lengths) {
-                let text = slot[offset..].first_chunk_mut().expect("a slot has room for a text");
-                *length = scalar::write(f64::from_bits(*bits), text) as u8;
+                *length = scalar::write(f64::from_bits(*bits), slot) as u8;
             }
             true
         }
@@ -104,17 +90,17 @@ pub(crate) fn write_all_at<const STRIDE: usize>(
 
 /// Fewer values than a block has, and where their texts and lengths go.
 #[cfg(target_arch = "x86_64")]
-type Rest<'a, const STRIDE: usize> = (&'a [u64], &'a mut [[u8; STRIDE]], &'a mut [u8]);
+type Rest<'a> = (&'a [u64], &'a mut [[u8; TEXT]], &'a mut [u8]);
 
 /// Calls `write` for values a block at a time, and gives those that are left.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn blocks<'a, const STRIDE: usize>(
+fn blocks<'a>(
     bits: &'a [u64],
-    slots: &'a mut [[u8; STRIDE]],
+    slots: &'a mut [[u8; TEXT]],
     lengths: &'a mut [u8],
-    mut write: impl FnMut(&[u64; BLOCK], &mut [[u8; STRIDE]; BLOCK], &mut [u8; BLOCK]),
-) -> Rest<'a, STRIDE> {
+    mut write: impl FnMut(&[u64; BLOCK], &mut [[u8; TEXT]; BLOCK], &mut [u8; BLOCK]),
+) -> Rest<'a> {
     let (full, rest) = bits.as_chunks::<BLOCK>();
     let (full_slots, rest_slots) = slots.as_chunks_mut::<BLOCK>();
     let (full_lengths, rest_lengths) = lengths.as_chunks_mut::<BLOCK>();
@@ -127,9 +113,8 @@ fn blocks<'a, const STRIDE: usize>(
 /// Calls `write` for what is left, with zeros behind it, which cost least; small batches are nothing else.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn last_block<const STRIDE: usize>(
-    (rest, rest_slots, rest_lengths): Rest<'_, STRIDE>,
-    offset: usize,
+fn last_block(
+    (rest, rest_slots, rest_lengths): Rest<'_>,
     write: impl FnOnce(usize, &[u64; BLOCK], &mut [[u8; TEXT]; BLOCK], &mut [u8; BLOCK]),
 ) {
     if rest.is_empty() {
@@ -138,9 +123,7 @@ fn last_block<const STRIDE: usize>(
     let (mut bits, mut texts, mut lengths) = ([0; BLOCK], [[0; TEXT]; BLOCK], [0; BLOCK]);
     bits[..rest.len()].copy_from_slice(rest);
     write(rest.len(), &bits, &mut texts, &mut lengths);
-    for (slot, text) in rest_slots.iter_mut().zip(&texts) {
-        slot[offset..offset + TEXT].copy_from_slice(text);
-    }
+    rest_slots.copy_from_slice(&texts[..rest.len()]);
     rest_lengths.copy_from_slice(&lengths[..rest.len()]);
 }
 

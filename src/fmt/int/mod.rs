@@ -107,28 +107,17 @@ fn sixteen_scalar(values: &[i64], base: u64, digits: &mut [[u64; 2]]) {
     }
 }
 
-/// The text of values below [`WORD`] without leading zeros, to `at` of their slots, of which eight bytes are written, and
-/// its length, 1 to 8.
+/// The text of values below [`WORD`] without leading zeros, to their slots, of which eight bytes are written, and its
+/// length, 1 to 8.
 ///
 /// # Panics
-/// If there are fewer slots or lengths than values, or a slot has no room there.
-pub(crate) fn write_short<const STRIDE: usize>(
-    values: &[i64],
-    slots: &mut [[u8; STRIDE]],
-    at: usize,
-    lengths: &mut [u8],
-) {
-    write_short_at(level(), values, slots, at, lengths);
+/// If there are fewer slots or lengths than values.
+pub(crate) fn write_short(values: &[i64], slots: &mut [[u8; SLOT]], lengths: &mut [u8]) {
+    write_short_at(level(), values, slots, lengths);
 }
 
 /// As [`write_short`], with an instruction set that is available.
-pub(crate) fn write_short_at<const STRIDE: usize>(
-    level: Level,
-    values: &[i64],
-    slots: &mut [[u8; STRIDE]],
-    at: usize,
-    lengths: &mut [u8],
-) {
+pub(crate) fn write_short_at(level: Level, values: &[i64], slots: &mut [[u8; SLOT]], lengths: &mut [u8]) {
     assert!(level.is_available(), "an instruction set that the processor lacks");
     let (slots, lengths) = (&mut slots[..values.len()], &mut lengths[..values.len()]);
     let (groups, rest) = values.as_chunks::<LANES>();
@@ -150,12 +139,12 @@ pub(crate) fn write_short_at<const STRIDE: usize>(
             }
         }
         for (slot, word) in slots.iter_mut().zip(words) {
-            slot[at..at + 8].copy_from_slice(&word.to_le_bytes());
+            slot[..8].copy_from_slice(&word.to_le_bytes());
         }
     }
     for ((value, slot), length) in rest.iter().zip(rest_slots).zip(rest_lengths) {
         let (word, digits) = short(*value as u64);
-        slot[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        slot[..8].copy_from_slice(&word.to_le_bytes());
         *length = digits;
     }
 }
@@ -265,11 +254,11 @@ mod tests {
         let values: Vec<i64> = samples().map(|value| value as i64).collect();
         for level in variants() {
             for count in (0..40).chain([values.len()]) {
-                let (mut slots, mut lengths) = (vec![[b'#'; 20]; count], vec![0; count]);
-                write_short_at(level, &values[..count], &mut slots, 5, &mut lengths);
+                let (mut slots, mut lengths) = (vec![[b'#'; SLOT]; count], vec![0; count]);
+                write_short_at(level, &values[..count], &mut slots, &mut lengths);
                 for ((value, slot), length) in values.iter().zip(&slots).zip(lengths) {
-                    assert_eq!(&slot[5..5 + usize::from(length)], value.to_string().as_bytes(), "{level:?}");
-                    assert!(slot[..5].iter().chain(&slot[13..]).all(|byte| *byte == b'#'));
+                    assert_eq!(&slot[..usize::from(length)], value.to_string().as_bytes(), "{level:?}");
+                    assert!(slot[8..].iter().all(|byte| *byte == b'#'));
                 }
             }
         }
