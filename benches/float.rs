@@ -26,6 +26,10 @@ const ROUNDS: usize = 15;
 /// Values taken from slots before the slots leave the first cache level.
 const BLOCK: usize = 256;
 
+/// Slots that begin at a cache line, as those of the encoder do.
+#[repr(align(64))]
+struct Slots([[u8; SLOT]; BLOCK]);
+
 /// Values of a buffer of text, which then has at most 264 KiB.
 const BATCH: usize = 8192;
 
@@ -96,11 +100,11 @@ fn contiguous(values: &[u64], out: &mut [u8]) -> usize {
 
 /// The same from slots, a block at a time.
 fn from_slots(level: Level, values: &[u64], out: &mut [u8]) -> usize {
-    let (mut slots, mut lengths) = ([[0; SLOT]; BLOCK], [0; BLOCK]);
+    let (mut slots, mut lengths) = (Slots([[0; SLOT]; BLOCK]), [0; BLOCK]);
     let mut at = 0;
     for values in values.chunks(BLOCK) {
-        float::write_all_at(level, values, &mut slots, &mut lengths);
-        at = copy(&slots[..values.len()], &lengths, out, at);
+        float::write_all_at(level, values, &mut slots.0, &mut lengths);
+        at = copy(&slots.0[..values.len()], &lengths, out, at);
     }
     at
 }
@@ -118,10 +122,10 @@ fn copy(slots: &[[u8; SLOT]], lengths: &[u8], out: &mut [u8], mut at: usize) -> 
 }
 
 fn slots_only(level: Level, values: &[u64]) {
-    let (mut slots, mut lengths) = ([[0; SLOT]; BLOCK], [0; BLOCK]);
+    let (mut slots, mut lengths) = (Slots([[0; SLOT]; BLOCK]), [0; BLOCK]);
     for values in values.chunks(BLOCK) {
-        float::write_all_at(level, values, &mut slots, &mut lengths);
-        black_box((&mut slots, &mut lengths));
+        float::write_all_at(level, values, &mut slots.0, &mut lengths);
+        black_box((&mut slots.0, &mut lengths));
     }
 }
 
@@ -146,8 +150,8 @@ fn compare(name: &str, values: &[u64], levels: &[Level]) -> bool {
         }
     }
 
-    let (mut slots, mut lengths) = (vec![[0; SLOT]; BLOCK], vec![0; BLOCK]);
-    float::write_all(&values[..BLOCK.min(values.len())], &mut slots, &mut lengths);
+    let (mut slots, mut lengths) = (Slots([[0; SLOT]; BLOCK]), [0; BLOCK]);
+    float::write_all(&values[..BLOCK.min(values.len())], &mut slots.0, &mut lengths);
     let mut outs: Vec<Vec<u8>> = levels.iter().map(|_| vec![0; room]).collect();
     let mut contenders: Vec<Contender<'_>> =
         vec![("zmij, text".to_owned(), Box::new(|| batches(values, &mut expected, contiguous)))];
@@ -161,7 +165,7 @@ fn compare(name: &str, values: &[u64], levels: &[Level]) -> bool {
         // As many values, from slots that stay in the cache.
         Box::new(|| {
             batches(values, &mut out, |values, out| {
-                values.chunks(BLOCK).fold(0, |at, values| copy(&slots[..values.len()], &lengths, out, at))
+                values.chunks(BLOCK).fold(0, |at, values| copy(&slots.0[..values.len()], &lengths, out, at))
             });
         }),
     ));

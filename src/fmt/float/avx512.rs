@@ -4,8 +4,12 @@
 //! next: one fused loop waits for its own chain of some two hundred cycles, and took a third longer.
 
 use std::arch::x86_64::*;
+use std::hint::black_box;
 
-use super::tables::{EXPONENT_TEXTS, LAST, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, ROWS, SCIENTIFIC, TEXT};
+use super::tables::{
+    Aligned, EXPONENT_TEXTS, LAST, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, ROW_COUNT, ROWS, SCIENTIFIC, TEXT,
+    UPPER_ROWS,
+};
 use super::{BLOCK, scalar, set_bits};
 use crate::fmt::lanes::avx512::{self as lanes, LANES, ZEROS, all, bytes_of, sixteen_digits};
 
@@ -22,7 +26,7 @@ pub(super) struct Scratch {
     /// The row of the text, in a lane and as a byte.
     rows: [u64; BLOCK],
     row_bytes: [u8; BLOCK],
-    /// The place of the point, counted from before the first digit.
+    /// The place of the point, counted from before the first digit, and one.
     points: [u64; BLOCK],
     /// The first and the second eight digits as characters.
     firsts: [u64; BLOCK],
@@ -68,9 +72,9 @@ pub(super) fn write_block<const FULL: bool>(
         // Nobody needs those of the block before mended once more.
         (scratch.scientific, scratch.special) = Default::default();
     }
-    let mut odd = 0;
+    let (mut odd, one) = (0, black_box(all(1)));
     for group in 0..groups {
-        odd |= choose(bits, group, scratch);
+        odd |= choose(bits, group, one, scratch);
     }
     for group in 0..groups {
         spell(group, scratch, lengths);
@@ -107,28 +111,33 @@ fn gather(table: &'static [u64], indices: __m512i) -> __m512i {
     unsafe { _mm512_i64gather_epi64::<8>(indices, table.as_ptr().cast()) }
 }
 
-/// First pass: finds the digits as a number, and the layout. Tells whether any lane needs mending.
+/// First pass: finds the digits as a number, and the layout. Tells whether any lane needs mending. `one` is 1 in each lane,
+/// which the compiler must not know: of a masked addition of 1 it makes two steps, of a masked shift by 1 three.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vbmi2")]
-fn choose(bits: &[u64; BLOCK], group: usize, scratch: &mut Scratch) -> u8 {
+fn choose(bits: &[u64; BLOCK], group: usize, one: __m512i, scratch: &mut Scratch) -> u8 {
     let bits = load(bits, group);
     let fraction = _mm512_and_si512(bits, all(MASK_52));
     let raw = _mm512_and_si512(_mm512_srli_epi64::<52>(bits), all(0x7ff));
     let is_power = _mm512_testn_epi64_mask(fraction, fraction);
     let is_zero = _mm512_testn_epi64_mask(_mm512_slli_epi64::<1>(bits), _mm512_slli_epi64::<1>(bits));
-    let is_special = (_mm512_cmpeq_epi64_mask(raw, all(0x7ff)) | _mm512_testn_epi64_mask(raw, raw)) & !is_zero;
+    // An exponent of none or of all bits.
+    let is_special = _mm512_cmpge_epu64_mask(_mm512_sub_epi64(raw, one), all(0x7fe)) & !is_zero;
 
     let scaled = _mm512_add_epi64(_mm512_mul_epu32(raw, all(315_653)), all(411_649));
     let scaled = _mm512_mask_sub_epi64(scaled, is_power, scaled, all(131_072));
     let index = _mm512_srli_epi64::<20>(scaled);
-    let shift = _mm512_add_epi64(_mm512_mul_epu32(index, all(217_707)), all(2048 * 65_536 + 65_535 - 323 * 217_707));
-    let shift = _mm512_add_epi64(_mm512_sub_epi64(_mm512_srli_epi64::<16>(shift), raw), all(1075 - 2048));
+    // By how much the power has to be shifted, and 23.
+    const SHIFT: i64 = (1075 + 23) * 65_536 + 65_535 - 323 * 217_707;
+    let shift = _mm512_add_epi64(_mm512_mul_epu32(index, all(217_707)), all(SHIFT));
+    let shift = _mm512_sub_epi64(_mm512_srai_epi64::<16>(shift), raw);
     let (hi, lo) = (gather(&POW10_HI, index), gather(&POW10_LO, index));
 
     // The power of ten in three limbs of 52 bits. IFMA reads no more than 52 of its factors.
-    let limb2 = _mm512_srlv_epi64(hi, _mm512_add_epi64(shift, all(11)));
-    let limb1 = _mm512_shrdv_epi64(lo, hi, _mm512_add_epi64(shift, all(23)));
-    let limb0 = _mm512_sllv_epi64(lo, _mm512_sub_epi64(all(29), shift));
+    let half = _mm512_srlv_epi64(hi, _mm512_sub_epi64(shift, all(23)));
+    let limb2 = _mm512_srli_epi64::<11>(half);
+    let limb1 = _mm512_shrdv_epi64(lo, hi, shift);
+    let limb0 = _mm512_sllv_epi64(lo, _mm512_sub_epi64(all(52), shift));
     // 2^52 + fraction times it: the implicit bit is an addition one limb up. The product of the lowest limbs cannot carry.
     let sum1 = _mm512_and_si512(limb0, all(MASK_52));
     let sum1 = _mm512_madd52hi_epu64(sum1, fraction, limb0);
@@ -137,28 +146,27 @@ fn choose(bits: &[u64; BLOCK], group: usize, scratch: &mut Scratch) -> u8 {
     let sum2 = _mm512_madd52hi_epu64(sum2, fraction, limb1);
     let sum2 = _mm512_madd52lo_epu64(sum2, fraction, limb2);
     let whole = _mm512_madd52hi_epu64(_mm512_add_epi64(limb2, _mm512_srli_epi64::<52>(sum2)), fraction, limb2);
-    let part_low = _mm512_and_si512(_mm512_srli_epi64::<40>(sum1), all(0xfff));
-    let part = _mm512_or_si512(_mm512_slli_epi64::<12>(sum2), part_low);
+    let part_low = _mm512_slli_epi64::<12>(sum1);
+    let part = _mm512_shldi_epi64::<12>(sum2, part_low);
 
-    let half = _mm512_srlv_epi64(hi, shift);
     let even = _mm512_andnot_si512(bits, all(1));
     let half_up = _mm512_mask_add_epi64(half, !is_power, half, even);
     let is_up = _mm512_cmplt_epu64_mask(_mm512_add_epi64(part, half_up), part);
-    let half_down = _mm512_mask_srli_epi64::<1>(half_up, is_power, half_up);
+    let half_down = _mm512_mask_srlv_epi64(half_up, is_power, half_up, one);
     let is_down = _mm512_cmpgt_epu64_mask(half_down, part);
-    let digits = _mm512_mask_add_epi64(whole, is_up, whole, all(1));
+    let digits = _mm512_mask_add_epi64(whole, is_up, whole, one);
     let digits = _mm512_mask_set1_epi64(digits, is_zero, 0);
     let has_last = !(is_up | is_down | is_zero);
 
-    let last = tenth(part, 6, 1 << 51);
+    let last = tenth(sum2, _mm512_srli_epi64::<52>(part_low), 6, 1 << 51);
     let last = _mm512_mask_set1_epi64(last, _mm512_cmpeq_epi64_mask(part, all(1 << 62)), 2);
     let last = if is_power == 0 { last } else { last_of_power(part, half, last, is_power) };
 
     let is_short = _mm512_cmplt_epu64_mask(digits, all(1_000_000_000_000_000));
     let index = _mm512_mask_set1_epi64(index, is_zero, 309);
-    let point = _mm512_sub_epi64(index, all(307));
-    let point = _mm512_mask_sub_epi64(point, is_short, point, all(1));
-    let kind = _mm512_min_epu64(_mm512_sub_epi64(point, all(LEAST_POINT)), all(SCIENTIFIC as i64));
+    let point = _mm512_sub_epi64(index, all(306));
+    let point = _mm512_mask_sub_epi64(point, is_short, point, one);
+    let kind = _mm512_min_epu64(_mm512_sub_epi64(point, all(LEAST_POINT + 1)), all(SCIENTIFIC as i64));
     let row = _mm512_slli_epi64::<2>(kind);
     let row = _mm512_mask_add_epi64(row, is_short, row, all(2));
     let row = _mm512_add_epi64(row, _mm512_srli_epi64::<63>(bits));
@@ -177,22 +185,22 @@ fn choose(bits: &[u64; BLOCK], group: usize, scratch: &mut Scratch) -> u8 {
     is_scientific | is_special
 }
 
-/// The upper word of 10 * `part` + `low` + `high` * 2^12.
+/// The upper word of 10 * (`upper` * 2^12 + `lower`) + `low` + `high` * 2^12, of whose words the lower 52 bits count.
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn tenth(part: __m512i, low: i64, high: i64) -> __m512i {
-    let ten_times = |value| _mm512_add_epi64(_mm512_slli_epi64::<3>(value), _mm512_slli_epi64::<1>(value));
-    let lower = _mm512_add_epi64(ten_times(_mm512_and_si512(part, all(0xfff))), all(low));
-    let upper = _mm512_add_epi64(ten_times(_mm512_srli_epi64::<12>(part)), all(high));
-    _mm512_srli_epi64::<52>(_mm512_add_epi64(upper, _mm512_srli_epi64::<12>(lower)))
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn tenth(upper: __m512i, lower: __m512i, low: i64, high: i64) -> __m512i {
+    let carry = _mm512_srli_epi64::<12>(_mm512_madd52lo_epu64(all(low), lower, all(10)));
+    let product = _mm512_madd52lo_epu64(_mm512_add_epi64(carry, all(high)), upper, all(10));
+    _mm512_madd52hi_epu64(_mm512_srli_epi64::<52>(product), upper, all(10))
 }
 
 /// The last digit where the value is a power of two, whose lower neighbour is nearer.
 #[inline]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,avx512ifma")]
 fn last_of_power(part: __m512i, half: __m512i, last: __m512i, is_power: __mmask8) -> __m512i {
-    let nearest = tenth(part, 0xfff, (1 << 51) - 1);
-    let least = tenth(_mm512_sub_epi64(part, _mm512_srli_epi64::<1>(half)), 0xfff, MASK_52);
+    let tenth = |part, high| tenth(_mm512_srli_epi64::<12>(part), _mm512_and_si512(part, all(0xfff)), 0xfff, high);
+    let nearest = tenth(part, (1 << 51) - 1);
+    let least = tenth(_mm512_sub_epi64(part, _mm512_srli_epi64::<1>(half)), MASK_52);
     _mm512_mask_max_epu64(last, is_power, nearest, least)
 }
 
@@ -212,8 +220,8 @@ fn spell(group: usize, scratch: &mut Scratch, lengths: &mut [u8; BLOCK]) {
     let skipped = _mm512_and_si512(_mm512_srli_epi64::<1>(row), all(1));
     let count = _mm512_sub_epi64(count, skipped);
     let point = load(&scratch.points, group);
-    let whole = _mm512_max_epi64(count, _mm512_add_epi64(point, all(1)));
-    let rest = _mm512_max_epi64(all(1), _mm512_sub_epi64(all(2), point));
+    let whole = _mm512_max_epi64(count, point);
+    let rest = _mm512_max_epi64(all(1), _mm512_sub_epi64(all(3), point));
     let sign = _mm512_and_si512(row, all(1));
     let length = _mm512_add_epi64(_mm512_add_epi64(whole, rest), sign);
 
@@ -249,27 +257,17 @@ fn lay_out(group: usize, scratch: &Scratch, slots: &mut [[u8; TEXT]; BLOCK]) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn pair(first: usize, at: usize, source: __m512i, scratch: &Scratch, slots: &mut [[u8; TEXT]; BLOCK]) {
     let (one, two) = (first + at, first + at + 2);
-    let second_half = _mm512_set_epi64(
-        0x2020_2020_2020_2020,
-        0x2020_2020_2020_2020,
-        0x2020_2020_2020_2020,
-        0x2020_2020_2020_2020,
-        0,
-        0,
-        0,
-        0,
-    );
-    let rows =
-        _mm512_inserti64x4::<1>(_mm512_castsi256_si512(row(scratch.row_bytes[one])), row(scratch.row_bytes[two]));
-    let text = _mm512_permutexvar_epi8(_mm512_or_si512(rows, second_half), source);
+    let (first, second) = (row(&ROWS, scratch.row_bytes[one]), row(&UPPER_ROWS, scratch.row_bytes[two]));
+    let rows = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second);
+    let text = _mm512_permutexvar_epi8(rows, source);
     put(&mut slots[one], _mm512_castsi512_si256(text));
     put(&mut slots[two], _mm512_extracti64x4_epi64::<1>(text));
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn row(number: u8) -> __m256i {
-    let row: &[u8; TEXT] = &ROWS.0[usize::from(number)];
+fn row(rows: &'static Aligned<[[u8; TEXT]; ROW_COUNT]>, number: u8) -> __m256i {
+    let row = &rows.0[usize::from(number)];
     // SAFETY: a row has 32 bytes.
     unsafe { _mm256_loadu_si256(row.as_ptr().cast()) }
 }
@@ -295,7 +293,7 @@ fn mend(bits: &[u64; BLOCK], scratch: &Scratch, slots: &mut [[u8; TEXT]; BLOCK],
         let count = scratch.digits[i] as usize;
         // The point and what follows it only if something does.
         let end = sign + if count == 1 { 1 } else { count + 1 };
-        let exponent = scratch.points[i] as i64 - 1;
+        let exponent = scratch.points[i] as i64 - 2;
         let text = EXPONENT_TEXTS[(exponent - LEAST_EXPONENT) as usize].to_le_bytes();
         slot[end..end + 8].copy_from_slice(&text);
         lengths[i] = end as u8 + text[7];

@@ -91,13 +91,21 @@ pub(super) const ROW_COUNT: usize = 256;
 pub(super) struct Aligned<T>(pub(super) T);
 
 /// For each place of a text the byte that goes there.
-pub(super) static ROWS: Aligned<[[u8; TEXT]; ROW_COUNT]> = Aligned(rows());
+pub(super) static ROWS: Aligned<[[u8; TEXT]; ROW_COUNT]> = Aligned(rows(0));
+/// The same for a text whose bytes stand in the upper half of a register.
+pub(super) static UPPER_ROWS: Aligned<[[u8; TEXT]; ROW_COUNT]> = Aligned(rows(TEXT as u8));
 
-const fn rows() -> [[u8; TEXT]; ROW_COUNT] {
+/// With the places of bytes counted from `first` on.
+const fn rows(first: u8) -> [[u8; TEXT]; ROW_COUNT] {
     let mut rows = [[ZERO; TEXT]; ROW_COUNT];
     let mut i = 0;
     while i < KINDS * 4 {
         rows[i] = row(i / 4, i / 2 % 2, i % 2 == 1);
+        let mut at = 0;
+        while at < TEXT {
+            rows[i][at] += first;
+            at += 1;
+        }
         i += 1;
     }
     rows
@@ -153,7 +161,7 @@ pub(super) static LAST_PLACES: [u8; ROW_COUNT] = split().2;
 
 #[allow(clippy::type_complexity, reason = "three tables of one walk")]
 const fn split() -> ([[u8; TEXT]; ROW_COUNT], [[u8; TEXT]; ROW_COUNT], [u8; ROW_COUNT]) {
-    let all = rows();
+    let all = rows(0);
     let (mut shuffles, mut constants) = ([[0x80; TEXT]; ROW_COUNT], [[0; TEXT]; ROW_COUNT]);
     let mut places = [0; ROW_COUNT];
     let mut i = 0;

@@ -21,7 +21,7 @@ pub(super) fn sixteen(values: &[i64; LANES], base: u64, digits: &mut [[u64; 2]; 
 
 /// As [`super::short`], of eight values.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq")]
+#[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vpopcntdq")]
 pub(super) fn short(values: &[i64; LANES], words: &mut [u64; LANES], lengths: &mut [u8; LANES]) {
     let digits = eight_digits(load(values));
     // The last digit is there always.
