@@ -25,10 +25,15 @@ pub(super) struct Scratch {
     /// The product: whole and part.
     whole: [u64; BLOCK],
     part: [u64; BLOCK],
-    /// The 17th digit; more than nine if there is none.
+    /// The 17th digit and [`HAS_LAST`], or zero.
     last: [u64; BLOCK],
     rows: [u64; BLOCK],
+    /// The place of the point, counted from before the first digit, and one.
     points: [u64; BLOCK],
+    /// Digits, with zeros at their end.
+    most: [u64; BLOCK],
+    /// The length of what is not digits before the point, or significant ones.
+    rests: [u64; BLOCK],
     /// The first and the second eight digits of each value, as numbers below ten.
     spelled: [[u64; 2]; BLOCK],
     /// One bit a value: notation is scientific; the value is none that this arithmetic is for.
@@ -47,6 +52,8 @@ impl Scratch {
             last: [0; BLOCK],
             rows: [0; BLOCK],
             points: [0; BLOCK],
+            most: [0; BLOCK],
+            rests: [0; BLOCK],
             spelled: [[0; 2]; BLOCK],
             scientific: 0,
             special: 0,
@@ -193,14 +200,14 @@ fn multiply(bits: &[u64; BLOCK], group: usize, scratch: &mut Scratch) {
     store(&mut scratch.part, group, part);
 }
 
-/// The upper word of 10 * `part` + `low` + `high` * 2^12.
+/// The upper word of 10 * `part` + `more`.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn tenth(part: __m256i, low: i64, high: i64) -> __m256i {
-    let ten_times = |value| _mm256_add_epi64(_mm256_slli_epi64::<3>(value), _mm256_slli_epi64::<1>(value));
-    let lower = _mm256_add_epi64(ten_times(_mm256_and_si256(part, all(0xfff))), all(low));
-    let upper = _mm256_add_epi64(ten_times(_mm256_srli_epi64::<12>(part)), all(high));
-    _mm256_srli_epi64::<52>(_mm256_add_epi64(upper, _mm256_srli_epi64::<12>(lower)))
+fn tenth(part: __m256i, more: u64) -> __m256i {
+    let lower = _mm256_add_epi64(_mm256_mul_epu32(part, all(10)), all((more & MASK_32 as u64) as i64));
+    let upper = _mm256_mul_epu32(_mm256_srli_epi64::<32>(part), all(10));
+    let upper = _mm256_add_epi64(upper, all((more >> 32) as i64));
+    _mm256_srli_epi64::<32>(_mm256_add_epi64(upper, _mm256_srli_epi64::<32>(lower)))
 }
 
 /// Third pass: rounding, and the layout.
@@ -224,39 +231,45 @@ fn choose(bits: &[u64; BLOCK], group: usize, scratch: &mut Scratch) {
     let digits = _mm256_sub_epi64(load(&scratch.whole, group), is_up);
     let digits = _mm256_andnot_si256(nothing, digits);
 
-    let mut last = tenth(part, 6, 1 << 51);
+    let mut last = tenth(part, (1 << 63) + 6);
     last = _mm256_blendv_epi8(last, all(2), _mm256_cmpeq_epi64(part, all(1 << 62)));
     if bits_of(is_power) != 0 {
-        let nearest = tenth(part, 0xfff, (1 << 51) - 1);
-        let least = tenth(_mm256_sub_epi64(part, _mm256_srli_epi64::<1>(half)), 0xfff, MASK_52);
+        let nearest = tenth(part, (1 << 63) - 1);
+        let least = tenth(_mm256_sub_epi64(part, _mm256_srli_epi64::<1>(half)), u64::MAX);
         // Both are small.
         let most = _mm256_max_epu32(nearest, least);
         last = _mm256_blendv_epi8(last, most, is_power);
     }
     let has_none = _mm256_or_si256(_mm256_or_si256(is_up, is_down), nothing);
-    let last = _mm256_blendv_epi8(last, all(i64::from(NO_LAST)), has_none);
+    let last = _mm256_andnot_si256(has_none, _mm256_or_si256(last, all(HAS_LAST as i64)));
 
     let is_short = _mm256_cmpgt_epi64(all(1_000_000_000_000_000), digits);
-    let point = _mm256_add_epi64(_mm256_sub_epi64(load(&scratch.points, group), all(307)), is_short);
-    let kind = _mm256_sub_epi64(point, all(LEAST_POINT));
+    let point = _mm256_add_epi64(_mm256_sub_epi64(load(&scratch.points, group), all(306)), is_short);
+    let kind = _mm256_sub_epi64(point, all(LEAST_POINT + 1));
     let beyond = _mm256_or_si256(
         _mm256_cmpgt_epi64(kind, all(SCIENTIFIC as i64 - 1)),
         _mm256_cmpgt_epi64(_mm256_setzero_si256(), kind),
     );
     let kind = _mm256_blendv_epi8(kind, all(SCIENTIFIC as i64), beyond);
     let row = _mm256_add_epi64(_mm256_slli_epi64::<2>(kind), _mm256_and_si256(is_short, all(2)));
-    let row = _mm256_add_epi64(row, _mm256_srli_epi64::<63>(bits));
+    let sign = _mm256_srli_epi64::<63>(bits);
+    let row = _mm256_add_epi64(row, sign);
+    let digits_at_most = _mm256_add_epi64(_mm256_add_epi64(all(17), is_short), has_none);
+    // Of a negative number, the upper half becomes zero.
+    let rest = _mm256_max_epi32(all(1), _mm256_sub_epi64(all(3), point));
 
     store(&mut scratch.whole, group, digits);
     store(&mut scratch.last, group, last);
     store(&mut scratch.rows, group, row);
     store(&mut scratch.points, group, point);
+    store(&mut scratch.most, group, digits_at_most);
+    store(&mut scratch.rests, group, _mm256_add_epi64(rest, sign));
     scratch.scientific |= bits_of(beyond) << (group * LANES);
     scratch.special |= bits_of(is_special) << (group * LANES);
 }
 
-/// In place of a 17th digit.
-const NO_LAST: u8 = 0xf0;
+/// Above a 17th digit, which is zero where there is none.
+const HAS_LAST: u64 = 1 << 63;
 
 /// Fourth pass: the digits, a byte each.
 #[inline]
@@ -280,12 +293,8 @@ fn lay_out(i: usize, scratch: &Scratch, slot: &mut [u8; TEXT]) -> u8 {
     let text = _mm256_or_si256(_mm256_shuffle_epi8(digits, table(&SHUFFLES.0[row])), table(&CONSTANTS.0[row]));
     // SAFETY: a slot has 32 bytes.
     unsafe { _mm256_storeu_si256(slot.as_mut_ptr().cast(), text) };
-    let last = scratch.last[i] as u8;
-    // 0xf0 becomes a zero, too.
-    slot[usize::from(LAST_PLACES[row]) % TEXT] = b'0' | (last & 0x0f);
-    let point = scratch.points[i] as i64;
-    let whole = (count(i, scratch) as i64).max(point + 1);
-    (whole + (2 - point).max(1) + (row & 1) as i64) as u8
+    slot[usize::from(LAST_PLACES[row]) % TEXT] = b'0' + scratch.last[i] as u8;
+    (count(i, scratch).max(scratch.points[i] as i64) + scratch.rests[i] as i64) as u8
 }
 
 #[inline]
@@ -298,12 +307,12 @@ fn table(row: &[u8; TEXT]) -> __m256i {
 /// How many digits are left without the zeros at the end; of zero, none that counts.
 #[inline]
 #[target_feature(enable = "lzcnt")]
-fn count(i: usize, scratch: &Scratch) -> i32 {
+fn count(i: usize, scratch: &Scratch) -> i64 {
     let [first, second] = scratch.spelled[i];
-    // The last digit is in the highest byte.
+    // A 17th digit has no zeros behind it. Of the others, the last one is in the highest byte.
+    let second = second | scratch.last[i];
     let trailing = if second == 0 { 64 + first.leading_zeros() } else { second.leading_zeros() } / 8;
-    let all = if scratch.last[i] as u8 == NO_LAST { 16 - trailing as i32 } else { 17 };
-    all - (scratch.rows[i] as i32 >> 1 & 1)
+    scratch.most[i] as i64 - i64::from(trailing)
 }
 
 /// Ends texts in scientific notation with their exponents, and writes what is not finite or subnormal.
@@ -320,7 +329,7 @@ fn mend(bits: &[u64; BLOCK], scratch: &Scratch, slots: &mut [[u8; TEXT]; BLOCK],
         let count = count(i, scratch) as usize;
         // The point and what follows it only if something does.
         let end = sign + if count == 1 { 1 } else { count + 1 };
-        let exponent = scratch.points[i] as i64 - 1;
+        let exponent = scratch.points[i] as i64 - 2;
         let text = EXPONENT_TEXTS[(exponent - LEAST_EXPONENT) as usize].to_le_bytes();
         slot[end..end + 8].copy_from_slice(&text);
         lengths[i] = end as u8 + text[7];

@@ -29,6 +29,14 @@ pub(in crate::fmt) fn store(words: &mut [u64; LANES], vector: __m256i) {
     unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), vector) }
 }
 
+/// `number` + `factor` * (2^32 - `by`), of which only the lower 32 bits are what is meant: what is left of a number of
+/// which `factor` is the quotient by `by`. Subtracted, the product would be taken for one of 64 bits, which takes five steps.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn rest(number: __m256i, factor: __m256i, by: i64) -> __m256i {
+    _mm256_add_epi64(number, _mm256_mul_epu32(factor, all((1 << 32) - by)))
+}
+
 /// The sixteen digits of numbers below 2^54, whose quotient by 10^8 is below 10^8: each number's two words side by side.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
@@ -42,20 +50,19 @@ pub(in crate::fmt) fn sixteen_digits(number: __m256i) -> (__m256i, __m256i) {
     let upper = _mm256_fmadd_pd(float, _mm256_set1_pd(1.0 / 390_625.0), _mm256_set1_pd(-0.499_999));
     let upper = _mm256_castpd_si256(_mm256_add_pd(upper, _mm256_castsi256_pd(middle)));
     let upper = _mm256_sub_epi64(upper, middle);
-    let lower = _mm256_sub_epi64(number, _mm256_mul_epu32(upper, all(100_000_000)));
+    let lower = rest(number, upper, 100_000_000);
     let (first, second) = (eight_digits(upper), eight_digits(lower));
     let (even, odd) = (_mm256_unpacklo_epi64(first, second), _mm256_unpackhi_epi64(first, second));
     (_mm256_permute2x128_si256::<0x20>(even, odd), _mm256_permute2x128_si256::<0x31>(even, odd))
 }
 
-/// The eight digits of numbers below 10^8.
+/// The eight digits of numbers below 10^8, which the lower halves of the lanes are; the upper ones count for nothing.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(in crate::fmt) fn eight_digits(number: __m256i) -> __m256i {
     // Each step splits every lane in two of half the width: quotient down, rest up.
     let quotient = _mm256_srli_epi64::<45>(_mm256_mul_epu32(number, all(3_518_437_209)));
-    let rest = _mm256_sub_epi64(number, _mm256_mul_epu32(quotient, all(10_000)));
-    let fours = _mm256_or_si256(quotient, _mm256_slli_epi64::<32>(rest));
+    let fours = _mm256_or_si256(quotient, _mm256_slli_epi64::<32>(rest(number, quotient, 10_000)));
     let quotient = _mm256_srli_epi32::<3>(_mm256_mulhi_epu16(fours, _mm256_set1_epi32(5_243)));
     let rest = _mm256_sub_epi32(fours, _mm256_mullo_epi16(quotient, _mm256_set1_epi32(100)));
     let twos = _mm256_or_si256(quotient, _mm256_slli_epi32::<16>(rest));
