@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
+use arrow_buffer::NullBuffer;
 
 use super::aligned::Aligned;
 use super::codes::Codes;
@@ -77,9 +78,8 @@ pub(crate) struct Cells {
     found: HashMap<Box<[u8]>, u32>,
     width: Width,
     text: Aligned,
-    /// Where each cell starts in `text`, for [`Width::Any`].
-    starts: Vec<usize>,
-    lengths: Vec<u32>,
+    /// Where each cell ends in `text`, for [`Width::Any`].
+    ends: Vec<usize>,
     /// No cell is longer than `longest`, and no cell of a value is shorter than `shortest`.
     longest: usize,
     shortest: usize,
@@ -101,8 +101,7 @@ impl Cells {
             found: HashMap::new(),
             width: Width::Fixed(32),
             text: Aligned::default(),
-            starts: Vec::new(),
-            lengths: Vec::new(),
+            ends: Vec::new(),
             longest: 0,
             shortest: usize::MAX,
             null_cell: 0,
@@ -128,7 +127,10 @@ impl Cells {
 
     /// How many cells there are.
     pub(crate) fn count(&self) -> usize {
-        self.lengths.len()
+        match self.width {
+            Width::Fixed(width) => self.text.len() / width,
+            Width::Any => self.ends.len(),
+        }
     }
 
     /// Over how many bytes those that rows have had so far are spread, nulls aside.
@@ -141,8 +143,14 @@ impl Cells {
 
     /// The bytes of a cell, whatever the width.
     pub(crate) fn get(&self, cell: u32) -> &[u8] {
-        let cell = cell as usize;
-        &self.text[self.starts[cell]..self.starts[cell] + self.lengths[cell] as usize]
+        &self.text[self.place(cell as usize)]
+    }
+
+    fn place(&self, cell: usize) -> Range<usize> {
+        match self.width {
+            Width::Fixed(width) => padded(&self.text, cell, width),
+            Width::Any => cell.checked_sub(1).map_or(0, |last| self.ends[last])..self.ends[cell],
+        }
     }
 
     /// The most bytes of a cell that is copied with its padding, 0 where cells are copied exactly.
@@ -163,7 +171,7 @@ impl Cells {
     pub(crate) fn bytes(&self, cells: &Codes, rows: usize) -> usize {
         match self.width {
             Width::Fixed(_) => rows * self.longest,
-            Width::Any => cells.all().iter().map(|cell| self.lengths[*cell as usize] as usize).sum(),
+            Width::Any => cells.all().iter().map(|cell| self.place(*cell as usize).len()).sum(),
         }
     }
 
@@ -179,7 +187,7 @@ impl Cells {
             self.lay_out_codes(values.len());
             return;
         }
-        if matches!(self.order, Order::Codes { .. }) || self.lengths.is_empty() || self.lengths.len() > KEPT {
+        if matches!(self.order, Order::Codes { .. }) || self.count() == 0 || self.count() > KEPT {
             self.clear();
         }
         self.find_all(values.len());
@@ -189,8 +197,7 @@ impl Cells {
     fn clear(&mut self) {
         self.found.clear();
         self.text.clear();
-        self.starts.clear();
-        self.lengths.clear();
+        self.ends.clear();
         self.width = Width::Fixed(32);
         (self.longest, self.shortest) = (0, usize::MAX);
         self.null_cell = 0;
@@ -208,8 +215,6 @@ impl Cells {
         };
         self.text.clear();
         self.text.resize((codes + 1) * width);
-        self.starts = (0..=codes).map(|code| code * width).collect();
-        self.lengths = vec![0; codes + 1];
         self.order = Order::Codes { rendered: 0..0 };
         self.null_cell = codes as u32;
         let null = self.null.clone();
@@ -257,9 +262,9 @@ impl Cells {
         let Order::Codes { rendered } = &self.order else { return false };
         let done = rendered.clone();
         let all = if done.is_empty() { codes } else { done.start.min(codes.start)..done.end.max(codes.end) };
-        let mut cell = Vec::new();
+        let (distinct, mut cell) = (Distinct::bind(&values), Vec::with_capacity(64));
         for code in all.clone().filter(|code| !done.contains(code)) {
-            self.cell(&values, code, &mut cell);
+            self.cell(distinct.get(code), &mut cell);
             if Width::of(cell.len()) == Width::Any {
                 self.clear();
                 self.find_all(values.len());
@@ -301,80 +306,101 @@ impl Cells {
 
     /// The cell of this value, known from another dictionary or rendered.
     fn find(&mut self, values: &ArrayRef, code: usize) -> u32 {
-        let text = match Text::bind(values.as_ref()) {
-            Some(text) if values.is_valid(code) => text.get(code),
-            // A code may be valid and its value null.
-            _ => return self.null_cell,
-        };
+        let Some(text) = Distinct::bind(values).get(code) else { return self.null_cell };
         if let Some(cell) = self.found.get(text) {
             return *cell;
         }
         let mut rendered = Vec::new();
-        self.cell(values, code, &mut rendered);
-        let cell = self.lengths.len() as u32;
+        self.cell(Some(text), &mut rendered);
+        let cell = self.count() as u32;
         self.push(&rendered);
         self.found.insert(text.into(), cell);
         cell
     }
 
-    /// Renders the value of a code to `out`.
-    fn cell(&mut self, values: &ArrayRef, code: usize, out: &mut Vec<u8>) {
+    /// Renders a value to `out`.
+    fn cell(&mut self, value: Option<&[u8]>, out: &mut Vec<u8>) {
         out.clear();
-        match Text::bind(values.as_ref()) {
-            Some(text) if values.is_valid(code) => {
+        match value {
+            Some(text) => {
                 out.extend_from_slice(&self.prefix);
-                self.escape.append(text.get(code), out);
+                self.escape.append(text, out);
                 out.extend_from_slice(self.suffix);
                 self.renderings += 1;
             }
-            _ => out.extend_from_slice(&self.null),
+            None => out.extend_from_slice(&self.null),
         }
         self.shortest = self.shortest.min(out.len());
     }
 
-    /// Puts a cell where there is room for one, making all of them wider if it needs that.
+    /// Puts a cell where there is room for one of a fixed width, making all of them wider if it needs that.
     fn put(&mut self, cell: usize, text: &[u8]) {
         self.widen(text.len());
-        let start = self.starts[cell];
-        self.text[start..start + text.len()].copy_from_slice(text);
-        self.lengths[cell] = text.len() as u32;
-        self.close(start, text.len());
+        debug_assert_ne!(self.width, Width::Any, "cells end to end have no room between them");
+        if let Width::Fixed(width) = self.width {
+            self.pad(cell * width, text, width);
+        }
     }
 
     /// Adds a cell.
     fn push(&mut self, text: &[u8]) {
         self.widen(text.len());
-        let start = self.text.len();
-        self.starts.push(start);
-        self.lengths.push(text.len() as u32);
-        self.text.extend_from_slice(text);
-        self.close(start, text.len());
+        match self.width {
+            Width::Fixed(width) => {
+                let start = self.text.len();
+                self.text.resize(start + width);
+                self.pad(start, text, width);
+            }
+            Width::Any => {
+                self.text.extend_from_slice(text);
+                self.ends.push(self.text.len());
+                self.longest = self.longest.max(text.len());
+            }
+        }
     }
 
-    /// Pads the cell of this length that starts there, and puts its length into its last byte.
-    fn close(&mut self, start: usize, length: usize) {
-        self.longest = self.longest.max(length);
-        if let Width::Fixed(width) = self.width {
-            if self.text.len() < start + width {
-                self.text.resize(start + width);
-            }
-            self.text[start + width - 1] = length as u8;
-        }
+    /// Writes a cell where one of this width starts, and its length into its last byte.
+    fn pad(&mut self, start: usize, text: &[u8], width: usize) {
+        self.text[start..start + text.len()].copy_from_slice(text);
+        self.text[start + width - 1] = text.len() as u8;
+        self.longest = self.longest.max(text.len());
     }
 
     /// Lays all cells out anew if one of this length does not fit: at most three times in a column's life.
     fn widen(&mut self, length: usize) {
-        if self.width.holds(length) {
-            return;
+        if let Width::Fixed(width) = self.width
+            && !self.width.holds(length)
+        {
+            self.width = Width::of(length);
+            let old = std::mem::take(&mut self.text);
+            for cell in 0..old.len() / width {
+                self.push(&old[padded(&old, cell, width)]);
+            }
         }
-        self.width = Width::of(length);
-        let old = std::mem::take(&mut self.text);
-        for cell in 0..self.lengths.len() {
-            let (start, length) = (self.text.len(), self.lengths[cell] as usize);
-            self.text.extend_from_slice(&old[self.starts[cell]..self.starts[cell] + length]);
-            self.starts[cell] = start;
-            self.close(start, length);
-        }
+    }
+}
+
+/// Where a cell is among such of a fixed width.
+fn padded(text: &[u8], cell: usize, width: usize) -> Range<usize> {
+    let start = cell * width;
+    start..start + usize::from(text[start + width - 1])
+}
+
+/// The values of a dictionary.
+struct Distinct<'a> {
+    text: Option<Text<'a>>,
+    nulls: Option<&'a NullBuffer>,
+}
+
+impl<'a> Distinct<'a> {
+    fn bind(values: &'a ArrayRef) -> Self {
+        Self { text: Text::bind(values.as_ref()), nulls: values.nulls() }
+    }
+
+    /// The value of a code, which may be valid and its value null.
+    fn get(&self, code: usize) -> Option<&'a [u8]> {
+        let is_valid = self.nulls.is_none_or(|nulls| nulls.is_valid(code));
+        self.text.as_ref().filter(|_| is_valid).map(|text| text.get(code))
     }
 }
 

@@ -64,6 +64,9 @@ pub(super) enum AtShape {
     MaybeSlot,
 }
 
+/// The most bytes of a key beside the name.
+const ROUND_A_NAME: usize = 6;
+
 /// A column in the order of the line.
 #[derive(Debug)]
 pub(super) struct WireColumn {
@@ -79,8 +82,10 @@ pub(super) struct WireColumn {
 
 impl WireColumn {
     pub(super) fn new(column: &ColumnPlan, version: ProtocolVersion) -> Self {
-        let mut key = vec![b','];
-        key.extend_from_slice(column.name.escaped());
+        let name = column.name.escaped();
+        let mut key = Vec::with_capacity(name.len() + ROUND_A_NAME);
+        key.push(b',');
+        key.extend_from_slice(name);
         key.push(b'=');
         let close: &[u8] = match column.role {
             Role::Field(Wire::String) => {

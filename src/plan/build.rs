@@ -364,7 +364,10 @@ impl Builder<'_> {
             // NaN has no other form there.
             || (matches!(kind, Kind::Float { .. }) && cast != Cast::Keep);
         Ok(ColumnPlan {
+            index,
             name,
+            data_type: field.data_type().clone(),
+            kind,
             role,
             cast,
             limits,
@@ -372,7 +375,7 @@ impl Builder<'_> {
             column_type: Some(column_type),
             origin,
             note,
-            ..skipped(index, field, kind)
+            is_listed: true,
         })
     }
 

@@ -14,7 +14,8 @@ pub(crate) const DEFAULT_MAX_NAME_LEN: usize = 127;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name {
     text: String,
-    escaped: Vec<u8>,
+    /// On the wire, where it is another text.
+    escaped: Option<Vec<u8>>,
 }
 
 impl Name {
@@ -49,8 +50,11 @@ impl Name {
     }
 
     fn escape(name: &str) -> Self {
-        let mut escaped = Vec::with_capacity(name.len());
-        Escape::Unquoted.append(name.as_bytes(), &mut escaped);
+        let escaped = Escape::Unquoted.is_needed(name.as_bytes()).then(|| {
+            let mut escaped = Vec::with_capacity(2 * name.len());
+            Escape::Unquoted.append(name.as_bytes(), &mut escaped);
+            escaped
+        });
         Self { text: name.to_owned(), escaped }
     }
 
@@ -61,7 +65,7 @@ impl Name {
 
     /// The name as it goes on the wire: at most twice as long.
     pub(crate) fn escaped(&self) -> &[u8] {
-        &self.escaped
+        self.escaped.as_deref().unwrap_or(self.text.as_bytes())
     }
 }
 
