@@ -50,7 +50,7 @@ pub(crate) fn needed(plan: &Plan) -> Vec<usize> {
 fn has_value_errors(column: &ColumnPlan) -> bool {
     let by_cast = match column.cast {
         Cast::Keep | Cast::Text => false,
-        Cast::Array => lists::may_be_wrong(&column.data_type),
+        Cast::Array => lists::may_be_wrong(column.field.data_type()),
         Cast::Integer | Cast::Boolean | Cast::Float | Cast::Hex | Cast::WholeDecimal => true,
     };
     by_cast || !column.limits.is_empty()
@@ -134,17 +134,17 @@ fn conforms(plan: &Plan, batch: &RecordBatch, row: u64, dictionaries: Option<&Di
         return Err(Error::source(text).with_table(plan.table()));
     }
     let mut columns = plan.columns.iter().zip(batch.columns());
-    let is_code = |column: &ColumnPlan, found: &DataType| match &column.data_type {
+    let is_code = |column: &ColumnPlan, found: &DataType| match column.field.data_type() {
         DataType::Dictionary(key, _) => {
             **key == *found && dictionaries.is_some_and(|all| all.contains_key(&column.index))
         }
         _ => false,
     };
-    let fits = |column: &ColumnPlan, found: &DataType| *found == column.data_type || is_code(column, found);
+    let fits = |column: &ColumnPlan, found: &DataType| found == column.field.data_type() || is_code(column, found);
     match columns.find(|(column, array)| !fits(column, array.data_type())) {
         None => Ok(()),
         Some((column, array)) => {
-            let (planned, found) = (column.data_type.to_string(), array.data_type().to_string());
+            let (planned, found) = (column.field.data_type().to_string(), array.data_type().to_string());
             let problem = Problem::new(PlanError::TypeChanged { planned, found });
             Err(Error::new(problem.column(column.name.text()).row(row)).with_table(plan.table()))
         }

@@ -116,7 +116,7 @@ impl WireColumn {
 /// The bytes of a decimal of the column: as many as in Arrow, after the cast.
 fn decimal_width(column: &ColumnPlan) -> u8 {
     // Dictionaries and runs may be in each other.
-    let mut data_type = &column.data_type;
+    let mut data_type = column.field.data_type();
     loop {
         data_type = match data_type {
             DataType::Dictionary(_, values) => values,

@@ -1,6 +1,6 @@
 //! Making a plan: every column looked at once, every problem gathered.
 
-use arrow_schema::{Field, Schema};
+use arrow_schema::{Field, FieldRef, Schema};
 
 use super::at::{is_index, resolve_at};
 use super::column_type::ColumnType;
@@ -144,11 +144,11 @@ impl Plan {
 }
 
 /// A column that is not written.
-fn skipped(index: usize, field: &Field, kind: Kind) -> ColumnPlan {
+fn skipped(index: usize, field: &FieldRef, kind: Kind) -> ColumnPlan {
     ColumnPlan {
         index,
         name: Name::unchecked(field.name()),
-        data_type: field.data_type().clone(),
+        field: field.clone(),
         kind,
         role: Role::Skipped,
         cast: Cast::Keep,
@@ -292,7 +292,7 @@ impl Builder<'_> {
         spec
     }
 
-    fn column(&self, index: usize, field: &Field, is_at: bool, spec: &Spec) -> Result<ColumnPlan, PlanError> {
+    fn column(&self, index: usize, field: &FieldRef, is_at: bool, spec: &Spec) -> Result<ColumnPlan, PlanError> {
         let context = self.context;
         let existing = context.target.existing().and_then(|table| table.column(field.name()));
         if is_at {
@@ -366,7 +366,7 @@ impl Builder<'_> {
         Ok(ColumnPlan {
             index,
             name,
-            data_type: field.data_type().clone(),
+            field: field.clone(),
             kind,
             role,
             cast,

@@ -44,7 +44,7 @@ impl Plan {
         };
         PlannedColumn {
             name: column.name.text().to_owned(),
-            arrow_type: column.data_type.to_string(),
+            arrow_type: column.field.data_type().to_string(),
             role,
             wire: self.wire(column),
             questdb_type: self.questdb_type(column),

@@ -138,7 +138,8 @@ pub(crate) enum AtPlan {
 pub(crate) struct ColumnPlan {
     pub(crate) index: usize,
     pub(crate) name: Name,
-    pub(crate) data_type: arrow_schema::DataType,
+    /// As the frame has it.
+    pub(crate) field: arrow_schema::FieldRef,
     pub(crate) kind: Kind,
     pub(crate) role: Role,
     pub(crate) cast: Cast,
