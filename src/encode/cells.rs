@@ -336,10 +336,9 @@ impl Cells {
     /// Puts a cell where there is room for one of a fixed width, making all of them wider if it needs that.
     fn put(&mut self, cell: usize, text: &[u8]) {
         self.widen(text.len());
-        debug_assert_ne!(self.width, Width::Any, "cells end to end have no room between them");
-        if let Width::Fixed(width) = self.width {
-            self.pad(cell * width, text, width);
-        }
+        // Both callers have seen that the text fits a fixed width, whatever the input. Else the cell would be lost.
+        let Width::Fixed(width) = self.width else { unreachable!("cells end to end have no room between them") };
+        self.pad(cell * width, text, width);
     }
 
     /// Adds a cell.

@@ -28,7 +28,7 @@ pub(super) struct Scratch {
     /// The 17th digit and [`HAS_LAST`], or zero.
     last: [u64; BLOCK],
     rows: [u64; BLOCK],
-    /// The place of the point, counted from before the first digit, and one.
+    /// The place of the point, counted from before the first digit, plus one.
     points: [u64; BLOCK],
     /// Digits, with zeros at their end.
     most: [u64; BLOCK],
@@ -204,7 +204,7 @@ fn multiply(bits: &[u64; BLOCK], group: usize, scratch: &mut Scratch) {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn tenth(part: __m256i, more: u64) -> __m256i {
-    let lower = _mm256_add_epi64(_mm256_mul_epu32(part, all(10)), all((more & MASK_32 as u64) as i64));
+    let lower = _mm256_add_epi64(_mm256_mul_epu32(part, all(10)), all(i64::from(more as u32)));
     let upper = _mm256_mul_epu32(_mm256_srli_epi64::<32>(part), all(10));
     let upper = _mm256_add_epi64(upper, all((more >> 32) as i64));
     _mm256_srli_epi64::<32>(_mm256_add_epi64(upper, _mm256_srli_epi64::<32>(lower)))

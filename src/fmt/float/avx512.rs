@@ -26,7 +26,7 @@ pub(super) struct Scratch {
     /// The row of the text, in a lane and as a byte.
     rows: [u64; BLOCK],
     row_bytes: [u8; BLOCK],
-    /// The place of the point, counted from before the first digit, and one.
+    /// The place of the point, counted from before the first digit, plus one.
     points: [u64; BLOCK],
     /// The first and the second eight digits as characters.
     firsts: [u64; BLOCK],
