@@ -12,6 +12,7 @@ use arrow_array::{
     ArrayRef, BooleanArray, Decimal32Array, DictionaryArray, FixedSizeListArray, Float64Array, Int32Array, Int64Array,
     ListViewArray, RecordBatch, RunArray, StringArray, TimestampMicrosecondArray, UInt32Array,
 };
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
@@ -222,11 +223,15 @@ fn lines_in_panels() {
             'F' => Arc::new(Float64Array::from_iter((0..ROWS).map(|row| some(row).map(float)))),
             'i' => Arc::new(Int64Array::from_iter_values((0..ROWS).map(|row| number(row) as i64 - 500))),
             'I' => Arc::new(Int64Array::from_iter((0..ROWS).map(|row| some(row).map(|number| number as i64)))),
+            // Rows in which all of these are null.
+            'E' => {
+                Arc::new(Float64Array::from_iter((0..ROWS).map(|row| some(row).filter(|_| row % 11 != 4).map(float))))
+            }
             'b' => Arc::new(BooleanArray::from_iter((0..ROWS).map(|row| Some(number(row) % 2 == 0)))),
             _ => Arc::new(BooleanArray::from_iter((0..ROWS).map(|row| some(row).map(|number| number % 2 == 0)))),
         }
     };
-    let shapes: [&[(char, usize)]; 22] = [
+    let shapes: [&[(char, usize)]; 27] = [
         &[('u', 64), ('f', 64)],
         &[('v', 67), ('f', 67)],
         &[('u', 10), ('v', 10), ('n', 10), ('w', 10), ('U', 10), ('s', 10), ('f', 70)],
@@ -246,27 +251,47 @@ fn lines_in_panels() {
         &[('s', 20), ('i', 70), ('b', 10), ('f', 65)],
         &[('F', 100)],
         &[('s', 1), ('I', 50), ('B', 50), ('F', 10), ('f', 1)],
+        // No field is there in every row, and maybe none at all.
+        &[('u', 64), ('F', 64)],
+        &[('u', 1), ('I', 100)],
+        &[('v', 40), ('E', 80)],
+        &[('U', 20), ('u', 50), ('E', 40)],
+        &[('u', 100), ('E', 1)],
         // Lines of several runs.
         &[('s', 30), ('f', 70), ('i', 40), ('f', 60)],
         &[('f', 50), ('F', 50), ('f', 30), ('I', 50)],
         &[('s', 5), ('F', 50), ('b', 20), ('F', 40), ('f', 30)],
         &[('b', 70), ('i', 2), ('f', 70)],
     ];
-    for (shape, version) in shapes.into_iter().flat_map(|shape| [(shape, 1), (shape, 2)]) {
+    let times = |is_valid: &dyn Fn(usize) -> bool| -> ArrayRef {
+        let time = |row: usize| is_valid(row).then_some(row as i64 / 3 + 1_735_689_600_000_000);
+        Arc::new(TimestampMicrosecondArray::from_iter((0..ROWS).map(time)))
+    };
+    let at = || At::Column("at".to_owned());
+    let ats = [
+        (at(), Some(times(&|_| true))),
+        (at(), Some(times(&|row| row % 7 != 3))),
+        (At::Server, None),
+        (At::Micros(1_735_689_600_000_000), None),
+    ];
+    let cases = shapes
+        .into_iter()
+        .flat_map(|shape| [(shape, 1), (shape, 2)])
+        .flat_map(|case| ats.iter().map(move |at| (case, at)));
+    for (((shape, version), (at, times)), symbols) in
+        cases.flat_map(|case| [(case, Symbols::Auto), (case, Symbols::None)])
+    {
         let kinds = shape.iter().flat_map(|(kind, count)| std::iter::repeat_n(*kind, *count));
         let columns = kinds.enumerate().map(|(place, kind)| (format!("{kind}{place}"), column(kind, place), true));
-        for (at, has_column) in [(At::Column("at".to_owned()), true), (At::Server, false)] {
-            let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(
-                (0..ROWS as i64).map(|row| row / 3 + 1_735_689_600_000_000),
-            ));
-            let columns = columns.clone().chain(has_column.then(|| ("at".to_owned(), times, true)));
-            let batch = RecordBatch::try_from_iter_with_nullable(columns).expect("columns of one length");
-            let mut options = Options::new("t", at, version);
-            options.null_bool = NullBool::Omit;
-            options.null_at_server = true;
-            let batches = [batch.slice(0, 9), batch.slice(9, 1), batch.slice(10, 16), batch.slice(26, ROWS - 26)];
-            check_forms(&batches, &options, &format!("{shape:?}, version {version}, {has_column}"));
-        }
+        let columns = columns.chain(times.clone().map(|times| ("at".to_owned(), times, true)));
+        let batch = RecordBatch::try_from_iter_with_nullable(columns).expect("columns of one length");
+        let what = format!("{shape:?}, version {version}, {at:?}, {symbols:?}");
+        let mut options = Options::new("t", at.clone(), version);
+        options.symbols = symbols;
+        options.null_bool = NullBool::Omit;
+        options.null_at_server = true;
+        let batches = [batch.slice(0, 9), batch.slice(9, 1), batch.slice(10, 16), batch.slice(26, ROWS - 26)];
+        check_forms(&batches, &options, &what);
     }
 }
 
@@ -301,6 +326,21 @@ fn check_forms(batches: &[RecordBatch], options: &Options, what: &str) {
         let difference = first_difference(&expected, &got.expect("a frame that can be sent"));
         assert_eq!(difference, None, "{what}, {form}");
     }
+}
+
+/// Text that lies under a null, more than a request may have, is not written, and its row no reason to refuse the frame.
+#[test]
+fn text_under_a_null() {
+    let hidden = 105 << 20;
+    let offsets = OffsetBuffer::new(vec![0, 1, 1 + hidden, 2 + hidden].into());
+    let text = vec![b'x'; 2 + hidden as usize];
+    let texts = StringArray::new(offsets, text.into(), Some(vec![true, false, true].into()));
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("s", Arc::new(texts) as ArrayRef, true),
+        ("n", Arc::new(Int64Array::from(vec![1, 2, 3])), true),
+    ]);
+    let batch = batch.expect("columns of one length");
+    check_forms(&[batch], &Options::new("t", At::Server, 2), "text under a null");
 }
 
 /// Names of every length before the longest values: what the encoder copies at once has borders at 32 and 64 bytes.

@@ -14,7 +14,7 @@
 use super::cells::{Cells, Width};
 use super::codes::Codes;
 use super::lanes::{CellLane, Key, SlotKey, SlotLane, TextLane, full};
-use super::panels::write_panels;
+use super::panels::{Part, write_panels};
 use super::prepare::{Scratch, words_of};
 use super::program::{self, Keyed, Lane, PIECE, Program, Step};
 use super::segment::{Poke, Segment, SegmentLane, write_rows};
@@ -233,7 +233,7 @@ pub(super) fn assemble<'a>(
         }
     }
     let need = block.row_need();
-    if block.is_in_panels && ops.iter().all(|op| matches!(op, Op::Segment(segment) if segment.text.is_none())) {
+    if block.is_in_panels {
         room_for_all(block, need, out);
         return in_panels(ops, block, out);
     }
@@ -272,13 +272,15 @@ also_for_avx512! {
 
 #[inline(always)]
 fn in_panels_any(ops: &[Op<'_>], block: &PreparedBlock<'_>, out: &mut [u8]) -> Written {
-    let segments = ops.iter().filter_map(|op| match op {
-        Op::Segment(segment) => Some(segment),
-        _ => None,
+    let parts = ops.iter().map(|op| match op {
+        Op::Segment(segment) if segment.text.is_none() => Part::Segment(segment),
+        Op::FieldsEnd => Part::FieldsEnd,
+        // `Program::compile` has looked at every step, and `Encoder::prepare` at the width of cells, whatever the input.
+        _ => unreachable!("a line that cannot be written panel by panel"),
     });
-    let segments: Vec<_> = segments.collect();
+    let parts: Vec<_> = parts.collect();
     // SAFETY: there is room for all rows, as `assemble` has checked, and `op` has checked the lanes.
-    unsafe { write_panels(&segments, block.rows, out) }
+    unsafe { write_panels(&parts, block.rows, out) }
 }
 
 also_for_avx512! {
@@ -387,6 +389,8 @@ fn lane<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<SegmentLane<'a>
     match step {
         Step::Cells(column) => {
             let column = block.column(*column);
+            // What goes row by row reads none of them.
+            assert!(block.is_in_panels || column.codes.bytes().is_empty(), "codes as bytes outside of panels");
             let lane = CellLane::new(column.codes, column.cells?, *rows)?;
             lane.fits().then_some(SegmentLane::Cell(lane))
         }

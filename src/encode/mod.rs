@@ -337,6 +337,8 @@ impl<'p> Encoder<'p> {
             }
             self.shapes.push(prepare_column(self.plan, wire.role, column, rows.clone(), scratch));
             bound += match &column.values {
+                // Under a null there may be any text, and none of it is written. It counts where it is among others.
+                Values::Text(_) if rows.len() == 1 && column.has_nulls(&rows) => 0,
                 Values::Text(text) => 2 * text.bytes(rows.clone()),
                 Values::Arrays(arrays) => 8 * arrays.leaves(rows.clone()).len(),
                 _ => 0,

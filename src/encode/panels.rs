@@ -39,19 +39,44 @@ const SLOTS_AHEAD: usize = 4;
 /// Columns of cells and slots between which memory is asked for.
 const STEP: usize = 8;
 
-/// Writes all rows of lines that are these segments, of which none has a string behind it.
+/// What lines written panel by panel have one after the other.
+pub(super) enum Part<'l, 'a> {
+    /// One that has no string behind it.
+    Segment(&'l Segment<'a>),
+    /// Turns the first comma since the fields started, if there is any, into the space that ends the symbols.
+    FieldsEnd,
+}
+
+/// Writes all rows of lines that have these parts.
 ///
 /// # Safety
-/// As [`write_rows`](super::segment::write_rows), of each of them.
+/// As [`write_rows`](super::segment::write_rows), of each segment.
 #[inline(always)]
-pub(super) unsafe fn write_panels(segments: &[&Segment<'_>], rows: usize, out: &mut [u8]) -> Written {
+pub(super) unsafe fn write_panels(parts: &[Part<'_, '_>], rows: usize, out: &mut [u8]) -> Written {
+    let segments = parts.iter().filter_map(|part| match part {
+        Part::Segment(segment) => Some(*segment),
+        Part::FieldsEnd => None,
+    });
+    let segments: Vec<_> = segments.collect();
     // SAFETY: promised by the caller.
     let lengths: Vec<_> = segments.iter().map(|segment| unsafe { Lengths::new(segment, rows) }).collect();
-    let starts = starts(segments, &lengths, rows);
+    let starts = starts(&segments, &lengths, rows);
     let (mut at, mut fields, mut odd) = (starts[..rows].to_vec(), Vec::new(), false);
-    for (segment, lengths) in segments.iter().zip(lengths) {
-        // SAFETY: promised by the caller.
-        odd |= unsafe { write_segment(segment, &lengths, &mut at, &mut fields, out) };
+    let mut lengths = lengths.iter();
+    for part in parts {
+        match part {
+            Part::Segment(segment) => {
+                let Some(lengths) = lengths.next() else { continue };
+                // SAFETY: promised by the caller.
+                odd |= unsafe { write_segment(segment, lengths, &mut at, &mut fields, out) };
+            }
+            // What is to the left of it is not written again.
+            Part::FieldsEnd => {
+                for (fields, _) in fields.iter().zip(&at).filter(|(fields, at)| at > fields) {
+                    out[*fields] = b' ';
+                }
+            }
+        }
     }
     if segments.iter().any(|segment| segment.mends) {
         for fields in fields {
