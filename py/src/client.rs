@@ -1,9 +1,9 @@
 //! The client and the functions without one. Each releases the GIL while it encodes, sends and waits.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
@@ -307,6 +307,18 @@ impl Write for PathFile {
     }
 }
 
+/// The exception that Python itself has for it, which names the file.
+fn at_path(error: &io::Error, path: &Path) -> PyErr {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(code) => {
+            let text = text.split(" (os error").next().unwrap_or_default().to_owned();
+            PyOSError::new_err((code, text, path.to_owned()))
+        }
+        None => PyOSError::new_err(text),
+    }
+}
+
 #[pyfunction]
 #[pyo3(signature = (data, table, options, out))]
 pub(crate) fn to_ilp<'py>(
@@ -327,7 +339,10 @@ pub(crate) fn to_ilp<'py>(
     let mut writer: Box<dyn Write + Send> = if out.hasattr("write")? {
         Box::new(PyFile { file: out.clone().unbind(), raised: raised.clone() })
     } else if let Ok(path) = out.extract::<PathBuf>() {
-        Box::new(PathFile { file: File::create(path)?, raised: raised.clone() })
+        Box::new(PathFile {
+            file: File::create(&path).map_err(|error| at_path(&error, &path))?,
+            raised: raised.clone(),
+        })
     } else {
         return Err(PyTypeError::new_err("`out` must be a path or a binary file"));
     };

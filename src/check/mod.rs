@@ -349,6 +349,9 @@ fn not_nan(array: &ArrayRef) -> Option<NullBuffer> {
 /// The largest designated timestamp in the wire's unit, in words, and what else would help.
 fn at_limit(plan: &Plan, unit: WireUnit, designated: Option<&ColumnType>) -> (i64, &'static str, &'static str) {
     match (plan.version, unit) {
+        (_, WireUnit::Nanos) if designated == Some(&ColumnType::TimestampNs) && !plan.is_official => {
+            (MAX_AT_NANOS, "2261-12-31T23:59:59.999999999Z in the table's TIMESTAMP_NS", "")
+        }
         (ProtocolVersion::V1, WireUnit::Nanos) => (i64::MAX, "2262-04-11T23:47:16.854775807Z", ""),
         (ProtocolVersion::V1, WireUnit::Micros) => {
             (i64::MAX / 1000, "2262-04-11T23:47:16.854775Z in protocol version 1", ", or use protocol version 2")

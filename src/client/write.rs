@@ -179,7 +179,11 @@ impl Client {
         // A wait that the deadline ended looks as if the caller had ended it.
         let error = match deadline {
             Some((deadline, limit)) if error.is_interrupted() && Instant::now() >= deadline => {
-                Error::of(Cause::Deadline(limit)).with_table(error.table().unwrap_or_default())
+                // Where the name is in the frame, nobody knows it before the plan is made.
+                match error.table().or(options.table.as_deref()).or(inner.config.table()) {
+                    Some(table) => Error::of(Cause::Deadline(limit)).with_table(table),
+                    None => Error::of(Cause::Deadline(limit)),
+                }
             }
             _ => error,
         };

@@ -236,7 +236,12 @@ pub(crate) fn land(
             Kind::Boolean | Kind::Integer { .. } | Kind::Float { .. } | Kind::Decimal { .. },
             T::Symbol | T::Varchar | T::String,
         ) => Ok(Landing::new(Wire::String, Cast::Text).noted("as text")),
-        (Kind::Uuid, T::Uuid | T::Symbol | T::Varchar | T::String) => to(Wire::String, Cast::Text),
+        (Kind::Uuid, T::Uuid) => {
+            let landing = Landing::new(Wire::String, Cast::Text);
+            // Sure to be one, but one is NULL.
+            Ok(if certain { landing.within(Limit::Text(TextForm::Uuid)) } else { landing })
+        }
+        (Kind::Uuid, T::Symbol | T::Varchar | T::String) => to(Wire::String, Cast::Text),
         (Kind::Text { .. }, T::Char | T::Uuid | T::Ipv4 | T::Long256 | T::Geohash(_)) => {
             let form = match target {
                 T::Char => TextForm::Char,

@@ -34,7 +34,9 @@ nothing else, by each protocol version.
 
 The type that a column gets where neither the table nor the column is there yet. A pandas column of `pd.ArrowDtype` is
 as its Arrow type. Nulls are None, `pd.NA`, NaT and, in NumPy's floats and in objects, NaN. "Refused" is an error before
-a byte is sent, with column, row and value. `TableSpec(types=...)` chooses another type.
+a byte is sent, with column, row and value. `TableSpec(types=...)` chooses another type. Extension types that are not
+here are as what they are stored as: of a tensor its numbers, in one dimension. A SYMBOL takes no NUL character, a
+VARCHAR does.
 """
 
 REFUSED_HEAD = """

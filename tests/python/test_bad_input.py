@@ -559,3 +559,20 @@ def test_unknown_options_name_the_function(function: str, fake: FakeQuestDB) -> 
 def test_options_that_are_none_are_as_if_left_out(fake: FakeQuestDB) -> None:
     options: Any = {"at": None, "protocol_version": None, "progress": None}
     assert qf.write_questdb(frame(), fake.conf, table="t", **options).at == "ts"
+
+
+@pytest.mark.parametrize("other", ["null", "wide", "nulls", "codes", "storage"])
+def test_a_polars_column_without_a_name_gets_none(other: str, fake: FakeQuestDB) -> None:
+    others = {
+        "null": pl.Series("x", [None] * 3),
+        "wide": pl.Series("x", [1, 2, 3], dtype=pl.Int128),
+        "nulls": pl.Series("x", [[None]] * 3, dtype=pl.List(pl.Null)),
+        "codes": pl.Series("column_1", ["a", "b", "c"], dtype=pl.Categorical),
+        "storage": pl.Series("column_2", [1, 2, 3]),
+    }
+    more = {"": pl.Series(["d", "e", "f"], dtype=pl.Categorical), others[other].name: others[other]}
+    many = frame(**more)[[0, 1, 2] * 2_000]
+    for data in (frame(**more), many):
+        error = nothing_sent(fake, data, {"table": "t", "at": "ts"})
+        assert (error.code, error.column) == (Code.InvalidName, "")
+        assert "the column name is empty" in str(error)

@@ -528,6 +528,16 @@ def test_pandas_column_names_that_are_not_strings_are_refused(label: Any) -> Non
     assert "rename(columns=str)" in str(caught.value)
 
 
+def test_pandas_columns_of_several_levels_and_the_cure() -> None:
+    frame = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")]))
+    with pytest.raises(qf.IngressError) as caught:
+        v1(frame, at=qf.ServerTimestamp)
+    cure = 'frame.columns = ["_".join(map(str, name)) for name in frame.columns]'
+    assert cure in str(caught.value)
+    exec(cure, {"frame": frame})  # noqa: S102 - the cure has to run
+    assert lines(frame) == ["a_x=1i,a_y=2i"]
+
+
 def test_the_callers_pandas_frame_stays_as_it_is() -> None:
     frame = pandas_frame()
     before = frame.copy(deep=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -36,11 +38,34 @@ def gap(fake: FakeQuestDB) -> qf.IngressError:
     return error
 
 
+def test_a_deadline_that_passes_before_there_is_an_answer_names_the_table(fake: FakeQuestDB) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        conf = f"http::addr=127.0.0.1:{silent.getsockname()[1]};"
+        error = failure(qf.write_questdb, frame(), conf, table="t", deadline=0.3)
+    assert (error.table, error.unsent) == ("t", (range(30),))
+    assert str(error).startswith('table "t": the deadline')
+    assert qf.write_questdb(frame(), fake.conf, table="t", resume=error).rows == 30
+
+
 def test_a_failed_write_is_gone_on_with(fake: FakeQuestDB) -> None:
     error = gap(fake)
     report = qf.write_questdb(frame(), fake.conf, table="t", resume=error)
     assert (report.rows, report.requests) == (10, 1)
     assert lines(fake, 3) == list(range(10, 20))
+
+
+def test_an_error_comes_from_another_process(fake: FakeQuestDB) -> None:
+    error = gap(fake)
+    there = pickle.loads(pickle.dumps(error))
+    assert type(there) is qf.IngressError
+    assert (str(there), there.code, there.args) == (str(error), error.code, error.args)
+    assert {**vars(there), "_stream": None} == {**vars(error), "_source": None, "_stream": None}
+    assert qf.write_questdb(frame(), fake.conf, table="t", resume=there).rows == 10
+    interrupted = qf.WriteInterrupted("stopped", table="t", unsent=(range(3),))
+    there = pickle.loads(pickle.dumps(interrupted))
+    assert (str(there), there.table, there.unsent) == ("stopped", "t", (range(3),))
+    wrong = pickle.loads(pickle.dumps(qf.IngressTypeError(Code.InvalidApiCall, "no")))
+    assert isinstance(wrong, TypeError)
 
 
 def test_it_may_fail_again_and_the_rows_keep_their_numbers(fake: FakeQuestDB) -> None:

@@ -752,6 +752,15 @@ SPECIALS = [
     special("DOUBLE[]", "[1.5, NaN, null, inf]", pa.array([[1.5, NAN, None, INF]]), None, [1.5, None, None, None]),
     special("VARCHAR", "the empty string", pa.array([""]), None, ""),
     special("SYMBOL", "the empty string", pa.array([""]), None, ""),
+    special(
+        "UUID",
+        "80000000-0000-0000-8000-000000000000",
+        pa.ExtensionArray.from_storage(
+            pa.uuid(), pa.array([uuid.UUID("80000000-0000-0000-8000-000000000000").bytes], pa.binary(16))
+        ),
+        "is what QuestDB stores for NULL",
+        None,
+    ),
     special("IPV4", "0.0.0.0", pa.array(["0.0.0.0"]), "is what QuestDB stores for NULL", None),
     special("GEOHASH(5c)", "abc, which is no geohash", pa.array(["abc"]), "geohash", None),
     special("TIMESTAMP", "1.999 us", pa.array([1_999], pa.timestamp("ns")), "microseconds", 1),

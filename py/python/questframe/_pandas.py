@@ -43,9 +43,12 @@ def columns_of(frame: pd.DataFrame, at: object) -> Columns:
     # Much faster than to look each column up by its position.
     for position, (label, series) in enumerate(frame.items()):
         if not isinstance(label, str):
+            # To rename the columns of a MultiIndex renames its levels.
+            joined = 'frame.columns = ["_".join(map(str, name)) for name in frame.columns]'
+            cure = joined if frame.columns.nlevels > 1 else "frame.rename(columns=str)"
             msg = (
                 f"column {label!r} at position {position} has a name of type {type(label).__name__}; QuestDB's column "
-                f"names are strings: rename it, as with frame.rename(columns=str)"
+                f"names are strings: rename it, as with {cure}"
             )
             raise IngressError(IngressErrorCode.InvalidName, msg, column=str(label))
         _add(columns, label, series)

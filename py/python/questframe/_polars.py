@@ -103,7 +103,7 @@ class PolarsFrame:
         columns = frame.get_columns()
         for index in self._wide:
             columns[index] = columns[index].cast(pl.Int64)
-        return pl.DataFrame(columns)
+        return _frame_of(columns)
 
     def _chunk_ends(self) -> list[int]:
         if 0 < self.rows <= _SMALL:
@@ -121,14 +121,12 @@ class PolarsFrame:
 
     def streams(self, columns: list[int] | None) -> Iterator[pl.DataFrame]:
         """The frame's slices in order, of these columns (None: all)."""
-        import polars as pl
-
         start = 0
         for end in self._ends:
             piece = self._narrowed(self._frame.slice(start, end - start))
             if columns is not None:
                 # Not by `select`: that runs on the thread pool of Polars, which is not there in a forked process.
-                piece = pl.DataFrame([piece.to_series(index) for index in columns])
+                piece = _frame_of([piece.to_series(index) for index in columns])
             yield piece
             start = end
 
@@ -149,12 +147,23 @@ def _replaced(frame: pl.DataFrame, columns: list[pl.Series]) -> pl.DataFrame:
     Not by `with_columns`: that is a query, planned and run on the thread pool of Polars, whose sleeping threads a small
     write would wait for.
     """
-    import polars as pl
-
     if not columns:
         return frame
     named = {column.name: column for column in columns}
-    return pl.DataFrame([named.get(column.name, column) for column in frame.get_columns()])
+    return _frame_of([named.get(column.name, column) for column in frame.get_columns()])
+
+
+def _frame_of(columns: list[pl.Series]) -> pl.DataFrame:
+    """A frame of these columns, which keep their names.
+
+    In a list of series, Polars gives one whose name is empty the name `column_1`, or whatever its place is: another
+    column may have it. By name it takes three times as long.
+    """
+    import polars as pl
+
+    if all(column.name for column in columns):
+        return pl.DataFrame(columns)
+    return pl.DataFrame({column.name: column for column in columns})
 
 
 def _coded(columns: list[pl.Series], dtypes: list[pl.DataType]) -> dict[int, tuple[pl.Series, pl.Series]]:
@@ -189,7 +198,7 @@ def _physical(columns: list[pl.Series]) -> Iterator[pl.Series]:
 
     if not columns:
         return iter(())
-    return iter(pl.DataFrame(columns).select_seq(pl.all().to_physical()).get_columns())
+    return iter(_frame_of(columns).select_seq(pl.all().to_physical()).get_columns())
 
 
 def _short_list(dtype: pl.DataType, code_dtype: pl.DataType, rows: int) -> pl.Series | None:
@@ -243,7 +252,7 @@ def _by_storage(frame: pl.DataFrame) -> pl.DataFrame:
     columns: list[Any] = [
         column.ext.storage() if isinstance(column.dtype, extension) else column for column in frame.get_columns()
     ]
-    return _by_storage(pl.DataFrame(columns))
+    return _by_storage(_frame_of(columns))
 
 
 def _innermost(dtype: Any) -> Any:

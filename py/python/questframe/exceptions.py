@@ -56,6 +56,10 @@ class _Delivery:
         """Whether rows may have been stored without an acknowledgement."""
         return bool(self.doubtful)
 
+    def _known(self) -> dict[str, object]:
+        """What goes into another process: all but hold on a stream, and rows."""
+        return {**self.__dict__, "_source": None, "_stream": None, "pending": None}
+
 
 class IngressError(_Delivery, Exception):
     """Something about a frame, an option, the configuration or the server is wrong.
@@ -118,6 +122,13 @@ class IngressError(_Delivery, Exception):
         """What the error is about."""
         return self._code
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Have it pickled with all it knows, as :mod:`multiprocessing` does with what a worker raises.
+
+        The official class has one argument, ours the code as well. Streams and ``pending`` stay behind.
+        """
+        return type(self), (self._code, *self.args), self._known()
+
 
 class WriteInterrupted(_Delivery, KeyboardInterrupt):
     """Ctrl-C ended a write: a ``KeyboardInterrupt`` that knows what was stored.
@@ -144,6 +155,10 @@ class WriteInterrupted(_Delivery, KeyboardInterrupt):
         self.acked = acked
         self.doubtful = doubtful
         self.unsent = unsent
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Have it pickled with all it knows, but for its stream."""
+        return type(self), self.args, self._known()
 
 
 class IngressTypeError(IngressError, TypeError):

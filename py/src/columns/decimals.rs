@@ -29,15 +29,19 @@ struct Value {
 enum Unfit {
     Digits,
     Scale,
+    Infinite,
 }
 
 fn power_of_ten(exponent: u32) -> i256 {
     i256::from_i128(10).wrapping_pow(exponent)
 }
 
-/// The value in Python's text of a Decimal, such as `-12.50` or `1E+3`; `None` for NaN and infinities.
+/// The value in Python's text of a Decimal, such as `-12.50` or `1E+3`; `None` for NaN.
 fn parse(text: &str) -> Result<Option<Value>, Unfit> {
     let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    if text == "Infinity" {
+        return Err(Unfit::Infinite);
+    }
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
         return Ok(None);
     }
@@ -92,6 +96,7 @@ pub(super) fn column<'py>(
                     "a decimal has at most 76 fractional digits; round it, as with round(value, 76), or cast the \
                      column to a string"
                 }
+                Unfit::Infinite => "QuestDB's decimals have no infinity; use None, or cast the column to float64",
             };
             bad_value(py, name, row, &repr(cell), message)
         })?);

@@ -66,6 +66,11 @@ fn kind_of(cell: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
     static UUID: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static IPV4: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static IPV6: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static NUMPY_BOOL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static NUMPY_INTEGER: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static NUMPY_DURATION: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static NUMPY_SINGLE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static NUMPY_HALF: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     if cell.is_none() {
         return Ok(Some(Kind::Missing));
     }
@@ -102,6 +107,13 @@ fn kind_of(cell: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
         Kind::Uuid
     } else if is_a(cell, &IPV4, "ipaddress", "IPv4Address")? || is_a(cell, &IPV6, "ipaddress", "IPv6Address")? {
         Kind::Address
+    } else if is_a(cell, &NUMPY_BOOL, "numpy", "bool_")? {
+        Kind::Boolean
+    } else if is_a(cell, &NUMPY_SINGLE, "numpy", "float32")? || is_a(cell, &NUMPY_HALF, "numpy", "float16")? {
+        if cell.extract::<f64>()?.is_nan() { Kind::Nan } else { Kind::Float }
+    } else if is_a(cell, &NUMPY_INTEGER, "numpy", "integer")? && !is_a(cell, &NUMPY_DURATION, "numpy", "timedelta64")? {
+        // NumPy's durations are integers to it.
+        Kind::Integer
     } else {
         return Ok(None);
     }))

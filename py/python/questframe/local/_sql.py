@@ -116,7 +116,8 @@ def execute(
 def _parse(query: str, status: int, body: bytes) -> SqlResult:
     text = body.decode("utf-8", "replace")
     try:
-        parsed: object = json.loads(text)
+        # QuestDB writes control characters of strings as they are.
+        parsed: object = json.loads(text, strict=False)
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
