@@ -25,6 +25,7 @@ use support::{first_difference, write_options};
 const SMALL_CASES: u32 = 800;
 const BLOCK_CASES: u32 = 80;
 const WIDE_CASES: u32 = 50;
+const PANEL_CASES: u32 = 60;
 const NARROW_CASES: u32 = 800;
 const FAULTY_CASES: u32 = 400;
 const LIST_CASES: u32 = 400;
@@ -48,6 +49,11 @@ fn blocks() -> Shape {
 /// Frames of many columns.
 fn wide() -> Shape {
     Shape { columns: 20..=40, chunks: 1..=2, rows: vec![1, 7, 64, 300], types: Types::Any, faulty: false }
+}
+
+/// Frames of so many columns that lines are written panel by panel.
+fn panels() -> Shape {
+    Shape { columns: 96..=200, chunks: 1..=2, rows: vec![1, 9, 64, 300, 500], types: Types::Panels, faulty: false }
 }
 
 /// Frames of one or two columns, whose rows are often empty.
@@ -105,6 +111,8 @@ properties! {
     wide_frames_v1: 1, wide(), WIDE_CASES, 3;
     wide_frames_v2: 2, wide(), WIDE_CASES, 3;
     wide_frames_v3: 3, wide(), WIDE_CASES, 3;
+    panels_v1: 1, panels(), PANEL_CASES, 8;
+    panels_v2: 2, panels(), PANEL_CASES, 8;
     narrow_frames_v1: 1, narrow(), NARROW_CASES, 5;
     narrow_frames_v2: 2, narrow(), NARROW_CASES, 5;
     narrow_frames_v3: 3, narrow(), NARROW_CASES, 5;

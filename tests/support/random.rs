@@ -49,6 +49,8 @@ struct Column {
     declared_non_null: bool,
     /// Every chunk has the same dictionary instead of its own.
     shared_dictionary: bool,
+    /// No string is long.
+    short: bool,
     seed: u64,
 }
 
@@ -241,6 +243,8 @@ pub(crate) enum Types {
     Any,
     /// Lists of numbers.
     Lists,
+    /// What lines of very many columns are written panel by panel of; in every second frame all but dictionaries have nulls.
+    Panels,
 }
 
 /// Frames of this shape for this protocol version.
@@ -248,8 +252,16 @@ pub(crate) fn case(version: u8, shape: Shape) -> impl Strategy<Value = Case> {
     let Shape { columns, chunks, rows, types, faulty } = shape;
     let columns = prop::collection::vec(column(version, types), columns);
     let chunks = prop::collection::vec(select(rows), chunks);
-    (columns, at(faulty), chunks, select(TABLES.to_vec()), symbols(), policies(faulty)).prop_map(
-        move |(columns, at, chunks, table, symbols, policies)| {
+    let all_null = any::<bool>().prop_map(move |half| half && types == Types::Panels);
+    (columns, at(faulty), chunks, select(TABLES.to_vec()), symbols(), policies(faulty), all_null).prop_map(
+        move |(mut columns, at, chunks, table, symbols, mut policies, all_null)| {
+            // To leave rows out is a step of its own, by which no panels are written.
+            policies.skip_empty_rows &= types != Types::Panels;
+            for column in columns.iter_mut().filter(|column| all_null && !is_text(&column.data_type)) {
+                if matches!(column.nulls, Nulls::Absent | Nulls::NoneSet) {
+                    column.nulls = Nulls::Few;
+                }
+            }
             Case { columns, at, chunks, version, table, symbols, policies, faulty }.with_something()
         },
     )
@@ -326,23 +338,25 @@ fn column(version: u8, types: Types) -> impl Strategy<Value = Column> {
     let data_type = match types {
         Types::Any => any_type(version),
         Types::Lists => list_type().boxed(),
+        Types::Panels => panel_type().boxed(),
     };
     let name = prop_oneof![
         6 => Just(Name::Short),
         3 => select(vec![Name::Spaces, Name::Equals, Name::Accents, Name::Wide, Name::Symbols, Name::Controls]),
-        1 => select(vec![31, 32, 63, 64, 65, 126, 127]).prop_map(Name::Long),
+        u32::from(types != Types::Panels) => select(vec![31, 32, 63, 64, 65, 126, 127]).prop_map(Name::Long),
     ];
     let nulls = prop_oneof![
         4 => Just(Nulls::Absent),
         5 => select(vec![Nulls::NoneSet, Nulls::Few, Nulls::Half, Nulls::Runs, Nulls::All]),
     ];
     (data_type, nulls, name, any::<bool>(), any::<bool>(), seed()).prop_map(
-        |(data_type, nulls, name, declared_non_null, shared_dictionary, seed)| Column {
+        move |(data_type, nulls, name, declared_non_null, shared_dictionary, seed)| Column {
             data_type,
             nulls,
             name,
             declared_non_null,
             shared_dictionary,
+            short: types == Types::Panels,
             seed,
         },
     )
@@ -360,8 +374,15 @@ fn at_column(faulty: bool) -> impl Strategy<Value = AtSource> {
         1 => select(time_types()).prop_flat_map(encoded),
     ];
     (data_type, nulls, order, 0..6_usize, seed()).prop_map(|(data_type, nulls, order, place, seed)| {
-        let column =
-            Column { data_type, nulls, name: Name::Short, declared_non_null: false, shared_dictionary: false, seed };
+        let column = Column {
+            data_type,
+            nulls,
+            name: Name::Short,
+            declared_non_null: false,
+            shared_dictionary: false,
+            short: false,
+            seed,
+        };
         AtSource::Column { place, column, order }
     })
 }
@@ -394,6 +415,17 @@ fn any_type(version: u8) -> BoxedStrategy<DataType> {
         1 => other().prop_flat_map(runs).prop_flat_map(encoded),
     ]
     .boxed()
+}
+
+/// Types whose values are short, of any number of columns.
+fn panel_type() -> impl Strategy<Value = DataType> {
+    let codes = |key| DataType::Dictionary(Box::new(key), Box::new(DataType::Utf8));
+    prop_oneof![
+        4 => Just(codes(DataType::UInt32)),
+        1 => Just(codes(DataType::Int32)),
+        3 => Just(DataType::Float64),
+        2 => select(vec![DataType::Int64, DataType::Int16, DataType::Boolean]),
+    ]
 }
 
 /// Dictionaries of these values with any type of key. A dictionary of nulls has no values to draw.

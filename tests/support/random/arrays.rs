@@ -218,7 +218,10 @@ impl Column {
     }
 
     fn strings<O: OffsetSizeTrait>(&self, slots: Vec<Slot>) -> ArrayRef {
+        const SHORT: usize = 9;
         let texts = slots.iter().map(|slot| values::string(&mut slot.dice.clone()));
+        let most = if self.short { SHORT } else { usize::MAX };
+        let texts = texts.map(|text| text.chars().take(most).collect::<String>());
         let (offsets, bytes, _) = GenericStringArray::<O>::from_iter_values(texts).into_parts();
         Arc::new(GenericStringArray::<O>::new(offsets, bytes, self.validity(&slots)))
     }
