@@ -272,13 +272,16 @@ also_for_avx512! {
 
 #[inline(always)]
 fn in_panels_any(ops: &[Op<'_>], block: &PreparedBlock<'_>, out: &mut [u8]) -> Written {
-    let parts = ops.iter().map(|op| match op {
-        Op::Segment(segment) if segment.text.is_none() => Part::Segment(segment),
-        Op::FieldsEnd => Part::FieldsEnd,
-        // `Program::compile` has looked at every step, and `Encoder::prepare` at the width of cells, whatever the input.
-        _ => unreachable!("a line that cannot be written panel by panel"),
-    });
-    let parts: Vec<_> = parts.collect();
+    let mut parts: Vec<Part<'_, '_>> = Vec::with_capacity(ops.len());
+    for op in ops {
+        match (op, parts.last_mut()) {
+            (Op::Segment(segment), _) if segment.text.is_none() => parts.push((segment, false)),
+            // They have started in a segment.
+            (Op::FieldsEnd, Some((_, ends_fields))) => *ends_fields = true,
+            // `Program::compile` has looked at every step, and `Encoder::prepare` at the width of cells, whatever the input.
+            _ => unreachable!("a line that cannot be written panel by panel"),
+        }
+    }
     // SAFETY: there is room for all rows, as `assemble` has checked, and `op` has checked the lanes.
     unsafe { write_panels(&parts, block.rows, out) }
 }
@@ -389,7 +392,7 @@ fn lane<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<SegmentLane<'a>
     match step {
         Step::Cells(column) => {
             let column = block.column(*column);
-            // What goes row by row reads none of them.
+            // `Encoder::prepare` has widened them where lines go row by row, whatever the input: those loops read no bytes.
             assert!(block.is_in_panels || column.codes.bytes().is_empty(), "codes as bytes outside of panels");
             let lane = CellLane::new(column.codes, column.cells?, *rows)?;
             lane.fits().then_some(SegmentLane::Cell(lane))

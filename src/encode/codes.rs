@@ -174,7 +174,7 @@ fn range_without_any(codes: &[u32], null: u32) -> (u32, u64) {
     let (mut least, mut end) = (null, 0);
     for code in codes {
         least = least.min(*code);
-        // The greatest code of all has no value, with or without what is lost here.
+        // The greatest of all codes has no value anyhow, and need not be told from the one before it.
         end = end.max(if *code == null { 0 } else { code.saturating_add(1) });
     }
     (least, u64::from(end))

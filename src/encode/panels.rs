@@ -39,13 +39,9 @@ const SLOTS_AHEAD: usize = 4;
 /// Columns of cells and slots between which memory is asked for.
 const STEP: usize = 8;
 
-/// What lines written panel by panel have one after the other.
-pub(super) enum Part<'l, 'a> {
-    /// One that has no string behind it.
-    Segment(&'l Segment<'a>),
-    /// Turns the first comma since the fields started, if there is any, into the space that ends the symbols.
-    FieldsEnd,
-}
+/// A segment that has no string behind it, and whether the fields end there, of which a row may have none: the first comma
+/// since they started, if there is any, becomes the space that ends the symbols.
+pub(super) type Part<'l, 'a> = (&'l Segment<'a>, bool);
 
 /// Writes all rows of lines that have these parts.
 ///
@@ -53,32 +49,21 @@ pub(super) enum Part<'l, 'a> {
 /// As [`write_rows`](super::segment::write_rows), of each segment.
 #[inline(always)]
 pub(super) unsafe fn write_panels(parts: &[Part<'_, '_>], rows: usize, out: &mut [u8]) -> Written {
-    let segments = parts.iter().filter_map(|part| match part {
-        Part::Segment(segment) => Some(*segment),
-        Part::FieldsEnd => None,
-    });
-    let segments: Vec<_> = segments.collect();
     // SAFETY: promised by the caller.
-    let lengths: Vec<_> = segments.iter().map(|segment| unsafe { Lengths::new(segment, rows) }).collect();
-    let starts = starts(&segments, &lengths, rows);
+    let lengths: Vec<_> = parts.iter().map(|(segment, _)| unsafe { Lengths::new(segment, rows) }).collect();
+    let starts = starts(parts, &lengths, rows);
     let (mut at, mut fields, mut odd) = (starts[..rows].to_vec(), Vec::new(), false);
-    let mut lengths = lengths.iter();
-    for part in parts {
-        match part {
-            Part::Segment(segment) => {
-                let Some(lengths) = lengths.next() else { continue };
-                // SAFETY: promised by the caller.
-                odd |= unsafe { write_segment(segment, lengths, &mut at, &mut fields, out) };
-            }
+    for ((segment, ends_fields), lengths) in parts.iter().zip(&lengths) {
+        // SAFETY: promised by the caller.
+        odd |= unsafe { write_segment(segment, lengths, &mut at, &mut fields, out) };
+        if *ends_fields {
             // What is to the left of it is not written again.
-            Part::FieldsEnd => {
-                for (fields, _) in fields.iter().zip(&at).filter(|(fields, at)| at > fields) {
-                    out[*fields] = b' ';
-                }
+            for (fields, _) in fields.iter().zip(&at).filter(|(fields, at)| at > fields) {
+                out[*fields] = b' ';
             }
         }
     }
-    if segments.iter().any(|segment| segment.mends) {
+    if parts.iter().any(|(segment, _)| segment.mends) {
         for fields in fields {
             out[fields] = b' ';
         }
@@ -123,8 +108,8 @@ impl Lengths {
 }
 
 /// Where each row starts, and the end of the last one.
-fn starts(segments: &[&Segment<'_>], lengths: &[Lengths], rows: usize) -> Vec<usize> {
-    let mut starts = vec![segments.iter().map(|segment| segment.len).sum::<usize>(); rows + 1];
+fn starts(parts: &[Part<'_, '_>], lengths: &[Lengths], rows: usize) -> Vec<usize> {
+    let mut starts = vec![parts.iter().map(|(segment, _)| segment.len).sum::<usize>(); rows + 1];
     starts[0] = 0;
     for Lengths { cells, slots } in lengths {
         for ((start, cells), slots) in starts[1..].iter_mut().zip(cells).zip(slots) {
