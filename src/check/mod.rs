@@ -348,9 +348,13 @@ fn not_nan(array: &ArrayRef) -> Option<NullBuffer> {
 
 /// The largest designated timestamp in the wire's unit, in words, and what else would help.
 fn at_limit(plan: &Plan, unit: WireUnit, designated: Option<&ColumnType>) -> (i64, &'static str, &'static str) {
+    let into_nanos = designated == Some(&ColumnType::TimestampNs) && !plan.is_official;
     match (plan.version, unit) {
-        (_, WireUnit::Nanos) if designated == Some(&ColumnType::TimestampNs) && !plan.is_official => {
+        (_, WireUnit::Nanos) if into_nanos => {
             (MAX_AT_NANOS, "2261-12-31T23:59:59.999999999Z in the table's TIMESTAMP_NS", "")
+        }
+        (_, WireUnit::Micros) if into_nanos => {
+            (MAX_AT_NANOS / 1000, "2261-12-31T23:59:59.999999Z in the table's TIMESTAMP_NS", "")
         }
         (ProtocolVersion::V1, WireUnit::Nanos) => (i64::MAX, "2262-04-11T23:47:16.854775807Z", ""),
         (ProtocolVersion::V1, WireUnit::Micros) => {
@@ -359,9 +363,6 @@ fn at_limit(plan: &Plan, unit: WireUnit, designated: Option<&ColumnType>) -> (i6
         _ if plan.is_official => (i64::MAX, "what 64 bits hold", ""),
         (_, WireUnit::Nanos) => {
             (MAX_AT_NANOS, "2261-12-31T23:59:59.999999999Z in nanoseconds", ", or cast it to microseconds")
-        }
-        (_, WireUnit::Micros) if designated == Some(&ColumnType::TimestampNs) => {
-            (MAX_AT_NANOS / 1000, "2261-12-31T23:59:59.999999Z in the table's TIMESTAMP_NS", "")
         }
         (_, WireUnit::Micros) => (MAX_AT_MICROS, "9999-12-31T23:59:59.999999Z", ""),
     }

@@ -46,8 +46,9 @@ Types without a form in ILP are refused with a hint:
 SPECIAL_HEAD = """
 ## Values that QuestDB does not hold
 
-Where a value would read back as another one, it is refused before a byte is sent. NaN and the infinities are the
-exception: they are sent. What would read back is what does with the option of the last column.
+Where a value would read back as another one, it is refused before a byte is sent. NaN and the infinities of floats are
+the exception: they are sent. Decimals have none: an infinite `Decimal` is refused. What would read back is what does
+with the option of the last column.
 
 | QuestDB column | value | by default | reads back as | if sent with |
 |---|---|---|---|---|

@@ -561,14 +561,14 @@ def test_options_that_are_none_are_as_if_left_out(fake: FakeQuestDB) -> None:
     assert qf.write_questdb(frame(), fake.conf, table="t", **options).at == "ts"
 
 
-@pytest.mark.parametrize("other", ["null", "wide", "nulls", "codes", "storage"])
+@pytest.mark.parametrize("other", ["null", "wide", "nulls", "codes", "taken"])
 def test_a_polars_column_without_a_name_gets_none(other: str, fake: FakeQuestDB) -> None:
     others = {
         "null": pl.Series("x", [None] * 3),
         "wide": pl.Series("x", [1, 2, 3], dtype=pl.Int128),
         "nulls": pl.Series("x", [[None]] * 3, dtype=pl.List(pl.Null)),
         "codes": pl.Series("column_1", ["a", "b", "c"], dtype=pl.Categorical),
-        "storage": pl.Series("column_2", [1, 2, 3]),
+        "taken": pl.Series("column_2", [1, 2, 3]),
     }
     more = {"": pl.Series(["d", "e", "f"], dtype=pl.Categorical), others[other].name: others[other]}
     many = frame(**more)[[0, 1, 2] * 2_000]

@@ -678,12 +678,17 @@ def test_at_with_digits_beyond_the_designated_timestamp_is_refused(server: Quest
     assert server.sql(f"select ts::long from {table}_ns").rows == [(1_000,), (2_000,), (2_001,)]
 
 
-def test_at_beyond_what_the_designated_timestamp_holds_is_refused(server: QuestDB, table: str) -> None:
+@pytest.mark.parametrize("version", [None, 1])
+@pytest.mark.parametrize("unit", ["s", "ns"])
+def test_at_beyond_what_the_designated_timestamp_holds_is_refused(
+    unit: str, version: Any, server: QuestDB, table: str
+) -> None:
     create(server, table, {"n": "LONG"}, "TIMESTAMP_NS")
     late = int(dt.datetime(2262, 1, 1, tzinfo=dt.timezone.utc).timestamp())
-    frame = pa.table({"n": [1, 2], "ts": moments("s", 1, late)})
+    late *= 10**9 if unit == "ns" else 1
+    frame = pa.table({"n": [1, 2], "ts": moments(unit, 1, late)})
     with pytest.raises(qf.IngressError, match=r"too large: the most is 2261-12-31.*TIMESTAMP_NS") as caught:
-        qf.write_questdb(frame, server.conf, table=table)
+        qf.write_questdb(frame, server.conf, table=table, protocol_version=version)
     assert (caught.value.code, caught.value.row) == (Code.InvalidTimestamp, 1)
 
 

@@ -588,7 +588,7 @@ def test_out_streams_large_frames_to_the_same_bytes() -> None:
 
 
 def test_out_that_cannot_be_opened(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"No such file or directory: .*missing"):
         v1(polars_frame(), at="ts", out=tmp_path / "missing" / "x")
     with pytest.raises(TypeError, match="path or a binary file"):
         v1(polars_frame(), at="ts", out=5)

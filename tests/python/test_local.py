@@ -6,6 +6,7 @@ stand-in: a script that takes the place of `java` and is ready within 0.1 s.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import os
 import shutil
@@ -22,8 +23,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import polars as pl
 import pytest
 
+import questframe as qf
 from questframe.local import (
     LocalServerError,
     QuestDB,
@@ -178,6 +181,14 @@ def test_sql(db: QuestDB) -> None:
     assert result.column("x") == [1, 2, 3]
     assert db.sql("select max(9007199254740993)").scalar() == 2**53 + 1
     assert len(db.sql("create table ddl (x int)")) == 0
+
+
+def test_sql_of_strings_with_control_characters(db: QuestDB) -> None:
+    text = "a\0b\x1fc\nd"
+    frame = pl.DataFrame({"s": [text], "ts": [dt.datetime(2025, 1, 1)]})
+    qf.write_questdb(frame, db.conf, table="controls", at="ts")
+    assert db.wait_visible("controls", 1) == 1
+    assert db.sql("select s from controls").scalar() == text
 
 
 def test_sql_error_has_the_servers_words(db: QuestDB) -> None:

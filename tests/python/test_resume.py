@@ -59,7 +59,7 @@ def test_an_error_comes_from_another_process(fake: FakeQuestDB) -> None:
     there = pickle.loads(pickle.dumps(error))
     assert type(there) is qf.IngressError
     assert (str(there), there.code, there.args) == (str(error), error.code, error.args)
-    assert {**vars(there), "_stream": None} == {**vars(error), "_source": None, "_stream": None}
+    assert vars(there) == vars(error)
     assert qf.write_questdb(frame(), fake.conf, table="t", resume=there).rows == 10
     interrupted = qf.WriteInterrupted("stopped", table="t", unsent=(range(3),))
     there = pickle.loads(pickle.dumps(interrupted))

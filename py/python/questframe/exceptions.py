@@ -57,8 +57,8 @@ class _Delivery:
         return bool(self.doubtful)
 
     def _known(self) -> dict[str, object]:
-        """What goes into another process: all but hold on a stream, and rows."""
-        return {**self.__dict__, "_source": None, "_stream": None, "pending": None}
+        """What goes into another process: all but the hold on a stream, and the rows of a sender."""
+        return {name: value for name, value in vars(self).items() if name not in {"_source", "_stream", "pending"}}
 
 
 class IngressError(_Delivery, Exception):

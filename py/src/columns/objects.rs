@@ -74,6 +74,7 @@ fn kind_of(cell: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
     if cell.is_none() {
         return Ok(Some(Kind::Missing));
     }
+    let float = || PyResult::Ok(if cell.extract::<f64>()?.is_nan() { Kind::Nan } else { Kind::Float });
     Ok(Some(if cell.is_instance_of::<PyBool>() {
         Kind::Boolean
     } else if cell.is_instance_of::<PyString>() {
@@ -81,7 +82,7 @@ fn kind_of(cell: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
     } else if cell.is_exact_instance_of::<PyInt>() {
         Kind::Integer
     } else if cell.is_instance_of::<PyFloat>() {
-        if cell.extract::<f64>()?.is_nan() { Kind::Nan } else { Kind::Float }
+        float()?
     } else if cell.get_type().is(ARRAY.import(cell.py(), "numpy", "ndarray")?) {
         // Early: of these there are many, where there are any.
         Kind::Array
@@ -110,7 +111,7 @@ fn kind_of(cell: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
     } else if is_a(cell, &NUMPY_BOOL, "numpy", "bool_")? {
         Kind::Boolean
     } else if is_a(cell, &NUMPY_SINGLE, "numpy", "float32")? || is_a(cell, &NUMPY_HALF, "numpy", "float16")? {
-        if cell.extract::<f64>()?.is_nan() { Kind::Nan } else { Kind::Float }
+        float()?
     } else if is_a(cell, &NUMPY_INTEGER, "numpy", "integer")? && !is_a(cell, &NUMPY_DURATION, "numpy", "timedelta64")? {
         // NumPy's durations are integers to it.
         Kind::Integer
