@@ -15,10 +15,18 @@ fuzz_target!(|data: &[u8]| {
     let [choice, drawn @ ..] = data else { return };
     let version = 1 + choice % 3;
     let faulty = choice / 3 % 2 == 1;
-    // Lists need version 2.
-    let types = if choice / 6 % 4 == 0 && version > 1 { Types::Lists } else { Types::Any };
-    let rows = if choice / 24 % 4 == 0 { vec![255, 256, 257, 1_000, 2_049] } else { vec![0, 1, 2, 3, 8, 17, 70] };
-    let shape = Shape { columns: 1..=6, chunks: 1..=3, rows, types, faulty };
+    // Lists need version 2. Lines of 96 columns and more are written panel by panel.
+    let (types, columns) = match choice / 6 % 4 {
+        0 if version > 1 => (Types::Lists, 1..=6),
+        1 => (Types::Panels, 96..=130),
+        _ => (Types::Any, 1..=6),
+    };
+    let rows = match (choice / 24 % 4, types) {
+        (0, Types::Panels) => vec![255, 256, 257],
+        (0, _) => vec![255, 256, 257, 1_000, 2_049],
+        _ => vec![0, 1, 2, 3, 8, 17, 70],
+    };
+    let shape = Shape { columns, chunks: 1..=3, rows, types, faulty };
     let mut left = drawn.iter();
     let mut number =
         |bytes| (0..bytes).fold(0, |number, _| number << 8 | left.next().map_or(0, |byte| u64::from(*byte)));

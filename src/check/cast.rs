@@ -229,11 +229,7 @@ fn texts(array: &ArrayRef) -> ArrayRef {
 fn text(array: &ArrayRef, row: usize) -> Option<String> {
     match array.data_type() {
         DataType::Boolean => Some(array.as_boolean().value(row).to_string()),
-        DataType::FixedSizeBinary(16) => {
-            let hex: String =
-                array.as_fixed_size_binary().value(row).iter().map(|byte| format!("{byte:02x}")).collect();
-            Some(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
-        }
+        DataType::FixedSizeBinary(16) => Some(uuid(array.as_fixed_size_binary().value(row))),
         _ => Number::of(array, row).map(|number| match number {
             Number::Float(value) => {
                 let mut slot = [0; SLOT];
@@ -243,6 +239,20 @@ fn text(array: &ArrayRef, row: usize) -> Option<String> {
             number => number.to_string(),
         }),
     }
+}
+
+/// The text of a UUID. A column has one a row, and is checked as well as written by it: by `format!` each takes a microsecond.
+fn uuid(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let mut text = String::with_capacity(36);
+    for (at, byte) in bytes.iter().enumerate() {
+        if let 4 | 6 | 8 | 10 = at {
+            text.push('-');
+        }
+        text.push(DIGITS[usize::from(byte >> 4)]);
+        text.push(DIGITS[usize::from(byte & 15)]);
+    }
+    text
 }
 
 fn hex(array: &ArrayRef, misfits: &mut Misfits) -> ArrayRef {

@@ -190,6 +190,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_code_that_nothing_has_is_behind_all_others() {
+        // Beside rows without a value, for which 7 stands.
+        assert_eq!(range_without(&[u32::MAX, 7, 3], 7), (3, u64::from(u32::MAX)));
+        assert_eq!(range_without(&[7, 3], 7), (3, 4));
+        assert_eq!(range_without(&[7, 7], 7).1, 0);
+    }
+
+    #[test]
     fn the_greatest_code_is_known_wherever_it_stands() {
         let values = Arc::new(StringArray::from_iter_values((0..90).map(|value| value.to_string())));
         for rows in [1, 15, 16, 17, 33, 64, 100] {

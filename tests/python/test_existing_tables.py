@@ -26,7 +26,7 @@ D = decimal.Decimal
 DAY = 86_400_000_000
 #: The designated timestamps of three rows.
 TS = pa.array([DAY, DAY + 1, DAY + 2], pa.timestamp("us"))
-UUIDS = [str(uuid.UUID(int=7)), None, str(uuid.UUID(int=2**128 - 1))]
+UUIDS = ["01234567-89ab-4cde-8fed-ba9876543210", None, str(uuid.UUID(int=2**128 - 1))]
 LONG256 = "0x" + "f" * 63 + "e"
 
 

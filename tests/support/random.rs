@@ -142,6 +142,18 @@ impl Case {
         self
     }
 
+    /// The case as lines written panel by panel: to leave rows out is a step of its own, by which none are. If `all_null`,
+    /// no field but a dictionary's is there in every row.
+    fn in_panels(mut self, all_null: bool) -> Self {
+        self.policies.skip_empty_rows = false;
+        for column in self.columns.iter_mut().filter(|column| all_null && !is_text(&column.data_type)) {
+            if matches!(column.nulls, Nulls::Absent | Nulls::NoneSet) {
+                column.nulls = Nulls::Few;
+            }
+        }
+        self
+    }
+
     /// How the reference encoder is to encode it.
     pub(crate) fn options(&self) -> Options {
         let at = match &self.at {
@@ -252,17 +264,10 @@ pub(crate) fn case(version: u8, shape: Shape) -> impl Strategy<Value = Case> {
     let Shape { columns, chunks, rows, types, faulty } = shape;
     let columns = prop::collection::vec(column(version, types), columns);
     let chunks = prop::collection::vec(select(rows), chunks);
-    let all_null = any::<bool>().prop_map(move |half| half && types == Types::Panels);
-    (columns, at(faulty), chunks, select(TABLES.to_vec()), symbols(), policies(faulty), all_null).prop_map(
-        move |(mut columns, at, chunks, table, symbols, mut policies, all_null)| {
-            // To leave rows out is a step of its own, by which no panels are written.
-            policies.skip_empty_rows &= types != Types::Panels;
-            for column in columns.iter_mut().filter(|column| all_null && !is_text(&column.data_type)) {
-                if matches!(column.nulls, Nulls::Absent | Nulls::NoneSet) {
-                    column.nulls = Nulls::Few;
-                }
-            }
-            Case { columns, at, chunks, version, table, symbols, policies, faulty }.with_something()
+    (columns, at(faulty), chunks, select(TABLES.to_vec()), symbols(), policies(faulty), any::<bool>()).prop_map(
+        move |(columns, at, chunks, table, symbols, policies, all_null)| {
+            let case = Case { columns, at, chunks, version, table, symbols, policies, faulty };
+            if types == Types::Panels { case.in_panels(all_null) } else { case }.with_something()
         },
     )
 }
@@ -291,7 +296,8 @@ pub(crate) fn drawn_case(version: u8, shape: &Shape, number: &mut dyn FnMut(usiz
     let columns = (0..drawn(shape.columns.clone(), number(1)))
         .map(|_| Column { seed: number(8), ..drawn(column(version, shape.types), number(2)) })
         .collect();
-    Case { columns, at, chunks, version, table, symbols, policies, faulty }.with_something()
+    let case = Case { columns, at, chunks, version, table, symbols, policies, faulty };
+    if shape.types == Types::Panels { case.in_panels(number(1) & 1 == 1) } else { case }.with_something()
 }
 
 fn at(faulty: bool) -> impl Strategy<Value = AtSource> {
