@@ -321,7 +321,7 @@ impl Config {
     }
 
     /// The table to write to, unless a write names another.
-    pub(crate) fn table(&self) -> Option<&str> {
+    pub fn table(&self) -> Option<&str> {
         self.table.as_deref()
     }
 

@@ -261,7 +261,13 @@ impl Error {
         Self::new(Problem::new(Cause::Source(message.to_string())))
     }
 
-    pub(crate) fn statement(statement: String, error: TransportError) -> Self {
+    /// A statement of a thousand columns is told by its start.
+    pub(crate) fn statement(mut statement: String, error: TransportError) -> Self {
+        const SHOWN: usize = 400;
+        if let Some((end, _)) = statement.char_indices().nth(SHOWN) {
+            statement.truncate(end);
+            statement.push('…');
+        }
         Self::new(Problem::new(Cause::Statement(statement, Box::new(error))))
     }
 
@@ -316,6 +322,11 @@ impl Error {
     pub(crate) fn unacknowledged(mut self) -> Self {
         self.0.is_unacknowledged = true;
         self
+    }
+
+    /// Whether it is about a schema and the options.
+    pub(crate) fn is_of_plan(&self) -> bool {
+        self.first().is_some_and(|problem| matches!(problem.0.cause, Cause::Plan(_)))
     }
 
     fn first(&self) -> Option<&Problem> {

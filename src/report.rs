@@ -84,6 +84,29 @@ pub struct DrainReport {
 }
 
 impl WriteReport {
+    /// One of a write that did nothing: what bindings fill in that take reports from one process to another.
+    #[doc(hidden)]
+    pub fn empty(table: String, protocol_version: ProtocolVersion) -> Self {
+        Self {
+            table,
+            at: None,
+            rows: 0,
+            skipped_rows: 0,
+            bytes: 0,
+            requests: 0,
+            retries: 0,
+            retries_in_doubt: 0,
+            elapsed: Duration::ZERO,
+            protocol_version,
+            created: false,
+            columns: Vec::new(),
+            in_flight: 0,
+            rows_spooled: 0,
+            notes: Vec::new(),
+            rejected: None,
+        }
+    }
+
     /// Rows a second, over the whole call.
     pub fn rows_per_second(&self) -> f64 {
         per_second(self.rows, self.elapsed)

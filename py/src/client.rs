@@ -219,6 +219,12 @@ impl Client {
         self.lock().as_ref().map(questframe::Client::created_in_pid)
     }
 
+    /// The table of the configuration string.
+    #[getter]
+    fn table(&self) -> Option<String> {
+        self.lock().as_ref().and_then(|client| client.config().table().map(ToOwned::to_owned))
+    }
+
     #[getter]
     fn warnings(&self) -> Vec<String> {
         self.lock().as_ref().map_or_else(Vec::new, |client| client.config().warnings().to_vec())

@@ -9,6 +9,7 @@ mod error;
 mod ingress;
 mod input;
 mod options;
+mod pickle;
 mod report;
 
 use pyo3::prelude::*;

@@ -6,30 +6,47 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 use pyo3::prelude::*;
-use pyo3::types::PyCapsule;
+use pyo3::types::{PyCapsule, PyDict};
 use pyo3_arrow::error::PyArrowResult;
 
 use crate::columns::stream_of;
+use crate::pickle::{self, Reduced};
 
 #[pyclass(frozen, module = "questframe")]
 #[derive(Clone, Debug)]
-pub(crate) struct ColumnReport {
-    #[pyo3(get)]
-    name: String,
-    #[pyo3(get)]
-    questdb_type: String,
-    #[pyo3(get)]
-    role: &'static str,
-    #[pyo3(get)]
-    nulls: u64,
-    #[pyo3(get)]
-    read_null: u64,
-}
+pub(crate) struct ColumnReport(pub(crate) questframe::ColumnReport);
 
 #[pymethods]
 impl ColumnReport {
+    #[getter]
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+    #[getter]
+    fn questdb_type(&self) -> &str {
+        &self.0.questdb_type
+    }
+    #[getter]
+    fn role(&self) -> &str {
+        self.0.role
+    }
+    #[getter]
+    fn nulls(&self) -> u64 {
+        self.0.nulls
+    }
+    #[getter]
+    fn read_null(&self) -> u64 {
+        self.0.read_null
+    }
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        pickle::reduced(slf, pickle::column_state(slf.py(), &slf.get().0)?)
+    }
+    #[staticmethod]
+    fn _of(state: &Bound<'_, PyDict>) -> PyResult<Self> {
+        pickle::column_of(state).map(Self)
+    }
     fn __repr__(&self) -> String {
-        let Self { name, questdb_type, role, nulls, read_null } = self;
+        let questframe::ColumnReport { name, questdb_type, role, nulls, read_null } = &self.0;
         format!(
             "ColumnReport(name={name:?}, questdb_type={questdb_type:?}, role={role:?}, nulls={nulls}, \
              read_null={read_null})"
@@ -113,16 +130,14 @@ impl WriteReport {
     }
     #[getter]
     fn columns(&self) -> Vec<ColumnReport> {
-        let columns = self.0.columns.iter().cloned();
-        columns
-            .map(|column| ColumnReport {
-                name: column.name,
-                questdb_type: column.questdb_type,
-                role: column.role,
-                nulls: column.nulls,
-                read_null: column.read_null,
-            })
-            .collect()
+        self.0.columns.iter().cloned().map(ColumnReport).collect()
+    }
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        pickle::reduced(slf, pickle::report_state(slf.py(), &slf.get().0)?)
+    }
+    #[staticmethod]
+    fn _of(state: &Bound<'_, PyDict>) -> PyResult<Self> {
+        pickle::report_of(state).map(Self)
     }
     fn __repr__(&self) -> String {
         format!("WriteReport({})", self.0)
@@ -190,7 +205,7 @@ impl DrainReport {
 /// Rows that were set aside, as an Arrow table.
 #[pyclass(frozen, module = "questframe")]
 #[derive(Debug)]
-pub(crate) struct Rejected(RecordBatch);
+pub(crate) struct Rejected(pub(crate) RecordBatch);
 
 #[pymethods]
 impl Rejected {
@@ -201,6 +216,13 @@ impl Rejected {
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyArrowResult<Bound<'py, PyCapsule>> {
         stream_of(py, vec![self.0.clone()], &self.0.schema(), requested_schema)
+    }
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        pickle::reduced(slf, pickle::rejected_state(slf)?)
+    }
+    #[staticmethod]
+    fn _of(state: &Bound<'_, PyDict>) -> PyResult<Self> {
+        pickle::rejected_of(state).map(Self)
     }
     fn __len__(&self) -> usize {
         self.0.num_rows()

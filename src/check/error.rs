@@ -34,9 +34,11 @@ pub enum ValueError {
         /// How many rows are so.
         rows: u64,
     },
-    /// A date or a coarse timestamp that overflows microseconds.
-    #[error("the timestamp does not fit 64-bit microseconds{}; drop or correct such rows", more(.rows))]
+    /// A date or a timestamp that overflows the unit it is sent in.
+    #[error("the timestamp does not fit 64-bit {unit}{}; drop or correct such rows", more(.rows))]
     TimestampTooLarge {
+        /// The unit of the table's column, or of the wire.
+        unit: &'static str,
         /// How many rows are so.
         rows: u64,
     },
@@ -114,7 +116,7 @@ impl ValueError {
             Self::AtBeforeEpoch { .. } => Self::AtBeforeEpoch { rows: count },
             Self::AtTooLarge { max, cure, .. } => Self::AtTooLarge { rows: count, max, cure },
             Self::IntegerTooLarge { .. } => Self::IntegerTooLarge { rows: count },
-            Self::TimestampTooLarge { .. } => Self::TimestampTooLarge { rows: count },
+            Self::TimestampTooLarge { unit, .. } => Self::TimestampTooLarge { unit, rows: count },
             Self::NullBoolean { .. } => Self::NullBoolean { rows: count },
             Self::EmptyRow { .. } => Self::EmptyRow { rows: count },
             Self::Misfit { why, cure, .. } => Self::Misfit { why, cure, rows: count },

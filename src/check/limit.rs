@@ -178,7 +178,7 @@ fn within_unit(
         let value = instants.raw(row);
         let text = || instant::text(value, instants.per_second());
         if overflows(value) || value == i64::MIN {
-            misfits.add(row, || (text(), ValueError::TimestampTooLarge { rows: 0 }));
+            misfits.add(row, || (text(), ValueError::TimestampTooLarge { unit, rows: 0 }));
         } else if is_lossy(value) {
             misfits.add(row, || (text(), lossy(unit)));
         }

@@ -168,7 +168,9 @@ impl Client {
             Servers::Tcp(_) => return self.plan_unasked(schema, options),
         };
         let tour = Tour::new(&self.0.config, None);
-        self.on_some_host(hosts, tour, tick, |host, tick| self.plan_for(host, schema, options, None, tick))
+        let planned =
+            self.on_some_host(hosts, tour, tick, |host, tick| self.plan_for(host, schema, options, None, tick));
+        planned.map_err(|error| self.in_table(error, options))
     }
 
     /// The time the server takes to answer `GET /ping`; of several servers the one in use, or the next that answers.

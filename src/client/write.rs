@@ -174,15 +174,15 @@ impl Client {
         };
         let error = match done {
             Ok(report) => return Ok(report),
-            Err(error) => error,
+            Err(error) => self.in_table(error, options),
         };
         // A wait that the deadline ended looks as if the caller had ended it.
         let error = match deadline {
             Some((deadline, limit)) if error.is_interrupted() && Instant::now() >= deadline => {
-                // Where the name is in the frame, nobody knows it before the plan is made.
-                match error.table().or(options.table.as_deref()).or(inner.config.table()) {
-                    Some(table) => Error::of(Cause::Deadline(limit)).with_table(table),
-                    None => Error::of(Cause::Deadline(limit)),
+                let late = Error::of(Cause::Deadline(limit));
+                match error.table() {
+                    Some(table) => late.with_table(table),
+                    None => late,
                 }
             }
             _ => error,
@@ -192,6 +192,15 @@ impl Client {
             Servers::Http(_) => error,
             Servers::Tcp(_) => error.unacknowledged(),
         })
+    }
+
+    /// Tells the table that an error is about, where it is known: not if its name is in the frame, before there is a plan.
+    /// A plan that cannot be made tells it if its name can be one.
+    pub(super) fn in_table(&self, error: Error, options: &WriteOptions) -> Error {
+        match options.table.as_deref().or(self.0.config.table()) {
+            Some(table) if error.table().is_none() && !error.is_of_plan() => error.with_table(table),
+            _ => error,
+        }
     }
 
     /// Writes what is left to the server in use, and to the next while that may help.

@@ -57,13 +57,25 @@ pub(crate) fn value_text(value: &[u8]) -> String {
         },
         [b'=', 0x0E, ..] => "an array".to_owned(),
         [b'=', 0x17, ..] => "a decimal".to_owned(),
-        text => String::from_utf8_lossy(text).into_owned(),
+        text => visible(&String::from_utf8_lossy(text)),
     };
     let mut shown: String = text.chars().take(SHOWN).collect();
     if shown.len() < text.len() {
         shown.push('…');
     }
     shown
+}
+
+/// A text with its control characters as Rust writes them.
+fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => visible.extend(character.escape_default()),
+            false => visible.push(character),
+        }
+    }
+    visible
 }
 
 /// The position behind the line feed of the line that starts at `at`.
@@ -234,6 +246,7 @@ mod tests {
         assert_eq!(value(b"c").as_deref(), Some("1.5"));
         assert_eq!(value(b"d").as_deref(), Some("t"));
         assert_eq!(value(b"t"), None);
+        assert_eq!(value_text(b"b\0c\x1b"), "b\\u{0}c\\u{1b}");
         assert_eq!(value_text("é".repeat(99).as_bytes()).chars().count(), 41);
         for end in 0..line.len() {
             let _ = value_in(&line[..end], b"zz").map(value_text);

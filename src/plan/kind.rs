@@ -143,7 +143,8 @@ impl Kind {
                 return Err("ILP carries no binary values; encode it as hex or base64 text");
             }
             Struct(_) => return Err("unnest it into one column per field"),
-            Map(..) | Union(..) => return Err("turn it into one column per key"),
+            Map(..) => return Err("turn it into one column per key"),
+            Union(..) => return Err("turn it into one column per type, with nulls where a row has another"),
         })
     }
 }

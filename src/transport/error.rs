@@ -220,6 +220,9 @@ impl fmt::Display for Refusal {
             (404 | 405, Request::Write) => {
                 write!(f, "; check host and port in \"addr\", and that line.http.enabled is true on the server")
             }
+            (_, Request::Write) if answer.is_of_nul() => {
+                write!(f, "; a SYMBOL takes no NUL character: remove it, or write the column as a string (`symbols`)")
+            }
             _ => Ok(()),
         }
     }
@@ -521,6 +524,19 @@ mod tests {
         );
         assert_eq!(refusal(Request::Write, 400, true, Some(0)).line(), None);
         assert_eq!(refusal(Request::Write, 400, true, None).line(), None);
+    }
+
+    #[test]
+    fn a_symbol_with_a_nul_has_a_cure() {
+        let text = |message: &str| {
+            let answer = ErrorAnswer { message: Some(message.to_owned()), ..ErrorAnswer::default() };
+            let address = "h:9000".into();
+            Refusal { address, request: Request::Write, status: 400, complete: true, answer }.to_string()
+        };
+        let nul = text("error in line 2: Could not parse entire line, field value is invalid. Field: s; value: ");
+        assert!(nul.contains("a SYMBOL takes no NUL character"), "{nul}");
+        let other = text("error in line 1: Could not parse entire line, field value is invalid. Field: x; value: z");
+        assert!(other.ends_with("value: z"), "{other}");
     }
 
     #[test]

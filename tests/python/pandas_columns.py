@@ -65,7 +65,7 @@ def refused(values: Any) -> qf.IngressError:
 def refused_cell(values: Any, row: int, *says: str) -> qf.IngressError:
     error = refused(values)
     assert error.row == row, str(error)
-    assert str(error).startswith(f'column "x", row {row} (value {error.value}): ')
+    assert str(error).startswith(f'table "t", column "x", row {row} (value {error.value}): ')
     shown = repr(values.iloc[row])
     assert error.value == shown or error.value == shown[:60] + "..."
     for words in says:

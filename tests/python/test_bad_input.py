@@ -303,7 +303,7 @@ def test_integers_of_128_bits_that_do_not_fit_64(dtype: Any, fake: FakeQuestDB) 
         data = pl.DataFrame({"n": 0, "x": wide})
         error = nothing_sent(fake, data, {"table": "t", "at": CLOCK})
         assert (error.code, error.column, error.row, error.value) == (Code.BadDataFrame, "x", row, str(value))
-        assert str(error).startswith(f'column "x", row {row} (value {value}): the value is ')
+        assert str(error).startswith(f'table "t", column "x", row {row} (value {value}): the value is ')
         assert more in str(error)
     if dtype == pl.Int128:
         least = pl.DataFrame({"x": pl.Series([-(2**63)], dtype=dtype)})
@@ -369,7 +369,7 @@ def test_pandas_types_without_a_form_name_the_cast(values: Any, shown: str, cure
     [
         (["a", None, 5], 2, "5", ["str and int", "astype(str)"]),
         ([None, 1, True], 2, "True", ["int and bool"]),
-        ([1, 2.5], 1, "2.5", ["int and float"]),
+        ([1, 2.5], 1, "2.5", ["int and float", "astype(float)"]),
         ([1, 2**63], 1, "9223372036854775808", ["does not fit 64 bits", "string or to float64"]),
         ([b"x"], 0, "b'x'", ["objects of type bytes", "decode"]),
         ([None, {"x": 1}], 1, "{'x': 1}", ["objects of type dict", "strings or numbers"]),
@@ -384,8 +384,52 @@ def test_pandas_object_cells_without_a_form_name_the_row(
     data = pd.DataFrame({"n": range(len(cells)), "x": pd.Series(cells, dtype=object)})
     error = nothing_sent(fake, data, {"table": "t", "at": CLOCK})
     assert (error.code, error.column, error.row, error.value) == (Code.BadDataFrame, "x", row, value)
-    for words in [f'column "x", row {row} (value {value}): ', *says]:
+    for words in [f'table "t", column "x", row {row} (value {value}): ', *says]:
         assert words in str(error)
+
+
+def test_all_columns_of_pandas_without_a_form_are_reported_together(fake: FakeQuestDB) -> None:
+    data = pd.DataFrame({
+        "a": pd.Series([1, b"x"], dtype=object),
+        "b": pd.period_range("2025", periods=2),
+        "c": [1.0, 2.0],
+        3: [1j, 2j],
+        "d": np.array([1, 2], "c16"),
+    })  # fmt: skip
+    data.columns = pd.Index([*data.columns[:4], "d\ud800"], dtype=object)
+    error = nothing_sent(fake, data, {"table": "t", "at": "index"})
+    assert (error.code, error.table, error.column, error.row, error.value) == (Code.BadDataFrame, "t", "a", 1, "b'x'")
+    assert str(error).startswith('table "t": 5 problems\n  - column "a", row 1 (value b\'x\'): ')
+    expected = [
+        "objects of type bytes",
+        "to_timestamp()",
+        "frame.rename(columns=str)",
+        "lone surrogates",
+        "frame's index",
+    ]
+    assert len(error.problems) == len(expected)
+    for problem, words in zip(error.problems, expected, strict=True):
+        assert words in problem
+        assert f"\n  - {problem}" in str(error)
+    # Where only the configuration names the table; and where nobody does.
+    with pytest.raises(qf.IngressError, match='^table "c": 4 problems') as caught:
+        qf.write_questdb(data, fake.conf + "table=c;", at=CLOCK)
+    assert caught.value.table == "c"
+    with pytest.raises(qf.IngressError, match="^4 problems") as caught:
+        qf.to_ilp(data, at=CLOCK)
+    assert caught.value.table is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"table": "a\ud800"}, {"table": "t", "at": "\ud800"}, {"table": "t", "symbols": ["n", "s\ud800"]}],
+    ids=str,
+)
+def test_names_that_are_no_unicode(options: dict[str, Any], fake: FakeQuestDB) -> None:
+    with pytest.raises(qf.IngressError, match=r"(table|at|symbols)='.?\\ud800' holds lone surrogates") as caught:
+        qf.write_questdb(frame(), fake.conf, **options)
+    assert caught.value.code == Code.InvalidUtf8
+    assert fake.writes == []
 
 
 def test_all_problems_of_a_schema_are_reported_together(fake: FakeQuestDB) -> None:

@@ -603,6 +603,10 @@ def test_a_statement_that_fails_otherwise_is_an_error(port: int, server: QuestDB
         with pytest.raises(qf.IngressError, match="no space left on device") as caught:
             qf.write_questdb(frame(), gate.conf, table=table)
         assert "the statement was: CREATE TABLE" in str(caught.value)
+        wide = frame().with_columns(**{f"column_{i}": pl.lit(1.0) for i in range(800)})
+        with pytest.raises(qf.IngressError, match=r"TIMESTAMP, .*…; not stored") as caught:
+            qf.write_questdb(wide, gate.conf, table=table)
+        assert len(str(caught.value)) < 1_000
         assert gate.writes == []
     assert not exists(server, table)
 

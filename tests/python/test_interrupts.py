@@ -38,6 +38,7 @@ CHILD = """
         CALL
     except qf.WriteInterrupted as error:
         assert isinstance(error, KeyboardInterrupt) and not isinstance(error, qf.IngressError)
+        assert error.table == "t" and str(error).startswith('table "t": '), str(error)
         print(told(error), flush=True)
         again = client.write if "--resume" in sys.argv else None
         if again:

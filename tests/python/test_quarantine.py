@@ -114,6 +114,21 @@ def test_quarantine_against_a_real_server(server: QuestDB, table: str) -> None:
     assert pl.DataFrame(report.rejected)["x"].to_list() == [data["x"][row] for row in sorted(bad)]
 
 
+@pytest.mark.parametrize("kind", [pl.String, pl.Categorical], ids=str)
+def test_a_symbol_with_a_nul_is_told_with_its_cure(kind: type[pl.DataType], server: QuestDB, table: str) -> None:
+    data = frame(5).with_columns(s=pl.Series(["a", "b", "c\0d\x1b", "", "e"], dtype=kind))
+    error = failure(qf.write_questdb, data, server.conf, table=table, symbols=["s"])
+    assert (error.table, error.column, error.row, error.acked) == (table, "s", 2, ())
+    assert "(value c\\u{0}d\\u{1b})" in str(error)
+    assert "a SYMBOL takes no NUL character: remove it, or write the column as a string (`symbols`)" in str(error)
+    report = qf.write_questdb(data, server.conf, table=table, symbols=["s"], on_error="quarantine", max_rejected=1)
+    assert (report.rows, report.rejected and report.rejected.rows) == (4, [2])
+    # The cure, into a column of another type.
+    mended = data.rename({"s": "text"})
+    assert qf.write_questdb(mended, server.conf, table=table, symbols=False, wait_visible=30).rows == 5
+    assert "c\0d\x1b" in server.sql(f"select text from {table}").column("text")
+
+
 # --- atomic ---------------------------------------------------------------------------------------------------------
 
 

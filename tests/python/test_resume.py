@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import socket
 import threading
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 from numbered import failure, frame, lines, stream
 from servers import SETTINGS, FakeQuestDB, answer, answer_json, refused, reset, stored
@@ -66,6 +68,38 @@ def test_an_error_comes_from_another_process(fake: FakeQuestDB) -> None:
     assert (str(there), there.table, there.unsent) == ("stopped", "t", (range(3),))
     wrong = pickle.loads(pickle.dumps(qf.IngressTypeError(Code.InvalidApiCall, "no")))
     assert isinstance(wrong, TypeError)
+
+
+def test_a_report_comes_from_another_process(fake: FakeQuestDB) -> None:
+    fake.script = [refused(2, "table: t, column: n; bad"), stored, refused(1, "table: t, column: n; bad"), stored]
+    data = frame().with_columns(s=pl.Series(["a", None, "c"] * 10, dtype=pl.Categorical))
+    report = qf.write_questdb(data, fake.conf, table="t", on_error="quarantine", max_rejected=9)
+    there = pickle.loads(pickle.dumps(report))
+    assert type(there) is qf.WriteReport
+    names = [name for name in dir(report) if not name.startswith("_") and name not in {"columns", "rejected"}]
+    assert len(names) == 16
+    for name in names:
+        assert getattr(there, name) == getattr(report, name), name
+    assert (repr(there), repr(there.columns), there._repr_html_()) == (
+        repr(report), repr(report.columns), report._repr_html_()
+    )  # fmt: skip
+    assert report.rejected is not None
+    assert there.rejected is not None
+    assert len(report.rejected) > 0
+    assert pl.DataFrame(there.rejected).equals(pl.DataFrame(report.rejected))
+    assert repr(copy.deepcopy(report.columns[0])) == repr(report.columns[0])
+
+
+def test_errors_of_connections_name_the_table() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        conf = f"http::addr=127.0.0.1:{closed.getsockname()[1]};retry_timeout=0;"
+    for error in (
+        failure(qf.write_questdb, frame(), conf, table="t"),
+        failure(qf.write_questdb, frame(), conf + "table=t;"),
+        failure(qf.plan, frame(), conf, table="t"),
+    ):
+        assert error.table == "t"
+        assert str(error).startswith('table "t": no connection to ')
 
 
 def test_it_may_fail_again_and_the_rows_keep_their_numbers(fake: FakeQuestDB) -> None:

@@ -51,8 +51,7 @@ class Client:
     def plan(self, data: Frame, **options: Unpack[CheckedPlanOptions]) -> Plan:
         """How each column would land in this server's table; see :func:`plan`."""
         normalized = normalize(dict(options), CheckedPlanOptions, "plan")
-        prepared, table = prepare(data, normalized.get("at"))
-        return self._client.plan(prepared, table, normalized)
+        return _plan(self._client, data, normalized)
 
     def drain_spool(self, spool_dir: str | os.PathLike[str] | None = None) -> DrainReport:
         """Send what waits on disk; see :func:`questframe.spool.drain`."""
@@ -152,13 +151,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
 
+def _plan(client: _questframe.Client, data: object, options: dict[str, Any]) -> Plan:
+    prepared, table = prepare(data, options.get("at"), options.get("table", client.table))
+    return client.plan(prepared, table, options)
+
+
 def _write(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
     normalized = normalize(options, WriteOptions, function)
     progress = normalized.pop("progress", None)
     # The server answers while the frame is looked at.
     ahead = client.ask_ahead(normalized.get("table")) if normalized.get("check") is not False else None
     try:
-        prepared, table = prepare(data, normalized.get("at"))
+        prepared, table = prepare(data, normalized.get("at"), normalized.get("table", client.table))
     except IngressError as error:
         # Of a frame that has no Arrow form nothing is stored.
         if not isinstance(error, TypeError) and isinstance(data, Sized) and len(data):
@@ -192,8 +196,9 @@ def _interrupted_while_reading(error: IngressError | WriteInterrupted) -> WriteI
     text = str(error)
     if isinstance(error, WriteInterrupted) or "Python exception: " not in text or "KeyboardInterrupt" not in text:
         return None
+    where = "" if error.table is None else f'table "{error.table}": '
     return WriteInterrupted(
-        "the write was interrupted while its stream was read",
+        f"{where}the write was interrupted while its stream was read",
         table=error.table,
         acked=error.acked,
         doubtful=error.doubtful,
@@ -382,10 +387,10 @@ def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOpti
         ['DOUBLE', 'TIMESTAMP']
     """
     normalized = normalize(dict(options), CheckedPlanOptions, "plan")
-    prepared, table = prepare(data, normalized.get("at"))
     if conf is None:
+        prepared, table = prepare(data, normalized.get("at"), normalized.get("table"))
         return _questframe.plan(prepared, table, normalized)
-    return _shared_client(conf)._client.plan(prepared, table, normalized)  # noqa: SLF001
+    return _plan(_shared_client(conf)._client, data, normalized)  # noqa: SLF001
 
 
 if TYPE_CHECKING:
@@ -420,6 +425,6 @@ def to_ilp(
         b't n=1i\nt n=2i\n'
     """
     normalized = normalize(dict(options), PlanOptions, "to_ilp")
-    prepared, table = prepare(data, normalized.get("at"))
+    prepared, table = prepare(data, normalized.get("at"), normalized.get("table"))
     result: bytes | int = _questframe.to_ilp(prepared, table, normalized, out)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from questframe.exceptions import IngressErrorCode, IngressTypeError
+from questframe.exceptions import IngressError, IngressErrorCode, IngressTypeError
 
 __all__ = ["prepare", "prepare_schema"]
 
@@ -23,15 +23,24 @@ def prepare_schema(data: object) -> Any | None:
     return data if is_schema and not hasattr(data, "__arrow_c_array__") else None
 
 
-def prepare(data: object, at: object) -> tuple[Any, bool]:
+def prepare(data: object, at: object, table: str | None = None) -> tuple[Any, bool]:
     """The form of `data` that the compiled part takes, and whether its batches are in memory, to be read twice.
 
-    `at` is the option of this name, or None: for pandas frames it may name the index.
+    `at` is the option of this name, or None: for pandas frames it may name the index. `table` is named by errors.
 
     Raises:
         IngressTypeError: if it is no frame, with what would be one.
-        IngressError: for what a frame holds that has no Arrow form.
+        IngressError: for all that a frame holds that has no Arrow form.
     """
+    try:
+        return _prepare(data, at)
+    except IngressError as error:
+        if table is not None and not isinstance(error, TypeError):
+            error._in_table(table)  # noqa: SLF001
+        raise
+
+
+def _prepare(data: object, at: object) -> tuple[Any, bool]:
     # An object of a library cannot exist unless that library is loaded, so none is imported for this.
     if "polars" in sys.modules:
         from questframe import _polars

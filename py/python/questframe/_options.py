@@ -143,6 +143,7 @@ def normalize(options: dict[str, Any], allowed: type, function: str) -> dict[str
 
     Raises:
         IngressTypeError: for an unknown option (naming the nearest) or a value of the wrong type or spelling.
+        IngressError: InvalidUtf8 for a name that is not valid Unicode.
     """
     known = allowed.__annotations__.keys() | {
         name for base in getattr(allowed, "__orig_bases__", ()) for name in getattr(base, "__annotations__", {})
@@ -160,7 +161,22 @@ def normalize(options: dict[str, Any], allowed: type, function: str) -> dict[str
         if value is None:
             continue
         normalized[name] = _VALUES.get(name, _same)(name, value)
+        for text in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(text, str) and not is_unicode(text):
+                msg = f"{name}={text!r} holds lone surrogates and is not valid Unicode; repair it"
+                raise IngressError(IngressErrorCode.InvalidUtf8, msg)
     return normalized
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text has an encoding: lone surrogates have none."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _same(_name: str, value: object) -> object:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from questframe._options import is_unicode
 from questframe._questframe import Columns
-from questframe.exceptions import IngressError, IngressErrorCode
+from questframe.exceptions import IngressError, IngressErrorCode, together
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,24 +37,47 @@ def columns_of(frame: pd.DataFrame, at: object) -> Columns:
     """The frame's columns, read in place where their memory allows it, and its DatetimeIndex as a candidate for `at`.
 
     Raises:
-        IngressError: BadDataFrame for a column that has no Arrow form, naming the row where a cell is to blame;
-            InvalidApiCall if `at` names an index that is no DatetimeIndex.
+        IngressError: everything that is wrong, together: BadDataFrame for a column that has no Arrow form, naming the
+            row where a cell is to blame; InvalidName for a name that is no string; InvalidApiCall if `at` names an
+            index that is no DatetimeIndex.
     """
     columns = Columns(len(frame))
+    found: list[IngressError] = []
     # Much faster than to look each column up by its position.
     for position, (label, series) in enumerate(frame.items()):
-        if not isinstance(label, str):
-            # To rename the columns of a MultiIndex renames its levels.
-            joined = 'frame.columns = ["_".join(map(str, name)) for name in frame.columns]'
-            cure = joined if frame.columns.nlevels > 1 else "frame.rename(columns=str)"
-            msg = (
-                f"column {label!r} at position {position} has a name of type {type(label).__name__}; QuestDB's column "
-                f"names are strings: rename it, as with {cure}"
-            )
-            raise IngressError(IngressErrorCode.InvalidName, msg, column=str(label))
-        _add(columns, label, series)
-    _add_index(columns, frame, at)
+        error = _problem_of(columns, label, series) if isinstance(label, str) else _bad_label(frame, label, position)
+        if error is not None:
+            found.append(error)
+    try:
+        _add_index(columns, frame, at)
+    except IngressError as error:
+        found.append(error)
+    if found:
+        raise together(found)
     return columns
+
+
+def _problem_of(columns: Columns, label: str, series: pd.Series[Any]) -> IngressError | None:
+    """Add the column; what is wrong with it is told with that of others."""
+    if not is_unicode(label):
+        msg = f"column {label!r}: the name holds lone surrogates and is not valid Unicode; rename it"
+        return IngressError(IngressErrorCode.InvalidName, msg, column=label)
+    try:
+        _add(columns, label, series)
+    except IngressError as error:
+        return error
+    return None
+
+
+def _bad_label(frame: pd.DataFrame, label: object, position: int) -> IngressError:
+    # To rename the columns of a MultiIndex renames its levels.
+    joined = 'frame.columns = ["_".join(map(str, name)) for name in frame.columns]'
+    cure = joined if frame.columns.nlevels > 1 else "frame.rename(columns=str)"
+    msg = (
+        f"column {label!r} at position {position} has a name of type {type(label).__name__}; QuestDB's column "
+        f"names are strings: rename it, as with {cure}"
+    )
+    return IngressError(IngressErrorCode.InvalidName, msg, column=str(label))
 
 
 def _add_index(columns: Columns, frame: pd.DataFrame, at: object) -> None:

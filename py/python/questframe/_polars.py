@@ -7,9 +7,9 @@ own chunks end, which copies nothing and leaves the caller's frame as it is.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from questframe.exceptions import IngressError, IngressErrorCode
+from questframe.exceptions import IngressError, IngressErrorCode, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -290,11 +290,13 @@ def _refuse(frame: pl.DataFrame) -> None:
     """Refuse columns that polars does not export, and values that do not fit."""
     import polars as pl
 
-    found: list[_Problem] = []
+    found: list[IngressError] = []
     for column in frame.get_columns():
         dtype: Any = column.dtype
         if dtype in (pl.Int128, pl.UInt128):
-            found += _beyond_long(column)
+            error = _beyond_long(column)
+            if error is not None:
+                found.append(error)
         elif _is_private(dtype):
             if dtype == pl.Object:
                 cure = "Python objects have no form in ILP; turn them into strings or numbers"
@@ -302,40 +304,19 @@ def _refuse(frame: pl.DataFrame) -> None:
                 cure = "unnest it into one column per field"
             else:
                 cure = "QuestDB's arrays hold DOUBLE only; cast its items to Float64"
-            found.append(_Problem(column.name, None, None, f"type {dtype} is not supported; {cure}"))
-    if not found:
-        return
-    problems = tuple(str(problem) for problem in found)
-    msg = problems[0] if len(problems) == 1 else "\n  - ".join([f"{len(problems)} problems", *problems])
-    first = found[0]
-    raise IngressError(
-        IngressErrorCode.BadDataFrame,
-        msg,
-        column=first.column,
-        row=first.row,
-        value=first.value,
-        problems=problems,
-    )
+            msg = f'column "{column.name}": type {dtype} is not supported; {cure}'
+            found.append(IngressError(IngressErrorCode.BadDataFrame, msg, column=column.name))
+    if found:
+        raise together(found)
 
 
-class _Problem(NamedTuple):
-    column: str
-    row: int | None
-    value: str | None
-    text: str
-
-    def __str__(self) -> str:
-        where = "" if self.row is None else f", row {self.row} (value {self.value})"
-        return f'column "{self.column}"{where}: {self.text}'
-
-
-def _beyond_long(column: pl.Series) -> list[_Problem]:
-    """The first value that a LONG has no room for, if there is one."""
+def _beyond_long(column: pl.Series) -> IngressError | None:
+    """About the first value that a LONG has no room for, if there is one."""
     # Both are None where all is null.
     least: Any = column.min()
     most: Any = column.max()
     if least is None or (least >= _LEAST and most <= _MOST):
-        return []
+        return None
     rows = 0
     first: tuple[int, int] | None = None
     # By plain Python, slice by slice: what Polars has for it runs on its thread pool.
@@ -345,12 +326,15 @@ def _beyond_long(column: pl.Series) -> list[_Problem]:
                 rows += 1
                 first = first or (start + offset, value)
     if first is None:
-        return []
+        return None
     row, value = first
     more = {1: "", 2: " (so is one more row)"}.get(rows, f" (so are {rows - 1} more rows)")
     limit = f"above {_MOST}, the largest" if value > _MOST else f"below {_LEAST}, which is less than any"
-    text = f"the value is {limit} LONG{more}; cast the column to a string or to Float64"
-    return [_Problem(column.name, row, str(value), text)]
+    msg = (
+        f'column "{column.name}", row {row} (value {value}): the value is {limit} LONG{more}; cast the column to a '
+        "string or to Float64"
+    )
+    return IngressError(IngressErrorCode.BadDataFrame, msg, column=column.name, row=row, value=str(value))
 
 
 def _refuse_nul(frame: pl.DataFrame) -> None:

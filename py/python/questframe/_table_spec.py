@@ -106,7 +106,7 @@ PARTITION BY MONTH WAL DEDUP UPSERT KEYS("ts", "id")
         given = {"table": table, "at": at, "symbols": symbols, "create": self, "protocol_version": protocol_version}
         options = normalize(given, CheckedPlanOptions, "sql")
         of_schema = prepare_schema(schema)
-        prepared = (of_schema, False) if of_schema is not None else prepare(schema, options.get("at"))
+        prepared = (of_schema, False) if of_schema is not None else prepare(schema, options.get("at"), table)
         return ";\n".join(_questframe.plan(*prepared, options).statements)
 
 

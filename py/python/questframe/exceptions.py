@@ -122,12 +122,30 @@ class IngressError(_Delivery, Exception):
         """What the error is about."""
         return self._code
 
+    def _in_table(self, table: str) -> None:
+        """Name the table of an error that was found before the compiled part had the frame; as that names it."""
+        if self.table is None:
+            self.table = table
+            is_one = self.column is not None and len(self.problems) <= 1
+            self.args = (f'table "{table}"{", " if is_one else ": "}{self}',)
+
     def __reduce__(self) -> tuple[object, ...]:
         """Have it pickled with all it knows, as :mod:`multiprocessing` does with what a worker raises.
 
         The official class has one argument, ours the code as well. Streams and ``pending`` stay behind.
         """
         return type(self), (self._code, *self.args), self._known()
+
+
+def together(found: list[IngressError]) -> IngressError:
+    """One error for all that is wrong with a frame, at the place of the first; as the compiled part makes it."""
+    first = found[0]
+    problems = tuple(str(error) for error in found)
+    if len(found) == 1:
+        first.problems = problems
+        return first
+    msg = "\n  - ".join([f"{len(problems)} problems", *problems])
+    return IngressError(first.code, msg, column=first.column, row=first.row, value=first.value, problems=problems)
 
 
 class WriteInterrupted(_Delivery, KeyboardInterrupt):

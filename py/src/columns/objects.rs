@@ -152,8 +152,13 @@ fn kinds(py: Python<'_>, name: &str, cells: &Bound<'_, PyList>) -> PyResult<(Vec
             _ if matches!(kind, Kind::Missing | Kind::Nan) => {}
             None => chosen = Some(kind),
             Some(first) if first != kind => {
+                let is_number = |kind| matches!(kind, Kind::Integer | Kind::Float | Kind::Decimal);
+                let cure = match is_number(first) && is_number(kind) {
+                    true => "astype(float), or astype(str) to keep every digit",
+                    false => "astype(str)",
+                };
                 let message = format!(
-                    "the column holds objects of type {} and {}; make them all one type, for instance with astype(str)",
+                    "the column holds objects of type {} and {}; make them all one type, for instance with {cure}",
                     first.name(),
                     kind.name()
                 );
