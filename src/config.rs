@@ -336,7 +336,7 @@ impl Config {
     }
 
     /// The column of the designated timestamp, unless a write names another.
-    pub(crate) fn at(&self) -> Option<&str> {
+    pub fn at(&self) -> Option<&str> {
         self.at.as_deref()
     }
 }

@@ -237,8 +237,6 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     problems: Vec<Problem>,
-    /// How many more problems of the same frame were not written down.
-    more: usize,
     table: Option<String>,
     delivery: Delivery,
     /// Whether nobody acknowledges rows where these went.
@@ -247,14 +245,14 @@ struct Inner {
 
 impl Error {
     pub(crate) fn new(problem: Problem) -> Self {
-        Self::from_problems(vec![problem], 0)
+        Self::from_problems(vec![problem])
     }
 
     /// `problems` holds at least one; the first decides the error's kind.
-    pub(crate) fn from_problems(problems: Vec<Problem>, more: usize) -> Self {
+    pub(crate) fn from_problems(problems: Vec<Problem>) -> Self {
         debug_assert!(!problems.is_empty(), "an error needs a problem");
         let delivery = Delivery::default();
-        Self(Box::new(Inner { problems, more, table: None, delivery, is_unacknowledged: false }))
+        Self(Box::new(Inner { problems, table: None, delivery, is_unacknowledged: false }))
     }
 
     pub(crate) fn source(message: impl fmt::Display) -> Self {
@@ -473,13 +471,15 @@ impl fmt::Display for Error {
                 write!(f, "{one}")?;
             }
             many => {
-                let count = many.len() + inner.more;
+                let count = many.len();
                 write!(f, "{}{count} problems", if inner.table.is_some() { ": " } else { "" })?;
-                for problem in many {
+                // All of them are in `problems`.
+                const SHOWN: usize = 20;
+                for problem in many.iter().take(SHOWN) {
                     write!(f, "\n  - {problem}")?;
                 }
-                if inner.more > 0 {
-                    write!(f, "\n  - and {} more", inner.more)?;
+                if count > SHOWN {
+                    write!(f, "\n  - and {} more", count - SHOWN)?;
                 }
             }
         }

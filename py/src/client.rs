@@ -225,6 +225,12 @@ impl Client {
         self.lock().as_ref().and_then(|client| client.config().table().map(ToOwned::to_owned))
     }
 
+    /// The column of the designated timestamp in the configuration string.
+    #[getter]
+    fn at(&self) -> Option<String> {
+        self.lock().as_ref().and_then(|client| client.config().at().map(ToOwned::to_owned))
+    }
+
     #[getter]
     fn warnings(&self) -> Vec<String> {
         self.lock().as_ref().map_or_else(Vec::new, |client| client.config().warnings().to_vec())

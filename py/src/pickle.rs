@@ -1,8 +1,10 @@
 //! Reports on their way to another process: what a worker of `multiprocessing` returns is pickled.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow_schema::Schema;
 use pyo3::PyClass;
 use pyo3::exceptions::{PyImportError, PyValueError};
 use pyo3::prelude::*;
@@ -99,21 +101,41 @@ pub(crate) fn column_of(state: &Bound<'_, PyDict>) -> PyResult<ColumnReport> {
 /// Arrow data is pickled by whoever of those that can is there.
 pub(crate) fn rejected_state<'py>(rejected: &Bound<'py, Rejected>) -> PyResult<Bound<'py, PyDict>> {
     let py = rejected.py();
-    let table = match (py.import("pyarrow"), py.import("polars")) {
-        (Ok(pyarrow), _) => pyarrow.call_method1("table", (rejected,))?,
-        (_, Ok(polars)) => polars.call_method1("DataFrame", (rejected,))?,
-        _ => return Err(PyImportError::new_err("to pickle rows that were set aside takes pyarrow or polars")),
+    let table = match py.import("pyarrow") {
+        Ok(pyarrow) => pyarrow.call_method1("table", (rejected,))?,
+        Err(_) => {
+            let polars = py.import("polars").map_err(|_| {
+                PyImportError::new_err(
+                    "to pickle rows that were set aside takes pyarrow or polars; install one of them",
+                )
+            })?;
+            // A column of nothing but nulls does not come back from Polars as it went.
+            let text = PyDict::new(py);
+            text.set_item(polars.getattr("Null")?, polars.getattr("String")?)?;
+            polars.call_method1("DataFrame", (rejected,))?.call_method1("cast", (text,))?
+        }
     };
     let state = PyDict::new(py);
     state.set_item("table", table)?;
+    state.set_item("reasons", rejected.get().reasons())?;
     Ok(state)
 }
 
 pub(crate) fn rejected_of(state: &Bound<'_, PyDict>) -> PyResult<RecordBatch> {
     let (batches, schema) = get::<PyTable>(state, "table")?.into_inner();
-    match <[RecordBatch; 1]>::try_from(batches) {
-        Ok([batch]) => Ok(batch),
-        Err(batches) if batches.is_empty() => Ok(RecordBatch::new_empty(schema)),
-        Err(_) => Err(PyValueError::new_err("rows that were set aside are one record batch")),
+    let batch = match <[RecordBatch; 1]>::try_from(batches) {
+        Ok([batch]) => batch,
+        Err(batches) if batches.is_empty() => return Ok(RecordBatch::new_empty(schema)),
+        Err(_) => return Err(PyValueError::new_err("rows that were set aside are one record batch")),
+    };
+    // Polars has strings of another type.
+    let reasons: ArrayRef = Arc::new(StringArray::from(get::<Vec<String>>(state, "reasons")?));
+    let mut columns = batch.columns().to_vec();
+    let mut fields: Vec<_> = batch.schema().fields().iter().cloned().collect();
+    if let (Some(column), Some(field)) = (columns.last_mut(), fields.last_mut()) {
+        *field = Arc::new(field.as_ref().clone().with_data_type(reasons.data_type().clone()));
+        *column = reasons;
     }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .map_err(|error| PyValueError::new_err(error.to_string()))
 }

@@ -235,7 +235,7 @@ impl Rejected {
             .map_or_else(Vec::new, |rows| rows.values().to_vec())
     }
     #[getter]
-    fn reasons(&self) -> Vec<String> {
+    pub(crate) fn reasons(&self) -> Vec<String> {
         let column = self.0.num_columns().checked_sub(1).map(|index| self.0.column(index));
         let texts = column.and_then(|column| column.as_string_opt::<i32>());
         texts.into_iter().flatten().map(|text| text.unwrap_or_default().to_owned()).collect()

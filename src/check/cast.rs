@@ -1,14 +1,14 @@
 //! Values brought into the form they are written in, where Arrow's own form is another.
 //!
-//! The check casts and throws the result away, to learn what does not fit; the encoder casts again, batch by batch, so
-//! that no more than a batch is held twice. Columns in the right form are not copied. Nothing is rounded: a value that
-//! would change is a misfit. Casts of common pairs (integers of any width, instants, floats) are not here: the encoder
+//! The check casts and throws the result away, to learn what does not fit; the encoder casts again; both some rows at a
+//! time, so that no more than those are held twice, however large a batch is. Columns in the right form are not copied.
+//! Nothing is rounded: a value that would change is a misfit. Casts of common pairs (integers of any width, instants, floats) are not here: the encoder
 //! reads those as they are.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow_array::builder::{Int64Builder, StringBuilder};
+use arrow_array::builder::{ArrayBuilder, Int64Builder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType, Int16Type, Int32Type,
@@ -41,6 +41,22 @@ pub(crate) fn cast_batch<'a>(plan: &Plan, batch: &'a RecordBatch) -> Result<Cow<
         return Ok(Cow::Borrowed(batch.columns()));
     }
     columns().map(|(column, array)| converted(column, array, &mut Misfits::default())).collect()
+}
+
+/// The memory of columns that is cast at a time, about, and the least rows: those of the encoder's longest block.
+const CAST_BYTES: usize = 4 << 20;
+const CAST_ROWS: usize = 2048;
+
+/// How many of these rows are to be cast at a time; all, if none of the columns has to be.
+pub(crate) fn rows_at_a_time<'a>(columns: impl Iterator<Item = (&'a ColumnPlan, &'a ArrayRef)>, rows: usize) -> usize {
+    if rows <= CAST_ROWS {
+        return rows;
+    }
+    let cast = columns.filter(|(column, array)| !is_as_written(column, array));
+    match cast.map(|(_, array)| array.get_array_memory_size()).sum::<usize>() {
+        0 => rows,
+        bytes => (CAST_BYTES / bytes.div_ceil(rows)).clamp(CAST_ROWS, rows),
+    }
 }
 
 /// Whether a cast would give the array back. Many small batches feel what it costs to find that out for each.
@@ -219,32 +235,36 @@ fn floats(array: &ArrayRef, misfits: &mut Misfits) -> ArrayRef {
 
 fn texts(array: &ArrayRef) -> ArrayRef {
     let mut builder = StringBuilder::new();
-    for text in map(array, |row| text(array, row)) {
-        builder.append_option(text);
+    let mut scratch = String::new();
+    for row in valid(array) {
+        builder.append_nulls(row - builder.len());
+        builder.append_option(text(array, row, &mut scratch));
     }
+    builder.append_nulls(array.len() - builder.len());
     Arc::new(builder.finish())
 }
 
-/// A value as people write it.
-fn text(array: &ArrayRef, row: usize) -> Option<String> {
+/// A value as people write it, in memory that is used again: a column of UUIDs has one a row.
+fn text<'s>(array: &ArrayRef, row: usize, scratch: &'s mut String) -> Option<&'s str> {
+    scratch.clear();
     match array.data_type() {
-        DataType::Boolean => Some(array.as_boolean().value(row).to_string()),
-        DataType::FixedSizeBinary(16) => Some(uuid(array.as_fixed_size_binary().value(row))),
-        _ => Number::of(array, row).map(|number| match number {
+        DataType::Boolean => scratch.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
+        DataType::FixedSizeBinary(16) => push_uuid(array.as_fixed_size_binary().value(row), scratch),
+        _ => match Number::of(array, row)? {
             Number::Float(value) => {
                 let mut slot = [0; SLOT];
                 let length = float::write(value, &mut slot);
-                String::from_utf8_lossy(&slot[..length]).into_owned()
+                scratch.push_str(&String::from_utf8_lossy(&slot[..length]));
             }
-            number => number.to_string(),
-        }),
+            number => scratch.push_str(&number.to_string()),
+        },
     }
+    Some(scratch)
 }
 
-/// The text of a UUID. A column has one a row, and is checked as well as written by it: by `format!` each takes a microsecond.
-fn uuid(bytes: &[u8]) -> String {
+/// By `format!` each takes a microsecond.
+fn push_uuid(bytes: &[u8], text: &mut String) {
     const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let mut text = String::with_capacity(36);
     for (at, byte) in bytes.iter().enumerate() {
         if let 4 | 6 | 8 | 10 = at {
             text.push('-');
@@ -252,7 +272,6 @@ fn uuid(bytes: &[u8]) -> String {
         text.push(DIGITS[usize::from(byte >> 4)]);
         text.push(DIGITS[usize::from(byte & 15)]);
     }
-    text
 }
 
 fn hex(array: &ArrayRef, misfits: &mut Misfits) -> ArrayRef {

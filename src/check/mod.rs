@@ -14,7 +14,7 @@ mod text_form;
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, NullArray, RecordBatch};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, SchemaRef};
 
@@ -26,7 +26,7 @@ use crate::options::{EmptyRows, Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::column_type::ColumnType;
 use crate::plan::landing::Cast;
 use crate::plan::{AtPlan, ColumnPlan, MAX_AT_MICROS, MAX_AT_NANOS, Plan, PlanError, Role, Wire, WireUnit};
-use cast::cast;
+use cast::{cast, rows_at_a_time};
 pub use error::ValueError;
 use misfits::{Misfit, Misfits};
 
@@ -177,8 +177,27 @@ impl<'p> Check<'p> {
         Self { plan, needed, findings: Vec::new(), row: 0 }
     }
 
-    /// Looks at a batch. `array(i)` is the frame's column `i`; only [`needed`] columns are asked for.
+    /// Looks at a batch, some rows at a time if columns have to be cast. `array(i)` is the frame's column `i`; only
+    /// [`needed`] columns are asked for.
     fn batch<'a>(&mut self, rows: usize, array: impl Fn(usize) -> &'a ArrayRef) {
+        let (plan, needed) = (self.plan, self.needed);
+        let most = rows_at_a_time(needed.iter().map(|index| (&plan.columns[*index], array(*index))), rows);
+        if most == rows {
+            return self.rows(rows, array);
+        }
+        let nothing: ArrayRef = Arc::new(NullArray::new(0));
+        let mut slices = vec![nothing; plan.columns.len()];
+        for start in (0..rows).step_by(most) {
+            let count = most.min(rows - start);
+            for index in needed {
+                slices[*index] = array(*index).slice(start, count);
+            }
+            self.rows(count, |index| &slices[index]);
+        }
+    }
+
+    /// Looks at some rows.
+    fn rows<'a>(&mut self, rows: usize, array: impl Fn(usize) -> &'a ArrayRef) {
         let plan = self.plan;
         for index in self.needed.iter().copied() {
             let column = &plan.columns[index];
@@ -220,7 +239,7 @@ impl<'p> Check<'p> {
                 None => problem,
             }
         });
-        Err(Error::from_problems(problems.collect(), 0).with_table(self.plan.table()))
+        Err(Error::from_problems(problems.collect()).with_table(self.plan.table()))
     }
 
     fn found(&mut self, column: Option<usize>, row: usize, rows: usize, value: Option<String>, error: ValueError) {

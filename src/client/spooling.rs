@@ -103,7 +103,11 @@ impl Client {
             return Ok(false);
         }
         match self.drain(hosts, spool, Tour::once(&self.0.config), tick, &mut DrainReport::default()) {
-            Err(error) if !is_to_be_kept(&error) => Err(error),
+            // It may be about another table, and ends the write of this one.
+            Err(error) if !is_to_be_kept(&error) => Err(match table {
+                Some(table) => error.with_table(table),
+                None => error,
+            }),
             _ => Ok(table.is_some_and(|table| spool.has_waiting(table))),
         }
     }

@@ -145,10 +145,18 @@ impl Client {
     ) -> Result<WriteReport> {
         let started = Instant::now();
         let inner = &*self.0;
+        // What the write which is gone on with has stored is still so when this one does not even begin.
+        let unlike = |error: Error| match &options.resume {
+            Some(resume) => match resume.table.as_deref() {
+                Some(table) => error.with_table(table).with_delivery(resume.clone()),
+                None => self.in_table(error, options).with_delivery(resume.clone()),
+            },
+            None => error,
+        };
         if let Some(table) = options.table.as_deref().or(inner.config.table()) {
-            resume_fits(options, table)?;
+            resume_fits(options, table).map_err(unlike)?;
         }
-        let before = before(options, feed)?;
+        let before = before(options, feed).map_err(unlike)?;
         let mut account = Account::new(started, feed.rows(), before);
         // An `Instant` may be too early for a deadline of centuries: then there is none.
         let deadline = options.deadline.and_then(|limit| Some((started.checked_add(limit)?, limit)));
@@ -194,8 +202,8 @@ impl Client {
         })
     }
 
-    /// Tells the table that an error is about, where it is known: not if its name is in the frame, before there is a plan.
-    /// A plan that cannot be made tells it if its name can be one.
+    /// Tells the table that an error is about, where it is known. A plan that cannot be made does so itself, if that can be
+    /// a table's name.
     pub(super) fn in_table(&self, error: Error, options: &WriteOptions) -> Error {
         match options.table.as_deref().or(self.0.config.table()) {
             Some(table) if error.table().is_none() && !error.is_of_plan() => error.with_table(table),

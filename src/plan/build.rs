@@ -133,7 +133,7 @@ impl Plan {
                 is_official: context.is_official,
             }),
             table => {
-                let error = Error::from_problems(problems, 0);
+                let error = Error::from_problems(problems);
                 Err(match &table {
                     Some(table) => error.with_table(table.text()),
                     None => error,

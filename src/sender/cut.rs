@@ -12,7 +12,7 @@ use arrow_array::RecordBatch;
 
 use super::resumable::Resumable;
 use crate::buffer::Buffer;
-use crate::check::cast::cast_batch;
+use crate::check::cast::{cast_batch, rows_at_a_time};
 use crate::check::{self, Conforming, ValueError};
 use crate::encode::{AtRange, BadCode, Block, BoundBatch, Encoder};
 use crate::error::{Cause, Error, Problem};
@@ -246,7 +246,17 @@ impl Cutter<'_, '_> {
         Ok(())
     }
 
+    /// Takes a batch, some rows at a time if columns have to be cast: what a cast makes is a copy.
     fn batch(&mut self, batch: &RecordBatch, read: &mut Read) -> Result<(), Error> {
+        let (plan, rows) = (self.plan, batch.num_rows());
+        let most = rows_at_a_time(plan.columns.iter().map(|column| (column, batch.column(column.index))), rows);
+        if most == rows {
+            return self.rows(batch, read);
+        }
+        (0..rows).step_by(most).try_for_each(|start| self.rows(&batch.slice(start, most.min(rows - start)), read))
+    }
+
+    fn rows(&mut self, batch: &RecordBatch, read: &mut Read) -> Result<(), Error> {
         let dictionaries = self.dictionaries.clone();
         let arrays = cast_batch(self.plan, batch).map_err(Error::source)?;
         let bound = self.encoder.bind(&arrays, batch.num_rows(), dictionaries.as_deref())?;

@@ -137,8 +137,8 @@ impl ErrorAnswer {
 
     /// Whether the server (9.3.4) says so of a symbol with a NUL, of which it shows no more than that it has no value.
     pub(super) fn is_of_nul(&self) -> bool {
-        let message = self.message.as_deref().unwrap_or_default().trim_end();
-        message.contains("field value is invalid. Field: ") && message.ends_with("; value:")
+        let message = self.message.as_deref().unwrap_or_default();
+        message.contains("field value is invalid. Field: ") && message.ends_with("; value: ")
     }
 
     /// The message in one line that is not too long, without what every one of them says.

@@ -367,9 +367,9 @@ def test_pandas_types_without_a_form_name_the_cast(values: Any, shown: str, cure
 @pytest.mark.parametrize(
     ("cells", "row", "value", "says"),
     [
-        (["a", None, 5], 2, "5", ["str and int", "astype(str)"]),
+        (["a", None, 5], 2, "5", ["str and int", 'astype("string")']),
         ([None, 1, True], 2, "True", ["int and bool"]),
-        ([1, 2.5], 1, "2.5", ["int and float", "astype(float)"]),
+        ([1, 2.5], 1, "2.5", ["int and float", 'astype("Float64")']),
         ([1, 2**63], 1, "9223372036854775808", ["does not fit 64 bits", "string or to float64"]),
         ([b"x"], 0, "b'x'", ["objects of type bytes", "decode"]),
         ([None, {"x": 1}], 1, "{'x': 1}", ["objects of type dict", "strings or numbers"]),
@@ -418,6 +418,45 @@ def test_all_columns_of_pandas_without_a_form_are_reported_together(fake: FakeQu
     with pytest.raises(qf.IngressError, match="^4 problems") as caught:
         qf.to_ilp(data, at=CLOCK)
     assert caught.value.table is None
+
+
+def test_a_thousand_problems_are_told_by_the_first() -> None:
+    binary = {f"c{i}": [b"x"] for i in range(1_000)}
+    for data, problems in (
+        (pa.table(binary), 1_000),
+        (pd.DataFrame({name: np.array([1], "c16") for name in binary}), 1_000),
+        (pd.DataFrame(np.zeros((1, 1_000))), 0),
+    ):
+        with pytest.raises(qf.IngressError) as caught:
+            qf.to_ilp(data, table="t", at=CLOCK)
+        text = str(caught.value)
+        assert len(text) < 4_000
+        if problems:
+            assert text.count("\n") == 21
+            assert text.endswith("\n  - and 980 more")
+            assert len(caught.value.problems) == problems
+        else:
+            assert "column 0 at position 0 has a name of type int (so have 999 more); " in text
+
+
+def test_names_in_errors_do_nothing_to_a_terminal() -> None:
+    name = 'a"\\\n\x1b[31mb\0'
+    for data in (pd.DataFrame({name: [1j]}), pl.DataFrame({name[:-1]: pl.Series([object()], dtype=pl.Object)})):
+        with pytest.raises(qf.IngressError) as caught:
+            qf.to_ilp(data, table='t"', at=CLOCK)
+        assert str(caught.value).startswith('table "t\\"", column "a\\"\\\\\\n\\u{1b}[31mb')
+
+
+def test_what_else_is_no_unicode() -> None:
+    index = pd.DatetimeIndex(["2025-01-01"], name="i\ud800")
+    with pytest.raises(qf.IngressError, match=r'column "i\\u\{d800\}": the name holds lone surrogates'):
+        qf.to_ilp(pd.DataFrame({"x": [1]}, index=index), table="t", at=CLOCK)
+    with pytest.raises(qf.IngressError, match="TableSpec=.* holds lone surrogates"):
+        qf.TableSpec(dedup_keys=["a\ud800"]).sql(frame(), table="t")
+    with pytest.raises(qf.IngressError, match="configuration string holds lone surrogates") as caught:
+        qf.connect("http::addr=h;password=s3cret\ud800;")
+    assert caught.value.code == Code.ConfigError
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,19 @@ ARROW = """
     STREAM = False
 """
 STREAMED = ARROW.replace("STREAM = False", "STREAM = True")
+# Columns that are written in another form than Arrow's, in one batch.
+CAST = """
+    import pyarrow as pa, numpy as np
+    uuids = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), rows, [None, pa.py_buffer(bytes(range(16)) * rows)])
+    frame = pa.table({
+        "ts": pa.array(np.arange(rows), pa.timestamp("us")),
+        **{f"u{i}": pa.ExtensionArray.from_storage(pa.uuid(), uuids) for i in range(3)},
+        "d": pa.array(np.arange(rows), pa.duration("ms")),
+        "l": pa.ListArray.from_arrays(np.arange(rows + 1) * 2, np.arange(2 * rows)),
+        "r": pa.RunEndEncodedArray.from_arrays(pa.array(np.arange(rows // 4) * 4 + 4), np.arange(rows // 4) * 0.5),
+    })
+    STREAM = False
+"""
 PANDAS = """
     import pandas as pd, numpy as np
     frame = pd.DataFrame({
@@ -117,8 +130,8 @@ def run(frame: str, conf: str, target: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "frame",
-    [CHUNKED, STREAMED, PANDAS],
-    ids=["polars", "stream", "pandas"],
+    [CHUNKED, STREAMED, CAST, PANDAS],
+    ids=["polars", "stream", "cast", "pandas"],
 )
 def test_a_write_takes_its_pool_and_little_more(frame: str) -> None:
     with Sink() as sink:
@@ -127,7 +140,7 @@ def test_a_write_takes_its_pool_and_little_more(frame: str) -> None:
         assert (told["rows"], told["bytes"], told["requests"]) == (1_000_000, sum(sink.sizes[1:]), len(sink.sizes) - 1)
     assert told["bytes"] > 150 * MIB
     assert max(sink.sizes) <= POOL
-    assert told["grown"] < POOL + SLACK
+    assert told["grown"] < POOL + SLACK, told["grown"] / MIB
 
 
 def test_lines_into_a_file_take_the_memory_of_one_pool(tmp_path: Path) -> None:

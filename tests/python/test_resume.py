@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
 import socket
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -90,6 +92,22 @@ def test_a_report_comes_from_another_process(fake: FakeQuestDB) -> None:
     assert repr(copy.deepcopy(report.columns[0])) == repr(report.columns[0])
 
 
+def test_refused_rows_come_from_another_process_without_pyarrow(
+    fake: FakeQuestDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.script = [refused(2, "table: t, column: n; bad"), stored, refused(1, "table: t, column: n; bad"), stored]
+    data = frame().with_columns(s=pl.Series(["a", None, "c"] * 10, dtype=pl.Categorical), nothing=None)
+    report = qf.write_questdb(data, fake.conf, table="t", on_error="quarantine", max_rejected=9)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    there = pickle.loads(pickle.dumps(report))
+    assert report.rejected is not None
+    assert there.rejected is not None
+    assert (there.rejected.rows, there.rejected.reasons) == (report.rejected.rows, report.rejected.reasons)
+    assert len(there.rejected.reasons) > 0
+    assert repr(there.rejected) == repr(report.rejected)
+    assert pl.DataFrame(there.rejected).equals(pl.DataFrame(report.rejected))
+
+
 def test_errors_of_connections_name_the_table() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         conf = f"http::addr=127.0.0.1:{closed.getsockname()[1]};retry_timeout=0;"
@@ -100,6 +118,53 @@ def test_errors_of_connections_name_the_table() -> None:
     ):
         assert error.table == "t"
         assert str(error).startswith('table "t": no connection to ')
+
+
+@pytest.mark.parametrize("way", ["shorter", "table", "types", "option", "closed", "cancelled"])
+def test_a_write_that_does_not_begin_forgets_nothing(way: str, fake: FakeQuestDB) -> None:
+    """A loop that goes on from the latest error sends no row twice."""
+    error = gap(fake)
+    assert (error.acked, error.unsent) == ((range(10), range(20, 30)), (range(10, 20),))
+    client = qf.connect(fake.conf)
+    if way == "shorter":
+        again = failure(client.write, frame(5), table="t", resume=error)
+    elif way == "table":
+        again = failure(client.write, frame(), table="u", resume=error)
+    elif way == "types":
+        strange = frame().with_columns(x=pl.Series([object()] * 30, dtype=pl.Object))
+        again = failure(client.write, strange, table="t", resume=error)
+    elif way == "option":
+        again = failure(client.write, frame(), table="t", tabel="t", resume=error)
+    elif way == "closed":
+        client.close()
+        again = failure(client.write, frame(), table="t", resume=error)
+    else:
+        wanted = frame()
+
+        async def cancelled() -> None:
+            task = asyncio.ensure_future(qf.awrite_questdb(wanted, fake.conf, table="t", resume=error))
+            task.cancel()
+            await task
+
+        with pytest.raises(asyncio.CancelledError) as caught:
+            asyncio.run(cancelled())
+        cause = caught.value.__cause__
+        if cause is None:  # It had not even been looked at.
+            return
+        assert isinstance(cause, qf.IngressError)
+        again = cause
+    assert (again.table, again.acked, again.doubtful, again.unsent) == ("t", error.acked, (), error.unsent)
+    assert len(fake.writes) == 3
+    assert qf.write_questdb(frame(), fake.conf, table="t", resume=again).rows == 10
+    assert lines(fake, 3) == list(range(10, 20))
+
+
+@pytest.mark.parametrize("bad", [range(0, 10, 2), range(-5, 2), range(2**64), (0, 10)], ids=str)
+def test_what_is_no_range_of_rows_is_refused(bad: object, fake: FakeQuestDB) -> None:
+    error = gap(fake)
+    error.acked = (bad,)  # type: ignore[assignment]
+    with pytest.raises(qf.IngressTypeError, match="acked must be ranges of rows"):
+        qf.write_questdb(frame(), fake.conf, table="t", resume=error)
 
 
 def test_it_may_fail_again_and_the_rows_keep_their_numbers(fake: FakeQuestDB) -> None:

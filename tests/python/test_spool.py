@@ -10,11 +10,13 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 import pytest
+from numbered import failure
 from servers import HOST, SETTINGS, FakeQuestDB, answer, answer_json, refused, reset, stored
 
 import questframe as qf
@@ -22,7 +24,6 @@ from questframe import IngressErrorCode as Code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from questframe.local import QuestDB
 
@@ -127,6 +128,22 @@ def test_a_wrong_password_does_not_hide_behind_what_waits(client: qf.Client, fak
     with pytest.raises(qf.IngressError) as caught:
         client.write(frame(10), table="t")
     assert caught.value.code is Code.AuthError
+
+
+def test_a_failure_of_what_waits_names_the_table_of_the_write(client: qf.Client, fake: FakeQuestDB) -> None:
+    fake.script = [BUSY]
+    assert client.write(frame(), table="a").rows_spooled == 30
+    fake.script = [answer(401, b"who?")]
+    error = failure(client.write, frame(3), table="b")
+    assert (error.code, error.table, error.unsent) == (Code.AuthError, "b", (range(3),))
+    assert client.write(frame(3), table="b", resume=error).rows == 3
+
+
+def test_the_folder_may_have_any_name(client: qf.Client, fake: FakeQuestDB, tmp_path: Path) -> None:
+    fake.script = [BUSY]
+    folder = os.fsdecode(bytes(tmp_path) + b"/rows\xff")
+    assert client.write(frame(), table="a", spool_dir=folder).rows_spooled == 30
+    assert segments(Path(folder))
 
 
 def test_a_segment_that_is_refused_goes_aside(client: qf.Client, fake: FakeQuestDB, folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from questframe import _questframe
 from questframe._frames import prepare
-from questframe._options import CheckedPlanOptions, PlanOptions, WriteOptions, normalize
+from questframe._options import CheckedPlanOptions, PlanOptions, WriteOptions, is_unicode, normalize
 from questframe._progress import progress_of
 from questframe.exceptions import IngressError, IngressErrorCode, WriteInterrupted
 
@@ -36,6 +36,10 @@ class Client:
 
     def __init__(self, conf: str | None = None) -> None:
         """Parse the configuration; nothing is connected yet."""
+        if conf is not None and not is_unicode(conf):
+            # Not shown: it may hold a password.
+            msg = "the configuration string holds lone surrogates and is not valid Unicode; repair it"
+            raise IngressError(IngressErrorCode.ConfigError, msg)
         self._client = _questframe.Client(conf)
         for warning in self._client.warnings:
             warnings.warn(warning, UserWarning, stacklevel=3)
@@ -152,22 +156,38 @@ if hasattr(os, "register_at_fork"):
 
 
 def _plan(client: _questframe.Client, data: object, options: dict[str, Any]) -> Plan:
-    prepared, table = prepare(data, options.get("at"), options.get("table", client.table))
+    prepared, table = prepare(data, options.get("at", client.at), options.get("table", client.table))
     return client.plan(prepared, table, options)
 
 
 def _write(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
+    try:
+        done = _begin(client, data, options, function)
+    except IngressError as error:
+        if not (error.acked or error.doubtful or error.unsent):
+            _remember(error, data, options)
+        raise
+    _warn_of_doubt(done)
+    return done
+
+
+def _remember(error: IngressError, data: object, options: dict[str, Any]) -> None:
+    """Have an error that came before the write know of rows what the write that is gone on with has dealt with."""
+    before = options.get("resume")
+    if isinstance(before, (IngressError, WriteInterrupted)):
+        error.acked, error.doubtful, error.unsent = before.acked, before.doubtful, before.unsent
+        error.table = error.table or before.table
+        error._source, error._stream = before._source, before._stream  # noqa: SLF001
+    elif not isinstance(error, TypeError) and isinstance(data, Sized) and len(data):
+        error.unsent = (range(len(data)),)
+
+
+def _begin(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
     normalized = normalize(options, WriteOptions, function)
     progress = normalized.pop("progress", None)
     # The server answers while the frame is looked at.
     ahead = client.ask_ahead(normalized.get("table")) if normalized.get("check") is not False else None
-    try:
-        prepared, table = prepare(data, normalized.get("at"), normalized.get("table", client.table))
-    except IngressError as error:
-        # Of a frame that has no Arrow form nothing is stored.
-        if not isinstance(error, TypeError) and isinstance(data, Sized) and len(data):
-            error.unsent = (range(len(data)),)
-        raise
+    prepared, table = prepare(data, normalized.get("at", client.at), normalized.get("table", client.table))
     if prepared is data and not table:
         # What may be readable once. The object that a failed write had is gone on with, any other begins at row 0.
         before: IngressError | WriteInterrupted | None = options.get("resume")
@@ -175,7 +195,7 @@ def _write(client: _questframe.Client, data: object, options: dict[str, Any], fu
         prepared = getattr(before, "_stream", None) if is_same else _questframe.Stream(data)
     with progress_of(progress, normalized.get("table")) as report:
         try:
-            done = client.write(prepared, table, normalized, report, ahead)
+            return client.write(prepared, table, normalized, report, ahead)
         except BaseException as error:
             interrupted = None
             if isinstance(error, (IngressError, WriteInterrupted)):
@@ -187,8 +207,6 @@ def _write(client: _questframe.Client, data: object, options: dict[str, Any], fu
             if interrupted is not None:
                 raise interrupted from error
             raise
-    _warn_of_doubt(done)
-    return done
 
 
 def _interrupted_while_reading(error: IngressError | WriteInterrupted) -> WriteInterrupted | None:
@@ -291,11 +309,12 @@ def _what_became_of(task: asyncio.Task[WriteReport], data: object, options: dict
         return ended
     if ended is not None and ended.__cause__ is not None:
         return ended.__cause__
-    rows = len(data) if isinstance(data, Sized) else 0
     if ended is not None or task.cancelled():
         msg = "the write was cancelled before it began; nothing was sent"
-        unsent = (range(rows),) if rows else ()
-        return IngressError(IngressErrorCode.InvalidApiCall, msg, table=options.get("table"), unsent=unsent)
+        error = IngressError(IngressErrorCode.InvalidApiCall, msg, table=options.get("table"))
+        _remember(error, data, options)
+        return error
+    rows = len(data) if isinstance(data, Sized) else 0
     report = task.result()
     msg = f"the write was cancelled after its end: all is stored, {report}"
     stored = rows or report.rows

@@ -161,11 +161,21 @@ def normalize(options: dict[str, Any], allowed: type, function: str) -> dict[str
         if value is None:
             continue
         normalized[name] = _VALUES.get(name, _same)(name, value)
-        for text in value if isinstance(value, (list, tuple)) else (value,):
-            if isinstance(text, str) and not is_unicode(text):
-                msg = f"{name}={text!r} holds lone surrogates and is not valid Unicode; repair it"
-                raise IngressError(IngressErrorCode.InvalidUtf8, msg)
+        if name in {"table", "at", "symbols"}:
+            check_unicode(name, value)
     return normalized
+
+
+def check_unicode(name: str, value: object) -> None:
+    """Refuse names that are not valid Unicode, alone or in a list.
+
+    Raises:
+        IngressError: InvalidUtf8, naming the option and the text.
+    """
+    for text in value if isinstance(value, (list, tuple)) else (value,):
+        if isinstance(text, str) and not is_unicode(text):
+            msg = f"{name}={text!r} holds lone surrogates and is not valid Unicode; repair it"
+            raise IngressError(IngressErrorCode.InvalidUtf8, msg)
 
 
 def is_unicode(text: str) -> bool:
@@ -243,10 +253,18 @@ def _resume(name: str, value: object) -> object:
     if not isinstance(value, (IngressError, WriteInterrupted)):
         msg = f"{name} must be the exception of a failed write, not {type(value).__name__}"
         raise _wrong(msg)
-    delivery: dict[str, object] = {
-        name: [(rows.start, rows.stop) for rows in getattr(value, name)] for name in ("acked", "doubtful", "unsent")
-    }
+    delivery: dict[str, object] = {}
+    for rows_of in ("acked", "doubtful", "unsent"):
+        ranges = getattr(value, rows_of)
+        if not all(_is_range_of_rows(rows) for rows in ranges):
+            msg = f"{name}: its {rows_of} must be ranges of rows, each range(start, stop) from 0 on, not {ranges!r}"
+            raise _wrong(msg)
+        delivery[rows_of] = [(rows.start, rows.stop) for rows in ranges]
     return {**delivery, "table": value.table}
+
+
+def _is_range_of_rows(rows: object) -> bool:
+    return isinstance(rows, range) and rows.step == 1 and 0 <= rows.start <= rows.stop < 1 << 63
 
 
 def _connections(name: str, value: object) -> object:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from questframe._options import is_unicode
 from questframe._questframe import Columns
-from questframe.exceptions import IngressError, IngressErrorCode, together
+from questframe.exceptions import IngressError, IngressErrorCode, quoted, together
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,9 +43,16 @@ def columns_of(frame: pd.DataFrame, at: object) -> Columns:
     """
     columns = Columns(len(frame))
     found: list[IngressError] = []
+    unnamed = False
     # Much faster than to look each column up by its position.
-    for position, (label, series) in enumerate(frame.items()):
-        error = _problem_of(columns, label, series) if isinstance(label, str) else _bad_label(frame, label, position)
+    for label, series in frame.items():
+        if not isinstance(label, str):
+            # Mostly all of them are so: one problem.
+            if not unnamed:
+                found.append(_bad_label(frame))
+            unnamed = True
+            continue
+        error = _problem_of(columns, label, series)
         if error is not None:
             found.append(error)
     try:
@@ -60,8 +67,8 @@ def columns_of(frame: pd.DataFrame, at: object) -> Columns:
 def _problem_of(columns: Columns, label: str, series: pd.Series[Any]) -> IngressError | None:
     """Add the column; what is wrong with it is told with that of others."""
     if not is_unicode(label):
-        msg = f"column {label!r}: the name holds lone surrogates and is not valid Unicode; rename it"
-        return IngressError(IngressErrorCode.InvalidName, msg, column=label)
+        msg = f"column {quoted(label)}: the name holds lone surrogates and is not valid Unicode; rename it"
+        return IngressError(IngressErrorCode.InvalidUtf8, msg, column=label)
     try:
         _add(columns, label, series)
     except IngressError as error:
@@ -69,12 +76,16 @@ def _problem_of(columns: Columns, label: str, series: pd.Series[Any]) -> Ingress
     return None
 
 
-def _bad_label(frame: pd.DataFrame, label: object, position: int) -> IngressError:
+def _bad_label(frame: pd.DataFrame) -> IngressError:
+    """About the labels that are no strings: the first of them, and how many there are."""
+    position, label = next(found for found in enumerate(frame.columns) if not isinstance(found[1], str))
+    count = sum(not isinstance(label, str) for label in frame.columns)
+    more = {1: "", 2: " (so has one more)"}.get(count, f" (so have {count - 1} more)")
     # To rename the columns of a MultiIndex renames its levels.
     joined = 'frame.columns = ["_".join(map(str, name)) for name in frame.columns]'
     cure = joined if frame.columns.nlevels > 1 else "frame.rename(columns=str)"
     msg = (
-        f"column {label!r} at position {position} has a name of type {type(label).__name__}; QuestDB's column "
+        f"column {label!r} at position {position} has a name of type {type(label).__name__}{more}; QuestDB's column "
         f"names are strings: rename it, as with {cure}"
     )
     return IngressError(IngressErrorCode.InvalidName, msg, column=str(label))
@@ -89,7 +100,9 @@ def _add_index(columns: Columns, frame: pd.DataFrame, at: object) -> None:
         # A column goes before an index of the same name, as after set_index(..., drop=False).
         for name in (own, "index") if at == "index" else (own,):
             if name not in frame.columns:
-                _add(columns, name, pd.Series(index, copy=False))
+                error = _problem_of(columns, name, pd.Series(index, copy=False))
+                if error is not None:
+                    raise error
                 columns.mark_index()
                 return
     elif isinstance(at, str) and at not in frame.columns and at in {"index", *index.names}:
@@ -131,7 +144,7 @@ def _add(columns: Columns, name: str, series: pd.Series[Any]) -> None:
         _add_numpy(columns, name, series.to_numpy(dtype=dtype.numpy_dtype, na_value=filler), mask)
     else:
         cure = _CURES.get(type(dtype).__name__, "cast it, for instance with astype(str)")
-        msg = f'column "{name}": pandas type {dtype} is not supported; {cure}'
+        msg = f"column {quoted(name)}: pandas type {dtype} is not supported; {cure}"
         raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
 
 
@@ -175,7 +188,7 @@ def _add_numpy(columns: Columns, name: str, array: np.ndarray[Any, Any], extra: 
     elif kind in "mM":
         unit, count = np.datetime_data(array.dtype)
         if count != 1 or unit not in {"s", "ms", "us", "ns"}:
-            msg = f'column "{name}": type {array.dtype} is not supported; cast it to datetime64[us]'
+            msg = f"column {quoted(name)}: type {array.dtype} is not supported; cast it to datetime64[us]"
             raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
         columns.times(name, kind, unit, extra, memory_of(array.view(array.dtype.str.replace(kind, "i")[:3])))
     elif kind == "O":
@@ -189,7 +202,7 @@ def _add_numpy(columns: Columns, name: str, array: np.ndarray[Any, Any], extra: 
             "S": "decode it with series.str.decode('utf-8')",
             "V": "split it into one column per field",
         }.get(kind, "cast it to float64 or to a string")
-        msg = f'column "{name}": NumPy type {array.dtype} has no form in ILP; {cure}'
+        msg = f"column {quoted(name)}: NumPy type {array.dtype} has no form in ILP; {cure}"
         raise IngressError(IngressErrorCode.BadDataFrame, msg, column=name)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from questframe.exceptions import IngressError, IngressErrorCode, together
+from questframe.exceptions import IngressError, IngressErrorCode, quoted, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -304,7 +304,7 @@ def _refuse(frame: pl.DataFrame) -> None:
                 cure = "unnest it into one column per field"
             else:
                 cure = "QuestDB's arrays hold DOUBLE only; cast its items to Float64"
-            msg = f'column "{column.name}": type {dtype} is not supported; {cure}'
+            msg = f"column {quoted(column.name)}: type {dtype} is not supported; {cure}"
             found.append(IngressError(IngressErrorCode.BadDataFrame, msg, column=column.name))
     if found:
         raise together(found)
@@ -331,8 +331,8 @@ def _beyond_long(column: pl.Series) -> IngressError | None:
     more = {1: "", 2: " (so is one more row)"}.get(rows, f" (so are {rows - 1} more rows)")
     limit = f"above {_MOST}, the largest" if value > _MOST else f"below {_LEAST}, which is less than any"
     msg = (
-        f'column "{column.name}", row {row} (value {value}): the value is {limit} LONG{more}; cast the column to a '
-        "string or to Float64"
+        f"column {quoted(column.name)}, row {row} (value {value}): the value is {limit} LONG{more}; cast the column to "
+        "a string or to Float64"
     )
     return IngressError(IngressErrorCode.BadDataFrame, msg, column=column.name, row=row, value=str(value))
 

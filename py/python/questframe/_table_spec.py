@@ -111,7 +111,16 @@ PARTITION BY MONTH WAL DEDUP UPSERT KEYS("ts", "id")
 
 
 def as_options(spec: TableSpec) -> dict[str, Any]:
-    """The form that the compiled part reads."""
+    """The form that the compiled part reads.
+
+    Raises:
+        IngressError: InvalidUtf8 for text that is not valid Unicode.
+    """
+    from questframe._options import check_unicode
+
+    texts = (spec.dedup_keys, spec.types, spec.symbol_capacity, spec.symbol_index)
+    check_unicode("TableSpec", [spec.partition_by, spec.ttl, *(text for each in texts for text in each)])
+    check_unicode("TableSpec", list(spec.types.values()))
     return {
         "partition_by": spec.partition_by,
         "dedup_keys": list(spec.dedup_keys),

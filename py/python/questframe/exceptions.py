@@ -126,8 +126,8 @@ class IngressError(_Delivery, Exception):
         """Name the table of an error that was found before the compiled part had the frame; as that names it."""
         if self.table is None:
             self.table = table
-            is_one = self.column is not None and len(self.problems) <= 1
-            self.args = (f'table "{table}"{", " if is_one else ": "}{self}',)
+            text = str(self)
+            self.args = (f"table {quoted(table)}{', ' if text.startswith('column ') else ': '}{text}",)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Have it pickled with all it knows, as :mod:`multiprocessing` does with what a worker raises.
@@ -137,6 +137,17 @@ class IngressError(_Delivery, Exception):
         return type(self), (self._code, *self.args), self._known()
 
 
+#: How many problems the text of an error lists; the rest of them is in its `problems`.
+_SHOWN = 20
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}
+
+
+def quoted(name: str) -> str:
+    """A name in an error's text, as the compiled part quotes it: no terminal acts on it."""
+    shown = (_ESCAPES.get(sign) or (sign if sign.isprintable() else f"\\u{{{ord(sign):x}}}") for sign in name)
+    return f'"{"".join(shown)}"'
+
+
 def together(found: list[IngressError]) -> IngressError:
     """One error for all that is wrong with a frame, at the place of the first; as the compiled part makes it."""
     first = found[0]
@@ -144,7 +155,8 @@ def together(found: list[IngressError]) -> IngressError:
     if len(found) == 1:
         first.problems = problems
         return first
-    msg = "\n  - ".join([f"{len(problems)} problems", *problems])
+    more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+    msg = "\n  - ".join([f"{len(problems)} problems", *problems[:_SHOWN], *more])
     return IngressError(first.code, msg, column=first.column, row=first.row, value=first.value, problems=problems)
 
 

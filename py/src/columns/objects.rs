@@ -154,8 +154,8 @@ fn kinds(py: Python<'_>, name: &str, cells: &Bound<'_, PyList>) -> PyResult<(Vec
             Some(first) if first != kind => {
                 let is_number = |kind| matches!(kind, Kind::Integer | Kind::Float | Kind::Decimal);
                 let cure = match is_number(first) && is_number(kind) {
-                    true => "astype(float), or astype(str) to keep every digit",
-                    false => "astype(str)",
+                    true => "astype(\"Float64\"), or astype(\"string\") to keep every digit",
+                    false => "astype(\"string\")",
                 };
                 let message = format!(
                     "the column holds objects of type {} and {}; make them all one type, for instance with {cure}",
