@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyBlockingIOError, PyOSError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use questframe::Resumable;
@@ -272,7 +272,12 @@ impl Write for PyFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         Python::attach(|py| {
             let written = self.file.call_method1(py, "write", (PyBytes::new(py, bytes),))?;
-            // Raw files tell how much they took; others return None.
+            // Raw files tell how much they took; others may return None.
+            if written.is_none(py) && self.file.bind(py).is_instance(&py.import("io")?.getattr("RawIOBase")?)? {
+                return Err(PyBlockingIOError::new_err(
+                    "`out` takes no more for now; let it block, as with os.set_blocking",
+                ));
+            }
             Ok::<_, PyErr>(written.extract::<usize>(py).unwrap_or(bytes.len()).min(bytes.len()))
         })
         .map_err(|error| {
@@ -287,16 +292,30 @@ impl Write for PyFile {
     }
 }
 
-/// A file of the file system; the pool's buffers are large, so it has none of its own.
+/// A file of the file system; the pool's buffers are large, so it has none of its own. It is made when the first lines are
+/// there: what is refused leaves a file that was there before as it was.
 struct PathFile {
-    file: File,
+    path: PathBuf,
+    file: Option<File>,
     /// Why writing failed: the caller gets an `OSError` with its errno.
     raised: Arc<Mutex<Option<PyErr>>>,
 }
 
+impl PathFile {
+    fn open(&mut self) -> io::Result<&mut File> {
+        if self.file.is_none() {
+            let made = File::create(&self.path).inspect_err(|error| {
+                *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(at_path(error, &self.path));
+            });
+            self.file = Some(made?);
+        }
+        self.file.as_mut().ok_or_else(|| io::Error::other("no file"))
+    }
+}
+
 impl Write for PathFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.file.write(bytes).inspect_err(|error| {
+        self.open()?.write(bytes).inspect_err(|error| {
             // An interrupted call is made again by whoever writes.
             if error.kind() == std::io::ErrorKind::Interrupted {
                 return;
@@ -314,8 +333,9 @@ impl Write for PathFile {
         })
     }
 
+    /// Also makes the file of a frame without rows.
     fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
+        self.open()?.flush()
     }
 }
 
@@ -351,14 +371,16 @@ pub(crate) fn to_ilp<'py>(
     let mut writer: Box<dyn Write + Send> = if out.hasattr("write")? {
         Box::new(PyFile { file: out.clone().unbind(), raised: raised.clone() })
     } else if let Ok(path) = out.extract::<PathBuf>() {
-        Box::new(PathFile {
-            file: File::create(&path).map_err(|error| at_path(&error, &path))?,
-            raised: raised.clone(),
-        })
+        Box::new(PathFile { path, file: None, raised: raised.clone() })
     } else {
         return Err(PyTypeError::new_err("`out` must be a path or a binary file"));
     };
-    let written = py.detach(|| questframe::to_ilp_writer(input.into_source(), &options, &mut writer));
+    let written = py.detach(|| {
+        let written = questframe::to_ilp_writer(input.into_source(), &options, &mut writer)?;
+        // What goes wrong is in `raised`.
+        let _ = writer.flush();
+        Ok(written)
+    });
     if let Some(error) = raised.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(error);
     }

@@ -282,7 +282,7 @@ fn hex(array: &ArrayRef, misfits: &mut Misfits) -> ArrayRef {
         if value < 0 {
             misfits.add(row, || {
                 let why = "the table's column is LONG256, which holds no negative numbers";
-                (value.to_string(), misfit(why, "make the table's column LONG"))
+                (value.to_string(), misfit(why, "correct it, or write it into a column of another name"))
             });
             return None;
         }

@@ -25,7 +25,7 @@ use crate::frontend::{Dictionaries, Frame, prefetched};
 use crate::options::{EmptyRows, Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::column_type::ColumnType;
 use crate::plan::landing::Cast;
-use crate::plan::{AtPlan, ColumnPlan, MAX_AT_MICROS, MAX_AT_NANOS, Plan, PlanError, Role, Wire, WireUnit};
+use crate::plan::{ColumnPlan, MAX_AT_MICROS, MAX_AT_NANOS, Plan, PlanError, Role, Wire, WireUnit};
 use cast::{cast, rows_at_a_time};
 pub use error::ValueError;
 use misfits::{Misfit, Misfits};
@@ -40,7 +40,9 @@ pub(crate) fn needed(plan: &Plan) -> Vec<usize> {
         .filter(|column| match column.role {
             Role::Timestamp => true,
             Role::Skipped => false,
-            Role::Symbol | Role::Field(_) => may_be_empty || has_value_errors(column),
+            Role::Symbol | Role::Field(_) => {
+                may_be_empty || has_value_errors(column) || plan.unit_of_time(column).is_some()
+            }
         })
         .map(|column| column.index)
         .collect()
@@ -203,7 +205,10 @@ impl<'p> Check<'p> {
             let column = &plan.columns[index];
             match column.role {
                 Role::Timestamp => self.at(column, array(index)),
-                Role::Symbol | Role::Field(_) => self.values(column, array(index)),
+                Role::Symbol | Role::Field(_) => {
+                    self.values(column, array(index));
+                    self.at(column, array(index));
+                }
                 Role::Skipped => {}
             }
         }
@@ -262,17 +267,18 @@ impl<'p> Check<'p> {
 
     fn at(&mut self, column: &ColumnPlan, array: &ArrayRef) {
         let plan = self.plan;
+        let Some(unit) = plan.unit_of_time(column) else { return };
         // What is wrong with the dictionary is told when it is encoded.
         let Ok(array) = cast(column, array, &mut Misfits::default()) else { return };
         let array = &*array;
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
         if plan.null_at == NullAt::Error
+            && column.role == Role::Timestamp
             && let Some(nulls) = nulls
             && let Some(row) = (0..nulls.len()).find(|row| nulls.is_null(*row))
         {
             self.found(Some(column.index), row, nulls.null_count(), None, ValueError::NullAt { rows: 0 });
         }
-        let AtPlan::Column { unit, .. } = plan.at else { return };
         let Some(instants) = Instants::bind(array) else { return };
         let designated = plan.designated.as_ref().map(|(_, column_type)| column_type);
         let (max, text, cure) = at_limit(plan, unit, designated);

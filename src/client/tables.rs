@@ -2,9 +2,10 @@
 //!
 //! Why it is hard: the server keeps, for each connection, writers of the tables that were written over it. Rows sent
 //! over a kept connection to a table that has meanwhile been dropped are acknowledged and lost, whether or not a table
-//! of the same name has been made since (QuestDB 9.3.4, every time; new connections write to the new table). So each
-//! write asks which table the name stands for, and lets go of all connections when that is not the one it was. Only
-//! writes that follow each other without a pause do not ask each time.
+//! of the same name has been made since (QuestDB 9.3.4, every time; new connections write to the new table). And values
+//! that were right for a column are altered without a word by one that was given another type. So each write asks which
+//! table the name stands for, and what its columns are, in one short answer, and lets go of all connections when that is
+//! not what it was. Only writes that follow each other without a pause do not ask each time.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,7 @@ use crate::plan::column_type::ColumnType;
 use crate::plan::{Obstacle, Target, TargetTable, folded};
 use crate::transport::{Certainty, HttpTransport, QueryAnswer, TransportError};
 
-/// How long a table's columns are believed.
+/// How long a table's columns are believed where the server does not tell in the short answer whether they are the same.
 const COLUMNS_KEPT: Duration = Duration::from_secs(60);
 
 /// How long a name is believed to stand for the same table, by writes that follow each other without a pause.
@@ -36,6 +37,8 @@ struct Known {
     /// The end of the last write.
     written: Option<Instant>,
     target: Target,
+    /// Its columns as the short answer has them.
+    columns: Option<String>,
 }
 
 /// What a name stood for when it was last asked about.
@@ -70,7 +73,9 @@ pub(super) enum Ask {
 pub(super) struct Answer {
     identity: Identity,
     dedup: bool,
-    /// `None` where only the identity was asked for.
+    /// Names and types of the columns in one text; `None` if the server does not tell.
+    columns: Option<String>,
+    /// `None` where only the identity was asked for, and that text.
     target: Option<Target>,
 }
 
@@ -133,27 +138,36 @@ impl Tables {
     /// Notes an answer. `None`: the columns have to be asked for as well.
     pub(super) fn note(&self, table: &str, answer: Answer) -> Option<Target> {
         let columns = answer.columns().map(<[_]>::to_vec);
-        let changed = {
+        let is_another = {
             let mut seen = self.seen();
             let before = seen.get_mut(table);
-            let changed = before.as_ref().is_some_and(|before| before.identity != answer.identity);
+            let is_another = before.as_ref().is_some_and(|before| before.identity != answer.identity);
             let columns = match (columns, before) {
-                (None, Some(before)) if !changed => before.columns.take(),
+                (None, Some(before)) if !is_another => before.columns.take(),
                 (columns, _) => columns,
             };
             seen.insert(table.to_owned(), Seen { identity: answer.identity, columns });
-            changed
+            is_another
         };
         let mut known = self.known();
+        let are_others = known.get(table).is_some_and(|known| {
+            known.columns.as_ref().zip(answer.columns.as_ref()).is_some_and(|(before, now)| before != now)
+        });
         let now = Instant::now();
         match answer.target {
             Some(target) => {
                 self.last().insert(folded(table).into_owned(), target.clone());
-                let entry = Known { columns_asked: now, identity_asked: now, written: None, target: target.clone() };
+                let entry = Known {
+                    columns_asked: now,
+                    identity_asked: now,
+                    written: None,
+                    target: target.clone(),
+                    columns: answer.columns,
+                };
                 known.insert(table.to_owned(), entry);
                 Some(target)
             }
-            None if changed => {
+            None if is_another || are_others => {
                 known.remove(table);
                 None
             }
@@ -190,7 +204,8 @@ impl Tables {
     }
 }
 
-/// Asks the server which table a name stands for, and for its columns unless `identity_only`.
+/// Asks the server which table a name stands for, and for its columns; if `identity_only`, only whether they are what
+/// they were, where one answer tells both.
 ///
 /// # Errors
 /// If the server cannot be reached, or refuses the credentials. Where it answers but does not let us look, the target
@@ -203,11 +218,24 @@ pub(super) async fn look_up(
     let unreadable = |error: TransportError| match error.certainty() {
         // The server answers, but not this: `/exec` may be closed to us. Writing may still be open.
         Certainty::Refused if !error.is_unauthorized() => {
-            Ok(Answer { identity: None, dedup: false, target: Some(Target::Unreadable) })
+            Ok(Answer { identity: None, dedup: false, columns: None, target: Some(Target::Unreadable) })
         }
         _ => Err(error),
     };
     let literal = folded(&table).replace('\'', "''");
+    let quoted = table.replace('\'', "''");
+    if identity_only {
+        let short = format!(
+            "SELECT id, dedup, columns FROM tables() CROSS JOIN (SELECT string_agg(concat(\"column\", ' ', type), ',') \
+             columns FROM table_columns('{quoted}')) WHERE lower(table_name) = '{literal}'"
+        );
+        match transport.query(&short).await {
+            Ok(listed) => return Ok(short_answer(&listed)),
+            // There is no such table any more, or the server is too old for this.
+            Err(error) if error.certainty() == Certainty::Refused && !error.is_unauthorized() => {}
+            Err(error) => return Err(error),
+        }
+    }
     let listed = transport.query(&format!("SELECT * FROM tables() WHERE lower(table_name) = '{literal}'")).await;
     let listed = match listed {
         // Until version 8 the column was called otherwise.
@@ -221,15 +249,12 @@ pub(super) async fn look_up(
         Err(error) => return unreadable(error),
     };
     let Some(facts) = listed.rows.first() else {
-        return Ok(Answer { identity: None, dedup: false, target: Some(Target::Missing) });
+        return Ok(missing());
     };
     let fact = |name: &str| position(&listed, name).and_then(|at| facts.get(at));
     let identity = fact("id").and_then(|id| id.as_i64());
     let is = |name: &str, value: bool| fact(name).and_then(|fact| fact.as_bool()) == Some(value);
     let dedup = is("dedup", true);
-    if identity_only {
-        return Ok(Answer { identity, dedup, target: None });
-    }
     let text = |name: &str| fact(name).and_then(|fact| fact.as_str()).unwrap_or_default().to_owned();
     let obstacle = match text("table_type").as_str() {
         "V" => Some(Obstacle::View),
@@ -242,25 +267,43 @@ pub(super) async fn look_up(
         _ if is("walEnabled", false) => Some(Obstacle::NoWal),
         _ => None,
     };
-    let columns = match transport.query(&format!("SHOW COLUMNS FROM '{}'", table.replace('\'', "''"))).await {
+    let columns = match transport.query(&format!("SHOW COLUMNS FROM '{quoted}'")).await {
         Ok(columns) => columns,
         Err(error) if error.server_message().is_some_and(|text| text.contains("table does not exist")) => {
-            return Ok(Answer { identity: None, dedup: false, target: Some(Target::Missing) });
+            return Ok(missing());
         }
         Err(error) => return unreadable(error),
     };
     let (name, kind, designated) =
         (position(&columns, "column"), position(&columns, "type"), position(&columns, "designated"));
     let mut found = TargetTable { obstacle, dedup, ..TargetTable::default() };
+    let mut texts = Vec::with_capacity(columns.rows.len());
     for row in &columns.rows {
         let text = |position: Option<usize>| position.and_then(|at| row.get(at)).and_then(|value| value.as_str());
         let Some(name) = text(name) else { continue };
         if designated.and_then(|at| row.get(at)).and_then(|value| value.as_bool()) == Some(true) {
             found.designated = Some(name.to_owned());
         }
-        found.columns.push((name.to_owned(), ColumnType::of_server(text(kind).unwrap_or_default())));
+        let kind = text(kind).unwrap_or_default();
+        texts.push(format!("{name} {kind}"));
+        found.columns.push((name.to_owned(), ColumnType::of_server(kind)));
     }
-    Ok(Answer { identity, dedup, target: Some(Target::Existing(found)) })
+    Ok(Answer { identity, dedup, columns: Some(texts.join(",")), target: Some(Target::Existing(found)) })
+}
+
+fn missing() -> Answer {
+    Answer { identity: None, dedup: false, columns: None, target: Some(Target::Missing) }
+}
+
+/// What the one row of a table says that is known.
+fn short_answer(listed: &QueryAnswer) -> Answer {
+    let Some(facts) = row_of(listed) else { return missing() };
+    Answer {
+        identity: facts.get("id").and_then(|id| id.as_i64()),
+        dedup: facts.get("dedup").and_then(|dedup| dedup.as_bool()) == Some(true),
+        columns: facts.get("columns").and_then(|columns| columns.as_str()).map(ToOwned::to_owned),
+        target: None,
+    }
 }
 
 /// The first row of an answer, by the names of its columns.

@@ -4,11 +4,12 @@
 
 use arrow_schema::{DataType, Field, Schema};
 
+use super::column_type::ColumnType;
 use super::kind::{InstantUnit, Kind};
 use super::role::{same_name, unknown_column};
-use super::{AtPlan, Context, PlanError, WireUnit};
+use super::{AtPlan, Context, PlanError, Target, WireUnit};
 use crate::error::Problem;
-use crate::options::{At, ProtocolVersion, WriteOptions};
+use crate::options::{At, Create, ProtocolVersion, WriteOptions};
 
 /// Fields with this key in their metadata are a pandas index: never written, but they may be `at`.
 const INDEX: &str = "questframe:index";
@@ -42,8 +43,8 @@ pub(super) fn resolve_at(
     };
     let plan = match at {
         At::Server => AtPlan::Server,
-        At::Nanos(value) => AtPlan::Constant { text: constant(*value, WireUnit::Nanos, context)? },
-        At::Micros(value) => AtPlan::Constant { text: constant(*value, WireUnit::Micros, context)? },
+        At::Nanos(value) => AtPlan::Constant { text: constant(*value, WireUnit::Nanos, options, context)? },
+        At::Micros(value) => AtPlan::Constant { text: constant(*value, WireUnit::Micros, options, context)? },
         At::Column(name) => {
             let named = || schema.fields().iter().enumerate().find(|(_, field)| field.name() == name);
             let index = || schema.fields().iter().enumerate().find(|(_, field)| name == INDEX_NAME && is_index(field));
@@ -97,15 +98,33 @@ pub(crate) const MAX_AT_NANOS: i64 = 9_214_646_399_999_999_999;
 pub(crate) const MAX_AT_MICROS: i64 = 253_402_300_799_999_999;
 
 /// Digits and suffix of a constant instant.
-fn constant(value: i64, unit: WireUnit, context: &Context<'_>) -> Result<Vec<u8>, Problem> {
+fn constant(value: i64, unit: WireUnit, options: &WriteOptions, context: &Context<'_>) -> Result<Vec<u8>, Problem> {
     let out_of_range = || Problem::new(PlanError::AtConstant { value });
+    let designated = context.target.existing().and_then(|table| table.column(table.designated.as_deref()?));
     let max = match unit {
         _ if context.is_official => i64::MAX,
+        WireUnit::Micros if designated == Some(&ColumnType::TimestampNs) => MAX_AT_NANOS / 1000,
         WireUnit::Micros => MAX_AT_MICROS,
         WireUnit::Nanos => MAX_AT_NANOS,
     };
     if !(0..=max).contains(&value) {
         return Err(out_of_range());
+    }
+    let cure = match &context.target {
+        Target::Existing(_) => {
+            (designated == Some(&ColumnType::Timestamp)).then_some("make a table with a TIMESTAMP_NS")
+        }
+        // A specification may say otherwise.
+        Target::Missing if matches!(options.create, Create::Table(_)) => None,
+        Target::Missing => (context.version == ProtocolVersion::V1).then_some("use protocol version 2"),
+        Target::Unknown | Target::Unreadable => None,
+    };
+    if let Some(cure) = cure
+        && unit == WireUnit::Nanos
+        && value % 1000 != 0
+        && !context.is_official
+    {
+        return Err(Problem::new(PlanError::AtConstantLossy { value, cure }));
     }
     if context.version == ProtocolVersion::V1 {
         let nanos = match unit {

@@ -89,7 +89,7 @@ impl Plan {
             }
         }
         if !context.is_official {
-            problems.extend(same_names(schema));
+            problems.extend(same_names(schema, at_index));
         }
 
         let builder = Builder { options, context, table: table_name.as_deref(), at: at.clone() };
@@ -114,6 +114,11 @@ impl Plan {
             _ => (builder.origin(), Vec::new()),
         };
         let is_certain = builder.is_certain();
+        if let (AtPlan::Server, Some((designated, _))) = (&at, &designated) {
+            for column in columns.iter_mut().filter(|column| same_name(column.name.text(), designated)) {
+                column.note.get_or_insert_with(|| "the row's time, where it is not null".to_owned());
+            }
+        }
         match table {
             Some(table) if problems.is_empty() => Ok(Self {
                 table,

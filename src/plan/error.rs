@@ -92,6 +92,16 @@ pub enum PlanError {
         /// The value.
         value: i64,
     },
+    /// A constant `at` of nanoseconds where microseconds are stored.
+    #[error(
+        "the constant `at` of {value} nanoseconds has digits beyond the microseconds that the table stores; cut them yourself, or {cure}"
+    )]
+    AtConstantLossy {
+        /// The value.
+        value: i64,
+        /// What else helps.
+        cure: &'static str,
+    },
     /// A symbol that holds no strings.
     #[error(
         "`symbols` lists this column, and symbols hold strings, not {data_type}; cast it to a string or take it out of `symbols`"
@@ -254,7 +264,7 @@ impl PlanError {
             | Self::NameTooLong { .. }
             | Self::NameDot { .. }
             | Self::NameSpace { .. } => ErrorKind::InvalidName,
-            Self::AtConstant { .. } => ErrorKind::InvalidTimestamp,
+            Self::AtConstant { .. } | Self::AtConstantLossy { .. } => ErrorKind::InvalidTimestamp,
             Self::AtType { .. }
             | Self::SymbolType { .. }
             | Self::Unsupported { .. }

@@ -138,7 +138,7 @@ impl Kind {
             List(_) | LargeList(_) | ListView(_) | LargeListView(_) | FixedSizeList(..) => {
                 Self::Array { dims: dims(data_type)? }
             }
-            Interval(_) => return Err("cast it to Int64 or to a string"),
+            Interval(_) => return Err("split it into columns of months, days and nanoseconds, or turn it into text"),
             Binary | LargeBinary | BinaryView | FixedSizeBinary(_) => {
                 return Err("ILP carries no binary values; encode it as hex or base64 text");
             }

@@ -248,6 +248,18 @@ impl Plan {
         self.dedup && is_callers
     }
 
+    /// The unit of a column whose values are the rows' times: that of `at`, or where that is the server's clock a field that is
+    /// named as the table's designated timestamp, which the server takes instead.
+    pub(crate) fn unit_of_time(&self, column: &ColumnPlan) -> Option<WireUnit> {
+        match (&self.at, column.role, &self.designated) {
+            (AtPlan::Column { unit, .. }, Role::Timestamp, _) => Some(*unit),
+            (AtPlan::Server, Role::Field(Wire::Timestamp(unit)), Some((designated, _))) => {
+                same_name(designated, column.name.text()).then_some(unit)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the server did not let the table be looked up.
     pub(crate) fn is_unreadable(&self) -> bool {
         self.is_unreadable

@@ -92,10 +92,12 @@ pub(super) fn unknown_column(schema: &Schema, argument: &'static str, name: &str
 }
 
 /// Columns whose names QuestDB takes for that of an earlier one.
-pub(super) fn same_names(schema: &Schema) -> Vec<Problem> {
+pub(super) fn same_names(schema: &Schema, at: Option<usize>) -> Vec<Problem> {
     let mut seen: HashMap<_, &str> = HashMap::with_capacity(schema.fields().len());
     let mut problems = Vec::new();
-    for field in schema.fields().iter().filter(|field| !is_index(field)) {
+    // An index is written as `at` only.
+    let fields = schema.fields().iter().enumerate().filter(|(index, field)| Some(*index) == at || !is_index(field));
+    for (_, field) in fields {
         match seen.entry(folded(field.name())) {
             Entry::Occupied(other) => {
                 let error = PlanError::SameName { other: (*other.get()).to_owned() };

@@ -155,6 +155,14 @@ impl Lines<'_> {
         let place = usize::try_from(error.line()?.checked_sub(1)?).ok()?;
         sent.filter(|line| !self.bad.contains(line)).nth(place)
     }
+
+    /// The failure of what was sent, with its line counted in the whole request.
+    fn placed(&self, mut failure: Undelivered, sent: Range<usize>) -> Undelivered {
+        if let Some(line) = self.named(&failure.error, sent) {
+            failure.error.name_line(line as u64 + 1);
+        }
+        failure
+    }
 }
 
 /// Sends a request piece by piece, by `send`, and sets aside what is refused.
@@ -232,7 +240,7 @@ pub(crate) async fn sort_out<Sent: Future<Output = Delivered>>(
             Err(failure) => {
                 let line = if is_refusal(&failure) { lines.named(&failure.error, sent..end) } else { None };
                 let Some(line) = line else {
-                    sorted.fail(failure, lines.rows(sent..end));
+                    sorted.fail(lines.placed(failure, sent..end), lines.rows(sent..end));
                     break;
                 };
                 failures += 1;
@@ -276,7 +284,7 @@ pub(crate) async fn sort_out<Sent: Future<Output = Delivered>>(
                 // It is looked at again with the next piece.
                 Err(failure) if is_refusal(&failure) => {}
                 Err(failure) => {
-                    sorted.fail(failure, lines.rows(alone));
+                    sorted.fail(lines.placed(failure, alone.clone()), lines.rows(alone));
                     break;
                 }
             }

@@ -358,6 +358,13 @@ impl TransportError {
         self.answer()?.error_id.as_deref()
     }
 
+    /// Has the error name another line, of a request of which only a part was sent.
+    pub(crate) fn name_line(&mut self, line: u64) {
+        if let Self::Refused(refusal) = self {
+            refusal.answer.line = Some(line);
+        }
+    }
+
     /// The line of the request that the server refused, counted from 1.
     pub(crate) fn line(&self) -> Option<u64> {
         // 0 stands for the request as a whole.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
+import os
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,6 +20,7 @@ from questframe import IngressErrorCode as Code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 CLOCK = qf.ServerTimestamp
 UTC = dt.timezone.utc
@@ -539,6 +543,132 @@ def test_a_field_named_like_the_timestamp_of_an_existing_table(fake: FakeQuestDB
     assert qf.write_questdb(frame(timestamp=1), fake.conf, table="t", at="ts").rows == 3
     report = qf.write_questdb(frame(when=moments(7, 8, 9)), fake.conf, table="t")
     assert report.at == "when"
+
+
+def existing(fake: FakeQuestDB, *columns: tuple[str, str]) -> None:
+    """The table is there; the first of its columns is the designated timestamp."""
+    names = [{"name": name, "type": "STRING"} for name in ("column", "type", "designated")]
+    rows = [[name, kind, name == columns[0][0]] for name, kind in columns]
+    fake.exec = answer_json(200, {"query": "", "columns": names, "dataset": rows, "count": len(rows)})
+
+
+NANOS = 1_704_067_200_123_456_789
+
+
+@pytest.mark.parametrize(
+    "at", [qf.TimestampNanos(NANOS), pd.Timestamp(NANOS, tz="Europe/Rome")], ids=["nanos", "pandas"]
+)
+def test_a_constant_of_nanoseconds_is_not_cut(at: Any, fake: FakeQuestDB) -> None:
+    data = pl.DataFrame({"n": [1]})
+    line = b"t n=1i %dn\n" % NANOS
+    assert qf.to_ilp(data, table="t", at=at) == line
+    existing(fake, ("ts", "TIMESTAMP"), ("n", "LONG"))
+    error = nothing_sent(fake, data, {"table": "t", "at": at})
+    assert (error.code, error.table) == (Code.InvalidTimestamp, "t")
+    assert "digits beyond the microseconds" in str(error)
+    existing(fake, ("ts", "TIMESTAMP_NS"), ("n", "LONG"))
+    with qf.connect(fake.conf) as client:
+        assert client.write(data, table="t", at=at).rows == 1
+    assert fake.writes == [line]
+    # Whole microseconds fit anywhere.
+    existing(fake, ("ts", "TIMESTAMP"), ("n", "LONG"))
+    with qf.connect(fake.conf) as client:
+        assert client.write(data, table="t", at=qf.TimestampNanos(NANOS - 789)).rows == 1
+
+
+def test_constants_that_the_table_has_no_room_for(fake: FakeQuestDB) -> None:
+    existing(fake, ("ts", "TIMESTAMP_NS"), ("n", "LONG"))
+    late = {"table": "t", "at": dt.datetime(2500, 1, 1, tzinfo=UTC)}
+    error = nothing_sent(fake, pl.DataFrame({"n": [1]}), late)
+    assert (error.code, "out of range" in str(error)) == (Code.InvalidTimestamp, True)
+    with pytest.raises(qf.IngressTypeError, match="at must be an instant, not NaT"):
+        qf.to_ilp(pl.DataFrame({"n": [1]}), table="t", at=pd.NaT)
+
+
+def test_a_field_that_is_the_rows_time_is_checked_as_such(fake: FakeQuestDB) -> None:
+    """The server takes a column named as the designated one though `at` is its clock."""
+    existing(fake, ("ts", "TIMESTAMP"), ("n", "LONG"))
+    for values, row, code in (((1, -5, None), 1, Code.InvalidTimestamp), ((2**62, 1, 2), 0, Code.InvalidTimestamp)):
+        error = nothing_sent(fake, frame(ts=moments(*values)), {"table": "t", "at": CLOCK})
+        assert (error.code, error.column, error.row) == (code, "ts", row)
+    plan = qf.plan(frame(), fake.conf, table="t", at=CLOCK)
+    assert "the row's time" in str(plan)
+    assert qf.write_questdb(frame(ts=moments(1, None, 2)), fake.conf, table="t", at=CLOCK).rows == 3
+
+
+def test_an_index_that_is_named_as_a_column_but_for_case(fake: FakeQuestDB) -> None:
+    index = pd.DatetimeIndex(["2025-01-01"], name="Price")
+    error = nothing_sent(fake, pd.DataFrame({"price": [1.0]}, index=index), {"table": "t", "at": "index"})
+    assert (error.code, error.column) == (Code.InvalidApiCall, "Price")
+    assert (
+        qf.to_ilp(pd.DataFrame({"price": [1.0]}, index=index), table="t", at=CLOCK)
+        == b"t price==\x10\0\0\0\0\0\0\xf0?\n"
+    )
+
+
+def test_a_struct_with_a_null_in_it_is_told_with_its_column(fake: FakeQuestDB) -> None:
+    data = pl.DataFrame(
+        {"n": [1], "x": [{"a": None}], "y": [[{"b": None}]], "o": pl.Series([object()], dtype=pl.Object)}
+    )
+    error = nothing_sent(fake, data, {"table": "t", "at": CLOCK})
+    assert (error.column, len(error.problems)) == ("x", 3)
+    assert "unnest it" in str(error)
+
+
+def test_lines_go_into_a_file_only_if_they_can_be_made(tmp_path: Path) -> None:
+    path = tmp_path / "lines.ilp"
+    path.write_bytes(b"kept")
+    with pytest.raises(qf.IngressError):
+        qf.to_ilp(frame(), table="t", at="nope", out=path)
+    with pytest.raises(qf.IngressError):
+        qf.to_ilp(frame(ts=moments(-1, 2, 3)), table="t", out=path)
+    assert path.read_bytes() == b"kept"
+    assert qf.to_ilp(frame().clear(), table="t", out=path) == 0
+    assert path.read_bytes() == b""
+
+
+def test_a_pipe_that_does_not_block_loses_nothing() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with open(reading, "rb"), open(writing, "wb", buffering=0) as out:  # noqa: PTH123
+        with pytest.raises(BlockingIOError, match="takes no more for now"):
+            qf.to_ilp(pl.DataFrame({"n": range(100_000)}), table="t", at=CLOCK, out=out)
+
+
+# --- cures that are code --------------------------------------------------------------------------------------------
+
+
+def test_cures_of_object_cells_work() -> None:
+    def written(values: Any) -> bytes:
+        return qf.to_ilp(pd.DataFrame({"n": 1, "x": values}), table="t", at=CLOCK, protocol_version=3)
+
+    def cured(values: Any, cure: str) -> str:
+        with pytest.raises(qf.IngressError) as caught:
+            written(values)
+        assert cure in str(caught.value)
+        return cure
+
+    def run(values: Any, cure: str, **names: Any) -> Any:
+        return eval(cured(values, cure), {"pandas": pd, "numpy": np, "decimal": decimal, **names})  # noqa: S307
+
+    value = Decimal("0." + "1" * 80)
+    rounded = run(pd.Series([value], dtype=object), "decimal.Context(prec=76).plus(value)", value=value)
+    assert b"x=" in written(pd.Series([rounded], dtype=object))
+    series = pd.Series([dt.datetime(9999, 1, 1), pd.Timestamp(NANOS)], dtype=object)
+    cure = 'series.map(lambda cell: pandas.Timestamp(cell).round("us"))'
+    assert b"x=253370764800000000t" in written(run(series, cure, series=series))
+    for series in (pd.Series(pd.interval_range(0, 2)), pd.Series(pd.cut([1, 2, 3], 2))):
+        cured(series, "pandas.IntervalIndex(series).left and .right")
+        assert written(pd.IntervalIndex(series).left).count(b"x=") == len(series)
+    cell = np.ma.masked_array([1, 2], [True, False])
+    filled = run(pd.Series([cell], dtype=object), "cell.astype(float).filled(numpy.nan)", cell=cell)
+    assert b"x==" in written(pd.Series([filled], dtype=object))
+    mixed = pd.Series([1, 2.5, pd.NA], dtype=object)
+    cured(mixed, 'astype("Float64")')
+    assert written(mixed.astype("Float64")).count(b"x=") == 2
+    text = pd.Series([1, "a", None], dtype=object)
+    cured(text, 'astype("string")')
+    assert written(text.astype("string")).count(b"x=") == 2
 
 
 # --- wrong arguments ------------------------------------------------------------------------------------------------

@@ -93,6 +93,27 @@ def test_other_failures_end_a_quarantine(fake: FakeQuestDB) -> None:
     assert 5 in rows(error.unsent)
 
 
+def test_the_row_of_a_failure_is_that_of_the_frame(fake: FakeQuestDB) -> None:
+    """The server counts lines within the piece that it was sent."""
+
+    def fails(exchange: Exchange) -> None:
+        lines = exchange.request.body.decode().splitlines()
+        numbers = [int(line.split("n=")[1].split("i")[0]) for line in lines]
+        if 5 in numbers:
+            refused(numbers.index(5) + 1, "table: t, column: n; cast error from X")(exchange)
+        elif 70 in numbers:
+            line = numbers.index(70) + 1
+            answer_json(500, {"code": "internal error", "message": "table: t, column: n; no", "line": line})(exchange)
+        else:
+            stored(exchange)
+
+    fake.script = [fails] * 100
+    conf = f"{fake.conf}retry_timeout=0;"
+    error = failure(qf.write_questdb, frame(100), conf, table="t", on_error="quarantine")
+    assert (error.column, error.row) == ("n", 70)
+    assert len(fake.writes) > 1
+
+
 def test_quarantine_against_a_real_server(server: QuestDB, table: str) -> None:
     """Strings into a UUID column, unchecked, so that the server has to say which are none; v3 has binary floats."""
     server.sql(f"create table {table} (n long, u uuid, x double, ts timestamp) timestamp(ts) partition by day wal")

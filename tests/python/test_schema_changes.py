@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import decimal
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -36,6 +38,14 @@ def frame(start: int, rows: int, **columns: Any) -> pl.DataFrame:
 
 def columns_of(server: QuestDB, table: str) -> dict[str, str]:
     return {row[0]: row[1] for row in server.sql(f"show columns from '{table}'")}
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """An ALTER is applied a moment after it was answered."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 # --- new columns ----------------------------------------------------------------------------------------------------
@@ -141,7 +151,7 @@ def test_each_write_brings_more_columns(server: QuestDB, table: str) -> None:
 
 
 def test_a_column_that_another_client_added_is_seen(server: QuestDB, table: str) -> None:
-    """Within the minute that columns are believed: an ALTER of another type is noticed, at the latest, by an error."""
+    """Each write asks whether the columns are what they were."""
     with qf.connect(server.conf) as client:
         client.write(frame(0, 5), table=table)
         server.sql(f"alter table {table} add column price float")
@@ -154,6 +164,53 @@ def test_a_column_that_another_client_added_is_seen(server: QuestDB, table: str)
         client.write(data, table=table)
         assert server.wait_visible(table, 15) == 15
         assert server.sql(f"select count(id) from {table}").scalar() == 5
+
+
+@pytest.mark.parametrize(
+    ("made", "altered", "before", "value"),
+    [
+        ("long", "SHORT", 1, 70_000),
+        ("long", "DOUBLE", 1, 2**53 + 1),
+        ("double", "FLOAT", 0.5, 1e300),
+        ("double", "LONG", 1.0, 0.5),
+        ("varchar", "UUID", None, "80000000-0000-0000-8000-000000000000"),
+        ("varchar", "IPv4", "1.2.3.4", "0.0.0.0"),
+        ("timestamp_ns", "TIMESTAMP", None, dt.timedelta(microseconds=1)),
+    ],
+    ids=str,
+)
+def test_values_are_checked_against_a_column_that_was_altered(
+    made: str, altered: str, before: Any, value: Any, server: QuestDB, table: str
+) -> None:
+    """By a client that has just written to the table: what the new type does not hold is refused, not altered."""
+    server.sql(f"create table {table} (n long, c {made}, ts timestamp) timestamp(ts) partition by day wal")
+    kinds = {int: pl.Int64, float: pl.Float64, str: pl.String, dt.timedelta: pl.Datetime("ns")}
+    column = lambda cell: pl.Series("c", [cell], dtype=kinds[type(value)], strict=False)
+    if made == "timestamp_ns":
+        column = lambda cell: pl.Series("c", [None if cell is None else 1_234], dtype=pl.Datetime("ns"))
+    with qf.connect(server.conf) as client:
+        for row in range(2):
+            client.write(frame(row, 1).with_columns(column(before)), table=table)
+        server.sql(f"alter table {table} alter column c type {altered.lower()}")
+        until(lambda: columns_of(server, table)["c"] == altered)
+        with pytest.raises(qf.IngressError) as caught:
+            client.write(frame(2, 1).with_columns(column(value)), table=table)
+        assert (caught.value.column, caught.value.row, caught.value.unsent) == ("c", 0, (range(1),))
+        client.write(frame(2, 1).with_columns(column(before)), table=table)
+    assert server.wait_visible(table, 3) == 3
+    assert server.sql(f"select n from {table}").column("n") == [0, 1, 2]
+
+
+def test_a_column_that_was_dropped_is_not_made_again_unasked(server: QuestDB, table: str) -> None:
+    with qf.connect(server.conf) as client:
+        for row in range(2):
+            client.write(frame(row, 1, c=[0.5]), table=table)
+        server.sql(f"alter table {table} drop column c")
+        until(lambda: "c" not in columns_of(server, table))
+        with pytest.raises(qf.IngressError, match="c") as caught:
+            client.write(frame(2, 1, c=[0.5]), table=table, create="never")
+        assert caught.value.column == "c"
+    assert "c" not in columns_of(server, table)
 
 
 def test_the_statement_of_an_error_helps_at_once(server: QuestDB, table: str) -> None:

@@ -37,7 +37,7 @@ def numbers(cell: Any) -> tuple[np.ndarray[Any, Any], bool]:
     """
     if isinstance(cell, np.ndarray) and cell.dtype.kind != "O":
         if isinstance(cell, np.ma.MaskedArray):
-            msg = "a masked array has no form in ILP; fill it, as with cell.filled(numpy.nan)"
+            msg = "a masked array has no form in ILP; fill it, as with cell.astype(float).filled(numpy.nan)"
             raise ValueError(msg)
         array, least = np.asarray(cell), False
     else:

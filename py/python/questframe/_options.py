@@ -291,10 +291,15 @@ def _at(name: str, value: object) -> object:
     if isinstance(value, TimestampMicros):
         return ("micros", value.value)
     if isinstance(value, dt.datetime):
+        if value != value:  # noqa: PLR0124 - what pandas calls NaT is a datetime that equals nothing
+            msg = f"{name} must be an instant, not {value!r}; give one, or ServerTimestamp"
+            raise _wrong(msg)
         if value.tzinfo is None:
             msg = f"{name}={value!r} has no time zone; say which instant is meant: value.replace(tzinfo=timezone.utc)"
             raise _wrong(msg)
-        return ("micros", micros_of_datetime(value))
+        # Of a pandas.Timestamp, whose microseconds say nothing of them.
+        nanos: int = getattr(value, "nanosecond", 0)
+        return ("nanos", micros_of_datetime(value) * 1_000 + nanos) if nanos else ("micros", micros_of_datetime(value))
     msg = (
         f"{name} must be a column's name, ServerTimestamp, TimestampNanos, TimestampMicros or an aware datetime, "
         f"not {type(value).__name__}"

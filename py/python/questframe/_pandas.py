@@ -150,7 +150,7 @@ def _add(columns: Columns, name: str, series: pd.Series[Any]) -> None:
 
 _CURES = {
     "PeriodDtype": "make instants of its periods with series.dt.to_timestamp()",
-    "IntervalDtype": "split it into two columns: series.array.left and series.array.right",
+    "IntervalDtype": "split it into two columns: pandas.IntervalIndex(series).left and .right",
 }
 
 

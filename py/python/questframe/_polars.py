@@ -281,7 +281,8 @@ def _is_private(dtype: Any) -> bool:
     import polars as pl
 
     if isinstance(dtype, pl.Struct):
-        return any(_is_private(field.dtype) for field in dtype.fields)
+        # What polars exports of a Null within them cannot be read; they are not written anyway.
+        return any(_is_private(field.dtype) or _innermost(field.dtype) == pl.Null for field in dtype.fields)
     inner = _innermost(dtype)
     return str(inner) in _PRIVATE or (isinstance(inner, pl.Struct) and _is_private(inner))
 

@@ -93,8 +93,8 @@ pub(super) fn column<'py>(
             let message = match unfit {
                 Unfit::Digits => "a decimal has at most 76 digits; round it, or cast the column to a string",
                 Unfit::Scale => {
-                    "a decimal has at most 76 fractional digits; round it, as with round(value, 76), or cast the \
-                     column to a string"
+                    "a decimal has at most 76 fractional digits; round it, as with decimal.Context(prec=76).plus(value), \
+                     or cast the column to a string"
                 }
                 Unfit::Infinite => "QuestDB's decimals have no infinity; use None, or cast the column to float64",
             };

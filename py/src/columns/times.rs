@@ -55,7 +55,7 @@ where
             i64::try_from(if is_fine { nanos } else { nanos / 1000 }).map_err(|_| {
                 let message = if is_fine {
                     "it does not fit 64-bit nanoseconds, which other rows of the column need; correct it, or round \
-                     those to microseconds, as with series.map(lambda cell: cell.round(\"us\"))"
+                     those to microseconds, as with series.map(lambda cell: pandas.Timestamp(cell).round(\"us\"))"
                 } else {
                     "it does not fit 64-bit microseconds; correct it"
                 };
