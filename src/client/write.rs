@@ -41,9 +41,9 @@ impl Client {
     ///
     /// The frame is planned and, if it can be read twice, checked whole before its first byte is sent. It goes in
     /// several requests, each atomic on the server. Memory: the client's buffers (`pool_bytes`, 64 MiB by default),
-    /// whatever the frame's size. The first write asks the server for its protocol versions, and once a minute for
-    /// the table's columns; each asks, at most every 10 ms if they follow each other without a pause,
-    /// whether the table's name still stands for the same table.
+    /// whatever the frame's size. The first write asks the server for its protocol versions and the table's columns;
+    /// each asks, at most every 10 ms if they follow each other without a pause, whether the table's name still stands
+    /// for the same table with the same columns.
     /// A missing table is made as [`WriteOptions::create`] says, after the values of the frame (of a stream: its first
     /// batch) have been found sound; not for a frame without rows.
     ///

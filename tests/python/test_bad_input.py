@@ -457,6 +457,8 @@ def test_what_else_is_no_unicode() -> None:
         qf.to_ilp(pd.DataFrame({"x": [1]}, index=index), table="t", at=CLOCK)
     with pytest.raises(qf.IngressError, match="TableSpec=.* holds lone surrogates"):
         qf.TableSpec(dedup_keys=["a\ud800"]).sql(frame(), table="t")
+    with pytest.raises(qf.IngressTypeError, match="conf must be a str, not int"):
+        qf.connect(5)  # type: ignore[arg-type]
     with pytest.raises(qf.IngressError, match="configuration string holds lone surrogates") as caught:
         qf.connect("http::addr=h;password=s3cret\ud800;")
     assert caught.value.code == Code.ConfigError
@@ -746,6 +748,7 @@ def test_an_object_that_exports_no_frame(data: Any, fake: FakeQuestDB) -> None:
         ({"connections": 65}, ["not 65"]),
         ({"connections": True}, ["not True"]),
         ({"protocol_version": 4}, ["protocol_version must be 1, 2 or 3, not 4"]),
+        ({"protocol_version": 3.0}, ["protocol_version must be 1, 2 or 3, not 3.0"]),
         ({"progress": "bar"}, ["progress must be True, False or a callable, not str"]),
     ],
     ids=lambda value: "_".join(f"{k}" for k in value) if isinstance(value, dict) else "",

@@ -13,7 +13,7 @@ from questframe import _questframe
 from questframe._frames import prepare
 from questframe._options import CheckedPlanOptions, PlanOptions, WriteOptions, is_unicode, normalize
 from questframe._progress import progress_of
-from questframe.exceptions import IngressError, IngressErrorCode, WriteInterrupted
+from questframe.exceptions import IngressError, IngressErrorCode, IngressTypeError, WriteInterrupted
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,6 +36,9 @@ class Client:
 
     def __init__(self, conf: str | None = None) -> None:
         """Parse the configuration; nothing is connected yet."""
+        if conf is not None and not isinstance(conf, str):
+            msg = f"conf must be a str, not {type(conf).__name__}"
+            raise IngressTypeError(IngressErrorCode.InvalidApiCall, msg)
         if conf is not None and not is_unicode(conf):
             # Not shown: it may hold a password.
             msg = "the configuration string holds lone surrogates and is not valid Unicode; repair it"

@@ -275,7 +275,7 @@ def _connections(name: str, value: object) -> object:
 
 
 def _version(name: str, value: object) -> object:
-    if value not in (1, 2, 3) or isinstance(value, bool):
+    if value not in (1, 2, 3) or type(value) is not int:
         msg = f"{name} must be 1, 2 or 3, not {value!r}"
         raise _wrong(msg)
     return value
