@@ -186,7 +186,7 @@ impl Client {
         };
         // A wait that the deadline ended looks as if the caller had ended it.
         let error = match deadline {
-            Some((deadline, limit)) if error.is_interrupted() && Instant::now() >= deadline => {
+            Some((deadline, limit)) if is_stopped(&error) && Instant::now() >= deadline => {
                 let late = Error::of(Cause::Deadline(limit));
                 match error.table() {
                     Some(table) => late.with_table(table),
@@ -270,7 +270,7 @@ impl Client {
             "rows of this table that were accepted before wait to be sent".to_owned()
         } else {
             let error = match self.write_somewhere(hosts, call, feed, account, progress) {
-                Err(error) if is_to_be_kept(&error) || is_over(call.deadline) && error.is_interrupted() => error,
+                Err(error) if is_to_be_kept(&error) || is_over(call.deadline) && is_stopped(&error) => error,
                 done => return done,
             };
             let is_repeatable = options.retry_in_doubt || call.plan.as_ref().is_some_and(Plan::is_repeatable);
@@ -479,6 +479,11 @@ impl Call<'_> {
         let (now, deadline) = (account.progress(), self.deadline);
         move || if is_over(deadline) { ControlFlow::Break(()) } else { progress(now) }
     }
+}
+
+/// Whether a write or a request of it was ended from our side.
+fn is_stopped(error: &Error) -> bool {
+    error.is_interrupted() || matches!(error.transport(), Some(TransportError::Stopped { .. }))
 }
 
 /// Whether a write failed because no server took its rows, now.

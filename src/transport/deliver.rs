@@ -88,6 +88,13 @@ pub(crate) async fn deliver(transport: &HttpTransport, body: impl Into<Body>, te
     let mut in_doubt = false;
     let mut verdicts: (Option<(u64, String)>, u32) = (None, 0);
     loop {
+        // What could not be answered in time any more is not sent, and so not in doubt.
+        if terms.retry.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            tries.elapsed = started.elapsed();
+            let certainty = if in_doubt { Certainty::Ambiguous } else { Certainty::Clean };
+            let error = transport.stopped();
+            return Delivered { result: Err(Undelivered { error, certainty, is_movable: false, tries }), tries };
+        }
         let answer = tokio::select! {
             biased;
             answer = transport.write(body.clone(), terms.retry.deadline) => answer,

@@ -10,6 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from numbered import failure, frame, lines, rows, stream
 from servers import HOST, SETTINGS, FakeQuestDB, answer, answer_json, raw, refused, reset, silent, stored
@@ -19,6 +20,7 @@ from questframe import IngressErrorCode as Code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from servers import Exchange
 
@@ -208,6 +210,31 @@ def test_the_warning_about_requests_in_doubt_comes_once(keyed: FakeQuestDB, monk
 
 
 # --- deadline -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["raised", "spooled"])
+def test_what_is_ready_after_the_deadline_is_not_sent(kept: bool, fake: FakeQuestDB, tmp_path: Path) -> None:
+    """A stream that gives nothing for a while: its rows are certain not to be there."""
+
+    def slow() -> Iterator[pa.RecordBatch]:
+        table = frame().to_arrow()
+        yield from table[:10].to_batches()
+        time.sleep(0.4)
+        yield from table[10:].to_batches()
+
+    reader = pa.RecordBatchReader.from_batches(frame().to_arrow().schema, slow())
+    with qf.connect(f"{fake.conf}auto_flush_rows=5;") as client:
+        fake.script = [stored] * 9
+        options: dict[str, Any] = {"spool_dir": tmp_path} if kept else {}
+        if kept:
+            report = client.write(reader, table="t", deadline=0.2, **options)
+            assert report.rows + report.rows_spooled == 30
+            assert report.rows_spooled >= 20
+            return
+        error = failure(client.write, reader, table="t", deadline=0.2)
+    assert "the deadline of 200ms for the whole call has passed" in str(error)
+    assert error.doubtful == ()
+    assert sum(body.count(b"\n") for body in fake.writes) == error.rows_acked <= 10
 
 
 @pytest.mark.parametrize("deadline", [0.4, dt.timedelta(milliseconds=400)])
