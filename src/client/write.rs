@@ -297,7 +297,13 @@ impl Client {
             Ok(error) => Error::of(Cause::NotKept(why.clone(), error)).with_table(plan.table()),
             Err(error) => error,
         })?;
-        let notes = vec![format!("{kept} rows wait on disk to be sent: {why}")];
+        let mut notes = vec![format!("{kept} rows wait on disk to be sent: {why}")];
+        if hosts.current().tables.last_seen(plan.table()).is_none() {
+            notes.push(
+                "the server could not be asked about the table, whose columns may round or refuse rows when they are sent"
+                    .to_owned(),
+            );
+        }
         let mut report = account.report(&plan, false, notes);
         report.rejected = account.rejected_rows(feed)?;
         report.rows_spooled = kept;

@@ -70,6 +70,7 @@ def test_what_is_not_delivered_waits_and_is_sent_first(client: qf.Client, fake: 
     assert (report.rows, report.rows_spooled) == (10, 20)
     assert "20 rows wait on disk" in repr(report)
     assert "busy" in report.notes[0]
+    assert len(report.notes) == 1
     assert len(segments(folder)) == 2
 
     report = client.write(frame(10, 30), table="t")
@@ -192,6 +193,7 @@ def test_no_server_at_all(nobody: str, fake: FakeQuestDB, folder: Path) -> None:
     with qf.connect(nobody) as client:
         report = client.write(data, table="t", create=spec, spool_dir=folder)
         assert (report.rows, report.rows_spooled, report.protocol_version) == (0, 10, 3)
+        assert "could not be asked about the table" in report.notes[1]
         stream = pa.RecordBatchReader.from_batches(data.to_arrow().schema, data.to_arrow().to_batches())
         assert client.write(stream, table="u", spool_dir=folder).rows_spooled == 10
         with pytest.raises(qf.IngressError) as caught:
