@@ -18,7 +18,7 @@ use crate::plan::column_type::ColumnType;
 use crate::plan::{Obstacle, Target, TargetTable, folded};
 use crate::transport::{Certainty, HttpTransport, QueryAnswer, TransportError};
 
-/// How long a table's columns are believed where the server does not tell in the short answer whether they are the same.
+/// How long a table's columns are believed at most: some servers do not tell in the short answer whether they are the same.
 const COLUMNS_KEPT: Duration = Duration::from_secs(60);
 
 /// How long a name is believed to stand for the same table, by writes that follow each other without a pause.

@@ -146,7 +146,7 @@ impl Client {
         let started = Instant::now();
         let inner = &*self.0;
         // What the write which is gone on with has stored is still so when this one does not even begin.
-        let unlike = |error: Error| match &options.resume {
+        let not_begun = |error: Error| match &options.resume {
             Some(resume) => match resume.table.as_deref() {
                 Some(table) => error.with_table(table).with_delivery(resume.clone()),
                 None => self.in_table(error, options).with_delivery(resume.clone()),
@@ -154,9 +154,9 @@ impl Client {
             None => error,
         };
         if let Some(table) = options.table.as_deref().or(inner.config.table()) {
-            resume_fits(options, table).map_err(unlike)?;
+            resume_fits(options, table).map_err(not_begun)?;
         }
-        let before = before(options, feed).map_err(unlike)?;
+        let before = before(options, feed).map_err(not_begun)?;
         let mut account = Account::new(started, feed.rows(), before);
         // An `Instant` may be too early for a deadline of centuries: then there is none.
         let deadline = options.deadline.and_then(|limit| Some((started.checked_add(limit)?, limit)));

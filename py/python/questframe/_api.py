@@ -13,7 +13,7 @@ from questframe import _questframe
 from questframe._frames import prepare
 from questframe._options import CheckedPlanOptions, PlanOptions, WriteOptions, is_unicode, normalize
 from questframe._progress import progress_of
-from questframe.exceptions import IngressError, IngressErrorCode, IngressTypeError, WriteInterrupted
+from questframe.exceptions import IngressError, IngressErrorCode, IngressTypeError, WriteInterrupted, quoted
 
 if TYPE_CHECKING:
     import asyncio
@@ -217,7 +217,7 @@ def _interrupted_while_reading(error: IngressError | WriteInterrupted) -> WriteI
     text = str(error)
     if isinstance(error, WriteInterrupted) or "Python exception: " not in text or "KeyboardInterrupt" not in text:
         return None
-    where = "" if error.table is None else f'table "{error.table}": '
+    where = "" if error.table is None else f"table {quoted(error.table)}: "
     return WriteInterrupted(
         f"{where}the write was interrupted while its stream was read",
         table=error.table,
