@@ -1,7 +1,8 @@
 """What it costs to begin: the import, the download, and a write of one row.
 
 - `import questframe` in a new interpreter, above one that imports nothing: both by turns, medians of 20 processes each,
-  from the start of the process to its end;
+  from the start of the process to its end; with compiled files, which an installer makes, and, without a gate, where
+  Python neither finds nor writes them, so that it compiles our sources each time;
 - the wheel, built as it is released (`--wheel PATH` takes one that is there, `--no-wheel` leaves it out);
 - one row into a table that exists in a real QuestDB, until the server has acknowledged it: through a client of
   `connect`, and through `DataFrame.write_questdb` with a configuration string; medians of 20 writes, one after the
@@ -37,7 +38,7 @@ from rich.console import Console
 import questframe as qf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 20
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("--no-gates", action="store_true", help="print, but always pass")
     options = parser.parse_args()
 
-    costs = [imported(), *one_row()]
+    costs = [*imported(), *one_row()]
     if options.wheel or not options.no_wheel:
         costs.append(wheel(options.wheel))
     failures = sum(judge(cost) for cost in costs)
@@ -78,21 +79,30 @@ def main() -> None:
     sys.exit(1 if failures and not options.no_gates else 0)
 
 
-def imported() -> Cost:
-    """Time interpreters with and without the import, by turns. Each has compiled files and warm caches."""
+def imported() -> Iterator[Cost]:
+    """Time interpreters with and without the import, by turns; caches are warm."""
+    with tempfile.TemporaryDirectory(prefix="questframe-pyc-") as folder:
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        yield import_of("import", {**environment, "PYTHONPYCACHEPREFIX": folder})
+        without = {"PYTHONPYCACHEPREFIX": str(Path(folder) / "none"), "PYTHONDONTWRITEBYTECODE": "1"}
+        yield import_of("import, nothing compiled", {**environment, **without})
+
+
+def import_of(what: str, environment: dict[str, str]) -> Cost:
+    """Time both kinds of interpreters; the first two do not count."""
     nothing, ours = "pass", "import questframe"
     seconds: dict[str, list[float]] = {nothing: [], ours: []}
     order = [nothing, ours]
     for number in range(ROUNDS + 1):
         for code in order:
             start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True)
+            subprocess.run([sys.executable, "-c", code], check=True, env=environment)
             if number > 0:
                 seconds[code].append(time.perf_counter() - start)
         order.reverse()
     above = [1e3 * (with_it - without) for with_it, without in zip(seconds[ours], seconds[nothing], strict=True)]
     value = 1e3 * (median(seconds[ours]) - median(seconds[nothing]))
-    return Cost("import", value, min(above), max(above), "ms", ROUNDS)
+    return Cost(what, value, min(above), max(above), "ms", ROUNDS)
 
 
 def one_row() -> list[Cost]:

@@ -46,7 +46,8 @@ def test_import_loads_no_dataframe_library() -> None:
 def test_import_loads_nothing_slow_of_the_standard_library() -> None:
     """Each of these takes milliseconds, with what it loads itself; `make bench-start` measures the whole."""
     slow = (
-        "asyncio dataclasses difflib importlib.resources inspect json logging socket subprocess tempfile urllib.parse"
+        "asyncio collections contextlib dataclasses datetime difflib enum functools importlib.resources inspect json "
+        "logging re socket subprocess tempfile threading typing urllib.parse"
     )
     code = f"""
         import sys
@@ -59,10 +60,12 @@ def test_import_loads_nothing_slow_of_the_standard_library() -> None:
 
 def test_names_that_are_loaded_late_are_names_like_all_others() -> None:
     code = """
-        import questframe, typing
+        import pickle, questframe, typing
         assert "TableSpec" in dir(questframe)
         hints = typing.get_type_hints(questframe.WriteOptions)
         from questframe import *
+        assert IngressErrorCode is questframe.exceptions.IngressErrorCode is questframe.IngressErrorCode
+        assert pickle.loads(pickle.dumps(IngressErrorCode.TlsError)) is IngressErrorCode.TlsError
         print(TableSpec in typing.get_args(hints["create"]), TableSpec is questframe.TableSpec)
     """
     assert run(code) == "True True"

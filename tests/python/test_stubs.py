@@ -6,13 +6,14 @@ import ast
 import doctest
 import importlib
 import inspect
+import typing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import questframe as qf
-from questframe import _options, _questframe, local
+from questframe import _option_types, _options, _questframe, local
 
 PACKAGE = Path(qf.__file__).parent
 STUB = ast.parse((PACKAGE / "_questframe.pyi").read_text())
@@ -140,13 +141,17 @@ def test_public_names_have_docstrings(name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["PlanOptions", "CheckedPlanOptions", "WriteOptions"])
 def test_every_option_is_described_and_checked(kind: str) -> None:
-    options = getattr(_options, kind)
+    options = getattr(_option_types, kind)
     described = [
         line.split(":")[0].strip() for line in inspect.getdoc(options).splitlines() if line[:4] == "    " != line[4:8]
     ]
     assert described == list(options.__annotations__)[-len(described) :]
-    for name in options.__annotations__:
-        assert name in _options._VALUES, f"{name} goes through unchecked"
+    known = {
+        "PlanOptions": _options.PLAN,
+        "CheckedPlanOptions": _options.CHECKED_PLAN,
+        "WriteOptions": _options.WRITE,
+    }
+    assert known[kind] == set(typing.get_type_hints(options))
 
 
 def test_the_contract_of_the_functions() -> None:

@@ -14,21 +14,20 @@ Example:
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
-
 from questframe import _register, spool
 from questframe._api import Client, awrite_questdb, connect, plan, to_ilp, write_questdb
-from questframe._options import WriteOptions
 from questframe._questframe import ColumnReport, Plan, PlannedColumn, Rejected, ServerInfo, WriteReport, __version__
 from questframe._timestamps import ServerTimestamp, ServerTimestampType, TimestampMicros, TimestampNanos
-from questframe.exceptions import IngressError, IngressErrorCode, IngressTypeError, WriteInterrupted
+from questframe.exceptions import IngressError, IngressTypeError, WriteInterrupted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from questframe import local as local
+    from questframe._option_types import WriteOptions as WriteOptions
     from questframe._table_spec import TableSpec as TableSpec
+    from questframe.exceptions import IngressErrorCode as IngressErrorCode
 
 __all__ = [
     "Client",
@@ -60,15 +59,23 @@ __all__ = [
 _register.register()
 
 
-def __getattr__(name: str) -> Any:
-    """What few need is loaded when it is asked for: the embedded server, and a class that brings dataclasses along."""
-    if name == "local":
-        return importlib.import_module("questframe.local")
-    if name == "TableSpec":
-        from questframe._table_spec import TableSpec
+_LATE = {
+    "IngressErrorCode": "questframe.exceptions",
+    "TableSpec": "questframe._table_spec",
+    "WriteOptions": "questframe._option_types",
+    "local": "questframe.local",
+}
 
-        globals()[name] = TableSpec
-        return TableSpec
+
+def __getattr__(name: str) -> Any:
+    """What brings much along is loaded when it is asked for: the embedded server, dataclasses, enums, typing."""
+    module = _LATE.get(name)
+    if module is not None:
+        import importlib
+
+        found = importlib.import_module(module)
+        value = globals()[name] = found if name == "local" else getattr(found, name)
+        return value
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
 

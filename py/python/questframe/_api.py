@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 import warnings
-from collections.abc import Sized
-from typing import TYPE_CHECKING, Any
+from _thread import allocate_lock
 
-from questframe import _questframe
+from questframe import _questframe, exceptions
 from questframe._frames import prepare
-from questframe._options import CheckedPlanOptions, PlanOptions, WriteOptions, is_unicode, normalize
-from questframe._progress import progress_of
-from questframe.exceptions import IngressError, IngressErrorCode, IngressTypeError, WriteInterrupted, quoted
+from questframe._options import CHECKED_PLAN, PLAN, WRITE, is_unicode, normalize
+from questframe.exceptions import IngressError, IngressTypeError, WriteInterrupted, quoted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
-    from typing import BinaryIO, overload
+    from typing import Any, BinaryIO, overload
 
     from typing_extensions import Self, Unpack
 
+    from questframe._option_types import CheckedPlanOptions, PlanOptions, WriteOptions
     from questframe._questframe import DrainReport, Plan, ServerInfo, WriteReport
     from questframe.types import Frame
 
@@ -38,11 +36,11 @@ class Client:
         """Parse the configuration; nothing is connected yet."""
         if conf is not None and not isinstance(conf, str):
             msg = f"conf must be a str, not {type(conf).__name__}"
-            raise IngressTypeError(IngressErrorCode.InvalidApiCall, msg)
+            raise IngressTypeError(exceptions.IngressErrorCode.InvalidApiCall, msg)
         if conf is not None and not is_unicode(conf):
             # Not shown: it may hold a password.
             msg = "the configuration string holds lone surrogates and is not valid Unicode; repair it"
-            raise IngressError(IngressErrorCode.ConfigError, msg)
+            raise IngressError(exceptions.IngressErrorCode.ConfigError, msg)
         self._client = _questframe.Client(conf)
         for warning in self._client.warnings:
             warnings.warn(warning, UserWarning, stacklevel=3)
@@ -57,7 +55,7 @@ class Client:
 
     def plan(self, data: Frame, **options: Unpack[CheckedPlanOptions]) -> Plan:
         """How each column would land in this server's table; see :func:`plan`."""
-        normalized = normalize(dict(options), CheckedPlanOptions, "plan")
+        normalized = normalize(dict(options), CHECKED_PLAN, "plan")
         return _plan(self._client, data, normalized)
 
     def drain_spool(self, spool_dir: str | os.PathLike[str] | None = None) -> DrainReport:
@@ -126,7 +124,7 @@ def connect(conf: str | None = None) -> Client:
 
 
 _shared: dict[str, Client] = {}
-_shared_lock = threading.Lock()
+_shared_lock = allocate_lock()
 _shared_pid = os.getpid()
 
 
@@ -151,7 +149,7 @@ def _shared_client(conf: str | None) -> Client:
 def _renew_lock() -> None:
     """In a forked child, another thread of the parent may have held the lock."""
     global _shared_lock  # noqa: PLW0603
-    _shared_lock = threading.Lock()
+    _shared_lock = allocate_lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -181,12 +179,17 @@ def _remember(error: IngressError, data: object, options: dict[str, Any]) -> Non
         error.acked, error.doubtful, error.unsent = before.acked, before.doubtful, before.unsent
         error.table = error.table or before.table
         error._source, error._stream = before._source, before._stream  # noqa: SLF001
-    elif not isinstance(error, TypeError) and isinstance(data, Sized) and len(data):
-        error.unsent = (range(len(data)),)
+    elif not isinstance(error, TypeError) and _length(data):
+        error.unsent = (range(_length(data)),)
+
+
+def _length(data: Any) -> int:
+    """How many rows a frame says that it has; 0 of a stream."""
+    return len(data) if hasattr(data, "__len__") else 0
 
 
 def _begin(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
-    normalized = normalize(options, WriteOptions, function)
+    normalized = normalize(options, WRITE, function)
     progress = normalized.pop("progress", None)
     # The server answers while the frame is looked at.
     ahead = client.ask_ahead(normalized.get("table")) if normalized.get("check") is not False else None
@@ -196,6 +199,8 @@ def _begin(client: _questframe.Client, data: object, options: dict[str, Any], fu
         before: IngressError | WriteInterrupted | None = options.get("resume")
         is_same = before is not None and before._source is data  # noqa: SLF001
         prepared = getattr(before, "_stream", None) if is_same else _questframe.Stream(data)
+    from questframe._progress import progress_of
+
     with progress_of(progress, normalized.get("table")) as report:
         try:
             return client.write(prepared, table, normalized, report, ahead)
@@ -255,7 +260,7 @@ class _Wish:
     """Whether a write is still wanted: asked by the thread that writes, withdrawn by the event loop."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._begun = False
         self.withdrawn = False
 
@@ -276,13 +281,16 @@ class _Wish:
 async def _awrite(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
     """Write in a thread; a cancelled task waits until the thread has let go of everything."""
     import asyncio
+    import contextlib
+
+    from questframe._progress import progress_of
 
     wish = _Wish()
     progress = options.get("progress")
 
     def work() -> WriteReport:
         wish.begin()
-        checked = normalize({"progress": progress}, WriteOptions, function)
+        checked = normalize({"progress": progress}, WRITE, function)
         with progress_of(checked.get("progress"), options.get("table")) as report:
             return _write(client, data, {**options, "progress": _until(wish, report)}, function)
 
@@ -314,15 +322,14 @@ def _what_became_of(task: asyncio.Task[WriteReport], data: object, options: dict
         return ended.__cause__
     if ended is not None or task.cancelled():
         msg = "the write was cancelled before it began; nothing was sent"
-        error = IngressError(IngressErrorCode.InvalidApiCall, msg, table=options.get("table"))
+        error = IngressError(exceptions.IngressErrorCode.InvalidApiCall, msg, table=options.get("table"))
         _remember(error, data, options)
         return error
-    rows = len(data) if isinstance(data, Sized) else 0
     report = task.result()
     msg = f"the write was cancelled after its end: all is stored, {report}"
-    stored = rows or report.rows
+    stored = _length(data) or report.rows
     acked = (range(stored),) if stored else ()
-    return IngressError(IngressErrorCode.InvalidApiCall, msg, table=report.table, acked=acked)
+    return IngressError(exceptions.IngressErrorCode.InvalidApiCall, msg, table=report.table, acked=acked)
 
 
 def _until(
@@ -408,7 +415,7 @@ def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOpti
         >>> [column.questdb_type for column in qf.plan(df, table="trades").columns]
         ['DOUBLE', 'TIMESTAMP']
     """
-    normalized = normalize(dict(options), CheckedPlanOptions, "plan")
+    normalized = normalize(dict(options), CHECKED_PLAN, "plan")
     if conf is None:
         prepared, table = prepare(data, normalized.get("at"), normalized.get("table"))
         return _questframe.plan(prepared, table, normalized)
@@ -446,7 +453,7 @@ def to_ilp(
         >>> qf.to_ilp(pl.DataFrame({"n": [1, 2]}), table="t", at=qf.ServerTimestamp)
         b't n=1i\nt n=2i\n'
     """
-    normalized = normalize(dict(options), PlanOptions, "to_ilp")
+    normalized = normalize(dict(options), PLAN, "to_ilp")
     prepared, table = prepare(data, normalized.get("at"), normalized.get("table"))
     result: bytes | int = _questframe.to_ilp(prepared, table, normalized, out)
     return result

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
-from questframe.exceptions import IngressError, IngressErrorCode, IngressTypeError
+from questframe import exceptions
+from questframe.exceptions import IngressError, IngressTypeError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["prepare", "prepare_schema"]
 
@@ -75,4 +79,4 @@ def _refuse(advice: str | None, data: object) -> None:
     if advice is not None:
         kind = type(data)
         msg = f"an object of type {kind.__module__}.{kind.__qualname__} is no frame; {advice}"
-        raise IngressTypeError(IngressErrorCode.InvalidApiCall, msg)
+        raise IngressTypeError(exceptions.IngressErrorCode.InvalidApiCall, msg)

@@ -1,125 +1,17 @@
-"""The keyword options of writes: their types, and the check that names the nearest where one is misspelt."""
+"""The check of the keyword options of writes, which names the nearest where one is misspelt."""
 
 from __future__ import annotations
 
-import datetime as dt
 import os
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 
-import questframe
-from questframe._timestamps import (
-    ServerTimestamp,
-    ServerTimestampType,
-    TimestampMicros,
-    TimestampNanos,
-    micros_of_datetime,
-)
-from questframe.exceptions import IngressError, IngressErrorCode, IngressTypeError, WriteInterrupted
+from questframe import exceptions
+from questframe._timestamps import ServerTimestampType, TimestampMicros, TimestampNanos
+from questframe.exceptions import IngressError, IngressTypeError, WriteInterrupted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
-#: What `at` takes.
-At: TypeAlias = Union[str, ServerTimestampType, TimestampNanos, TimestampMicros, dt.datetime]
-#: What `symbols` takes.
-Symbols: TypeAlias = Union[Literal["auto"], bool, Sequence[str]]
-
-
-class PlanOptions(TypedDict, total=False):
-    """Options that decide how a frame lands.
-
-    Attributes:
-        table: the table's name. Default: ``table=`` of the configuration string.
-        at: the designated timestamp: a column's name, ``ServerTimestamp``, ``TimestampNanos``, ``TimestampMicros``, or
-            an aware ``datetime`` for all rows. Default: an existing table's designated column if the frame has it,
-            else the frame's only timestamp column.
-        symbols: ``"auto"`` (categoricals and enums), ``True`` (every string column), ``False`` (none), or the columns'
-            names. Default ``"auto"``.
-        protocol_version: 1, 2 or 3. Default: the best that the server knows; without a server 3.
-        null_at: a null in `at` is an ``"error"`` (default), or the ``"server"``'s clock.
-        null_bool: a null boolean is an ``"error"`` (default), ``"false"``, or ``"omit"``, which the server stores as
-            false.
-        empty_rows: a row in which everything is null is an ``"error"`` (default), or left out (``"skip"``).
-        nan: NaN in float columns is sent (``"send"``, default; it reads back as NULL) or left out (``"omit"``).
-    """
-
-    table: str | None
-    at: At | None
-    symbols: Symbols
-    protocol_version: Literal[1, 2, 3] | None
-    null_at: Literal["error", "server"]
-    null_bool: Literal["error", "false", "omit"]
-    empty_rows: Literal["error", "skip"]
-    nan: Literal["send", "omit"]
-
-
-class CheckedPlanOptions(PlanOptions, total=False):
-    """Options of a plan that may be checked against a server's table.
-
-    Attributes:
-        create: how a missing table is made: ``"auto"`` (default) with the frame's names, order and types, the
-            designated timestamp under its own name, in partitions of a day; a :class:`questframe.TableSpec` with your
-            choices; ``"server"`` as ILP does (the designated timestamp is then called ``timestamp``); ``"never"``: a
-            missing table or column is an error.
-        check: whether the target table is looked up first. Default True.
-    """
-
-    # By the package's name: it loads the class when somebody evaluates this.
-    create: Literal["auto", "server", "never"] | questframe.TableSpec
-    check: bool
-
-
-class WriteOptions(CheckedPlanOptions, total=False):
-    """Options of a write.
-
-    Attributes:
-        connections: requests in flight at once. Default 2, or ``connections=`` of the configuration string.
-        ordered: keep the frame's order among rows whose timestamps meet. Default True.
-        deadline: seconds (or a ``timedelta``) that the whole call may take, retries included. Default: no limit but
-            those of each request and its retries (``request_timeout``, ``retry_timeout`` of the configuration string).
-        retry_in_doubt: send a request again although it may have been stored, also to a table without deduplication
-            keys, which may then have its rows twice. Default False: such rows are reported as in doubt.
-        on_error: ``"raise"`` (default) at the first row that the server refuses, or ``"quarantine"``: refused rows are
-            set aside, with the reasons, in the report's ``rejected``, and all others stored.
-        max_rejected: how many rows ``on_error="quarantine"`` may set aside before it raises. Default 1,000, or 1 % of
-            the rows that were reached if that is less, but ten in any case.
-        atomic: the frame goes in one request: all of it is stored, or nothing. Default False. A frame larger than
-            ``max_buf_size`` of the configuration string (100 MiB) is refused before anything is sent.
-        resume: the exception of a failed write of the same frame: what it says was stored is left out. Of a stream pass
-            the same object, to go on with it, or the same rows from their start.
-        doubtful: whether `resume` sends the rows in doubt again. Default True.
-        wait_visible: seconds (or a ``timedelta``) to wait, once all rows are stored, until they can be selected.
-            Default: does not wait.
-        spool_dir: a folder for rows that no server takes: they are kept there, on disk, and the write succeeds with
-            ``report.rows_spooled``. The next write that finds a server sends them first, or
-            :func:`questframe.spool.drain`; each request at least once. Default: ``spool_dir=`` of the configuration
-            string; without it such rows are an error.
-        unacknowledged: over ``tcp`` and ``tcps`` the server acknowledges nothing, so that rows can be lost without a
-            word; True says that you know, and without it such a write is a ConfigError. The table is then not looked
-            up, the protocol version is 1 unless one is given, and each write makes a connection of its own, which takes
-            at least a fifth of a second: the only sign that the server did not like a row is that it closes the
-            connection a moment later, so that is waited for. Rows whose connection had not ended by then count as
-            ``acked`` and in the report, though nobody has said that they are stored; the others are ``doubtful``.
-            Over HTTP it changes nothing. Default False.
-        progress: ``True`` for a progress bar (needs ``questframe[progress]``), or a callable that is given the rows
-            acknowledged, the rows in all (None where unknown) and the bytes acknowledged.
-    """
-
-    connections: int
-    ordered: bool
-    deadline: float | dt.timedelta | None
-    retry_in_doubt: bool
-    on_error: Literal["raise", "quarantine"]
-    max_rejected: int | None
-    atomic: bool
-    resume: IngressError | WriteInterrupted | None
-    doubtful: bool
-    wait_visible: float | dt.timedelta | None
-    spool_dir: str | os.PathLike[str] | None
-    unacknowledged: bool
-    progress: bool | Callable[[int, int | None, int], object] | None
-
+    from collections.abc import Callable
+    from typing import Any
 
 #: A century: longer is no time limit.
 _MAX_SECONDS = 100 * 365 * 24 * 3600.0
@@ -135,19 +27,18 @@ _WORDS: dict[str, tuple[str, ...]] = {
 
 
 def _wrong(message: str) -> IngressTypeError:
-    return IngressTypeError(IngressErrorCode.InvalidApiCall, message)
+    return IngressTypeError(exceptions.IngressErrorCode.InvalidApiCall, message)
 
 
-def normalize(options: dict[str, Any], allowed: type, function: str) -> dict[str, Any]:
+def normalize(options: dict[str, Any], known: frozenset[str], function: str) -> dict[str, Any]:
     """Check names and values of keyword options, and bring them into the form the compiled part reads.
+
+    `known` are :data:`PLAN`, :data:`CHECKED_PLAN` or :data:`WRITE`.
 
     Raises:
         IngressTypeError: for an unknown option (naming the nearest) or a value of the wrong type or spelling.
         IngressError: InvalidUtf8 for a name that is not valid Unicode.
     """
-    known = allowed.__annotations__.keys() | {
-        name for base in getattr(allowed, "__orig_bases__", ()) for name in getattr(base, "__annotations__", {})
-    }
     for name in options:
         if name not in known:
             import difflib
@@ -160,7 +51,7 @@ def normalize(options: dict[str, Any], allowed: type, function: str) -> dict[str
     for name, value in options.items():
         if value is None:
             continue
-        normalized[name] = _VALUES.get(name, _same)(name, value)
+        normalized[name] = _VALUES[name](name, value)
         if name in {"table", "at", "symbols"}:
             check_unicode(name, value)
     return normalized
@@ -175,7 +66,7 @@ def check_unicode(name: str, value: object) -> None:
     for text in value if isinstance(value, (list, tuple)) else (value,):
         if isinstance(text, str) and not is_unicode(text):
             msg = f"{name}={text!r} holds lone surrogates and is not valid Unicode; repair it"
-            raise IngressError(IngressErrorCode.InvalidUtf8, msg)
+            raise IngressError(exceptions.IngressErrorCode.InvalidUtf8, msg)
 
 
 def is_unicode(text: str) -> bool:
@@ -187,10 +78,6 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _same(_name: str, value: object) -> object:
-    return value
 
 
 def _word(name: str, value: object) -> object:
@@ -228,6 +115,8 @@ def _flag(name: str, value: object) -> object:
 
 
 def _seconds(name: str, value: object) -> object:
+    import datetime as dt
+
     seconds = value.total_seconds() if isinstance(value, dt.timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < _MAX_SECONDS:
         msg = f"{name} must be a positive number of seconds or a timedelta, not {value!r}"
@@ -290,6 +179,10 @@ def _at(name: str, value: object) -> object:
         return ("nanos", value.value)
     if isinstance(value, TimestampMicros):
         return ("micros", value.value)
+    import datetime as dt
+
+    from questframe._instants import micros_of_datetime
+
     if isinstance(value, dt.datetime):
         if value != value:  # noqa: PLR0124 - what pandas calls NaT is a datetime that equals nothing
             msg = f"{name} must be an instant, not {value!r}; give one, or ServerTimestamp"
@@ -327,7 +220,8 @@ def _progress(name: str, value: object) -> object:
     return value
 
 
-_VALUES: dict[str, Callable[[str, object], object]] = {
+#: Options that decide how a frame lands.
+_PLAN_VALUES: dict[str, Callable[[str, object], object]] = {
     "table": _text,
     "at": _at,
     "symbols": _symbols,
@@ -336,8 +230,12 @@ _VALUES: dict[str, Callable[[str, object], object]] = {
     "null_bool": _word,
     "empty_rows": _word,
     "nan": _word,
-    "create": _create,
-    "check": _flag,
+}
+#: Those of a plan that may be checked against a server's table, too.
+_CHECKED_PLAN_VALUES = {**_PLAN_VALUES, "create": _create, "check": _flag}
+#: Those of a write.
+_VALUES = {
+    **_CHECKED_PLAN_VALUES,
     "connections": _connections,
     "ordered": _flag,
     "deadline": _seconds,
@@ -353,4 +251,7 @@ _VALUES: dict[str, Callable[[str, object], object]] = {
     "progress": _progress,
 }
 
-__all__ = ["At", "CheckedPlanOptions", "PlanOptions", "ServerTimestamp", "Symbols", "WriteOptions", "normalize"]
+#: The names of the options in `_option_types.PlanOptions`, `CheckedPlanOptions` and `WriteOptions`.
+PLAN, CHECKED_PLAN, WRITE = frozenset(_PLAN_VALUES), frozenset(_CHECKED_PLAN_VALUES), frozenset(_VALUES)
+
+__all__ = ["CHECKED_PLAN", "PLAN", "WRITE", "check_unicode", "is_unicode", "normalize"]

@@ -7,18 +7,19 @@ not loaded yet, a finder waits for its import, and registers once polars has loa
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import types
     from collections.abc import Sequence
     from importlib.abc import Loader, MetaPathFinder
     from importlib.machinery import ModuleSpec
+    from typing import Any
 
     import polars as pl
     from typing_extensions import Unpack
 
-    from questframe._options import WriteOptions
+    from questframe._option_types import WriteOptions
     from questframe._questframe import WriteReport
 else:
     # The import system asks for methods, not for these classes, and their module brings importlib.resources, tempfile

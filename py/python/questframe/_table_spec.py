@@ -11,7 +11,7 @@ from questframe.exceptions import IngressErrorCode, IngressTypeError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from questframe._options import At, Symbols
+    from questframe._option_types import At, Symbols
     from questframe.types import ArrowSchemaExportable, Frame
 
 __all__ = ["TableSpec"]
@@ -101,10 +101,10 @@ PARTITION BY MONTH WAL DEDUP UPSERT KEYS("ts", "id")
             IngressError: everything that is wrong with the schema, the options and the specification, together.
         """
         from questframe._frames import prepare, prepare_schema
-        from questframe._options import CheckedPlanOptions, normalize
+        from questframe._options import CHECKED_PLAN, normalize
 
         given = {"table": table, "at": at, "symbols": symbols, "create": self, "protocol_version": protocol_version}
-        options = normalize(given, CheckedPlanOptions, "sql")
+        options = normalize(given, CHECKED_PLAN, "sql")
         of_schema = prepare_schema(schema)
         prepared = (of_schema, False) if of_schema is not None else prepare(schema, options.get("at"), table)
         return ";\n".join(_questframe.plan(*prepared, options).statements)

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import enum
-from typing import TYPE_CHECKING
-
+# Not from `typing`, and the codes with the first that is asked for: both bring along more than all else that importing
+# this package takes. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from questframe._codes import IngressErrorCode
     from questframe._questframe import RowBuffer
 
 __all__ = ["IngressError", "IngressErrorCode", "IngressTypeError", "WriteInterrupted"]
 
 
-class IngressErrorCode(enum.Enum):
-    """What an error is about. Names and values are those of the official client 4.x."""
+def __getattr__(name: str) -> object:
+    if name == "IngressErrorCode":
+        from questframe._codes import IngressErrorCode
 
-    CouldNotResolveAddr = 0
-    InvalidApiCall = 1
-    SocketError = 2
-    InvalidUtf8 = 3
-    InvalidName = 4
-    InvalidTimestamp = 5
-    AuthError = 6
-    TlsError = 7
-    HttpNotSupported = 8
-    ServerFlushError = 9
-    ConfigError = 10
-    ArrayError = 11
-    ProtocolVersionError = 12
-    DecimalError = 13
-    BadDataFrame = 14
-
-    def __str__(self) -> str:
-        """The bare name of the member."""
-        return self.name
+        globals()[name] = IngressErrorCode
+        return IngressErrorCode
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
 
 
 class _Delivery:
@@ -82,7 +69,8 @@ class IngressError(_Delivery, Exception):
         pending: of :mod:`questframe.ingress`: after a failed flush of the sender's own rows, a ``Buffer`` of them.
 
     Example:
-        >>> IngressError(IngressErrorCode.ConfigError, "bad port").code
+        >>> import questframe as qf
+        >>> qf.IngressError(qf.IngressErrorCode.ConfigError, "bad port").code
         <IngressErrorCode.ConfigError: 10>
     """
 

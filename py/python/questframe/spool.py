@@ -9,10 +9,9 @@ least once; with deduplication keys its rows are there once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from questframe._questframe import DrainReport
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
 

@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDateTime, PyInt, PyString};
 
 /// Microseconds since the epoch of a datetime; a naive one is local time.
 pub(super) fn micros_of(datetime: &Bound<'_, PyAny>) -> PyResult<i64> {
-    let convert = datetime.py().import("questframe._timestamps")?.getattr("micros_of_datetime")?;
+    let convert = datetime.py().import("questframe._instants")?.getattr("micros_of_datetime")?;
     convert.call1((datetime,))?.extract()
 }
 

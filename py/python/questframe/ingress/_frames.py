@@ -11,8 +11,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from questframe._instants import micros_of_datetime
 from questframe._questframe import RowBuffer
-from questframe._timestamps import ServerTimestampType, TimestampMicros, TimestampNanos, micros_of_datetime
+from questframe._timestamps import ServerTimestampType, TimestampMicros, TimestampNanos
 from questframe.exceptions import IngressError, IngressErrorCode
 from questframe.ingress._frame_errors import (
     bad_cell,
