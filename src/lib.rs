@@ -48,6 +48,8 @@ pub use check::ValueError;
 pub use client::Ahead;
 pub use client::{Client, LineSender, plan};
 pub use config::{Config, ConfigError};
+#[doc(hidden)]
+pub use encode::{Decoded, decoded};
 pub use encode::{Row, RowAt, RowBuffer, RowError};
 pub use error::{Delivery, Error, ErrorKind, Problem, Result};
 pub use frontend::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSlice, ViaSource};

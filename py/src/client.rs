@@ -198,7 +198,7 @@ impl Client {
         interruptible(py, |tick| client.drain_spool_with(folder.as_deref(), tick)).map(DrainReport)
     }
 
-    fn replay_spool(&self, py: Python<'_>) -> PyResult<()> {
+    fn replay_spool(&self, py: Python<'_>) -> PyResult<Vec<PathBuf>> {
         let client = self.open(py)?;
         interruptible(py, |tick| client.replay_spool_with(tick))
     }

@@ -1,6 +1,7 @@
 //! The client: its servers, connections and buffers, and what is known of the tables.
 
 mod ahead;
+mod fitting;
 mod hosts;
 mod lines;
 mod spooling;

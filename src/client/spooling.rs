@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError};
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::fitting::Fit;
 use super::hosts::{Host, Hosts, Tour};
 use super::write::is_to_be_kept;
 use super::{Client, Servers, Tick, best_version};
@@ -27,6 +28,8 @@ enum Sent {
     Delivered,
     /// No server will ever take it.
     Refused(String),
+    /// The table that is there would store other values, or may not be made.
+    Unfit(String),
     /// No server took it now.
     Failed(TransportError),
 }
@@ -67,14 +70,16 @@ impl Client {
     /// Sends what waits in the folder of the configuration string, at the start of a program: once and without patience.
     /// What no server takes waits on, for the next write or [`drain_spool`](Self::drain_spool). Without `spool_dir=`, or
     /// if nothing waits, no server is asked. `tick` as in [`drain_spool_with`](Self::drain_spool_with). Worst case: the
-    /// time limit of one request, for each server.
+    /// time limit of one request, for each server. Returns the segments that were refused, where they are now.
     ///
     /// # Errors
     /// If another process has the folder, or it cannot be read; [`Error::is_interrupted`] when ended.
-    pub fn replay_spool_with(&self, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
+    pub fn replay_spool_with(&self, tick: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Vec<PathBuf>> {
         match (&self.0.servers, self.spool(None)?) {
-            (Servers::Http(hosts), Some(spool)) => self.must_queue(hosts, &spool, None, tick).map(drop),
-            _ => Ok(()),
+            (Servers::Http(hosts), Some(spool)) => {
+                self.must_queue(hosts, &spool, None, tick).map(|(_, rejected)| rejected)
+            }
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -91,24 +96,26 @@ impl Client {
         Ok(Some(spool))
     }
 
-    /// Sends what waits, once and without patience, before a write of a table; tells whether that has to queue.
+    /// Sends what waits, once and without patience, before a write of a table; tells whether that has to queue, and the
+    /// segments that were refused.
     pub(super) fn must_queue(
         &self,
         hosts: &Hosts,
         spool: &Arc<Spool>,
         table: Option<&str>,
         tick: Tick<'_>,
-    ) -> Result<bool> {
+    ) -> Result<(bool, Vec<PathBuf>)> {
         if spool.waiting().is_empty() {
-            return Ok(false);
+            return Ok((false, Vec::new()));
         }
-        match self.drain(hosts, spool, Tour::once(&self.0.config), tick, &mut DrainReport::default()) {
+        let mut report = DrainReport::default();
+        match self.drain(hosts, spool, Tour::once(&self.0.config), tick, &mut report) {
             // It may be about another table, and ends the write of this one.
             Err(error) if !is_to_be_kept(&error) => Err(match table {
                 Some(table) => error.with_table(table),
                 None => error,
             }),
-            _ => Ok(table.is_some_and(|table| spool.has_waiting(table))),
+            _ => Ok((table.is_some_and(|table| spool.has_waiting(table)), report.rejected)),
         }
     }
 
@@ -160,7 +167,12 @@ impl Client {
                         break;
                     }
                     Sent::Refused(reason) => {
-                        report.rejected.push(self.reject(spool, id, &header, &reason)?);
+                        report.rejected.push(reject(spool, id, &header, "refused by the server", &reason)?);
+                        break;
+                    }
+                    Sent::Unfit(reason) => {
+                        let why = "not sent, since the table is not what they were made for";
+                        report.rejected.push(reject(spool, id, &header, why, &reason)?);
                         break;
                     }
                     Sent::Failed(error) => error,
@@ -172,16 +184,6 @@ impl Client {
             }
         }
         Ok(())
-    }
-
-    fn reject(&self, spool: &Arc<Spool>, id: SegmentId, header: &Header, reason: &str) -> Result<PathBuf> {
-        let text = format!(
-            "{} rows of table {:?}, protocol version {}, refused by the server:\n{reason}",
-            header.rows,
-            header.table,
-            header.protocol_version.number()
-        );
-        spool.reject(id, &text).map_err(|error| Error::of(Cause::Spool(error)))
     }
 
     /// Sends one segment to one server, once.
@@ -201,17 +203,21 @@ impl Client {
             return Ok(Sent::Refused(format!("the server takes protocol versions {known:?}, and not {version}")));
         }
         let mut said = None;
-        for statement in &header.statements {
-            let sql = statement.clone();
-            let answer = self.ask(host, &mut *tick, |transport| async move { transport.query(&sql).await })?;
-            match answer {
-                Err(error) if error.is_of_the_server() => return Ok(Sent::Failed(error)),
-                // Made by somebody else since, or statements are closed to us: then the rows will tell.
-                Err(error) => said = Some(error),
-                Ok(_) => host.tables.forget(&header.table),
-            }
+        if let Some(failed) = self.run_kept(host, &header.table, &header.statements, &mut said, &mut *tick)? {
+            return Ok(failed);
         }
-        let (transport, body) = (host.transport.clone(), body.clone());
+        let body = match self.fit(host, header, body, &mut *tick)? {
+            Fit::AsTheyAre => body.clone(),
+            Fit::Anew(statements, lines) => {
+                if let Some(failed) = self.run_kept(host, &header.table, &statements, &mut said, &mut *tick)? {
+                    return Ok(failed);
+                }
+                lines
+            }
+            Fit::Unfit(reason) => return Ok(Sent::Unfit(reason)),
+            Fit::Unknown(error) => return Ok(Sent::Failed(error)),
+        };
+        let transport = host.transport.clone();
         let (_stop, stop) = watch::channel(false);
         let retry = RetryPolicy { budget: std::time::Duration::ZERO, ..Tour::new(&self.0.config, None).policy() };
         let terms = Terms { retry, repeat: Repeat::InDoubt, deduplicated: true, has_others: true, stop };
@@ -228,6 +234,28 @@ impl Client {
                 }
             }
         })
+    }
+
+    /// Runs statements that belong to rows that waited: `said` is what the server had against one of them. Returns how
+    /// that ended the attempt, if it did.
+    fn run_kept(
+        &self,
+        host: &Host,
+        table: &str,
+        statements: &[String],
+        said: &mut Option<TransportError>,
+        tick: Tick<'_>,
+    ) -> Result<Option<Sent>> {
+        for statement in statements {
+            let sql = statement.clone();
+            match self.ask(host, &mut *tick, |transport| async move { transport.query(&sql).await })? {
+                Err(error) if error.is_of_the_server() => return Ok(Some(Sent::Failed(error))),
+                // Made by somebody else since, or statements are closed to us: then the rows will tell.
+                Err(error) => *said = Some(error),
+                Ok(_) => host.tables.forget(table),
+            }
+        }
+        Ok(None)
     }
 
     /// A plan for rows that no server takes now: for the table as it was last seen, else as if it were missing, so that
@@ -256,6 +284,13 @@ impl Client {
             Context { table, default_at: config.at(), version, max_name_len, nanos, target, is_official: false };
         Plan::try_new(schema, options, &context)
     }
+}
+
+/// Puts a segment aside, with the reason.
+fn reject(spool: &Arc<Spool>, id: SegmentId, header: &Header, why: &str, reason: &str) -> Result<PathBuf> {
+    let (rows, table, version) = (header.rows, &header.table, header.protocol_version.number());
+    let text = format!("{rows} rows of table {table:?}, protocol version {version}, {why}:\n{reason}");
+    spool.reject(id, &text).map_err(|error| Error::of(Cause::Spool(error)))
 }
 
 /// Whether rows of a plan may be sent twice, also to a table that its statements make.

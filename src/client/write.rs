@@ -265,13 +265,19 @@ impl Client {
     ) -> Result<WriteReport> {
         let (inner, options) = (&*self.0, call.options);
         let table = options.table.as_deref().or(inner.config.table());
-        let queued = self.must_queue(hosts, spool, table, &mut call.tick(account, progress))?;
+        let (queued, rejected) = self.must_queue(hosts, spool, table, &mut call.tick(account, progress))?;
+        let set_aside = set_aside(&rejected);
         let why = if queued {
             "rows of this table that were accepted before wait to be sent".to_owned()
         } else {
             let error = match self.write_somewhere(hosts, call, feed, account, progress) {
                 Err(error) if is_to_be_kept(&error) || is_over(call.deadline) && is_stopped(&error) => error,
-                done => return done,
+                done => {
+                    return done.map(|mut report| {
+                        report.notes.extend(set_aside);
+                        report
+                    });
+                }
             };
             let is_repeatable = options.retry_in_doubt || call.plan.as_ref().is_some_and(Plan::is_repeatable);
             if account.is_in_doubt() && !is_repeatable {
@@ -285,6 +291,7 @@ impl Client {
         };
         let keeping = Keeping {
             repeatable: is_repeatable(&plan, options),
+            creates: options.create != Create::Never,
             plan: &plan,
             spool,
             pool: &inner.pool,
@@ -300,10 +307,11 @@ impl Client {
         let mut notes = vec![format!("{kept} rows wait on disk to be sent: {why}")];
         if hosts.current().tables.last_seen(plan.table()).is_none() {
             notes.push(
-                "the server could not be asked about the table, whose columns may round or refuse rows when they are sent"
+                "the server could not be asked about the table: rows that it has no room for are set aside when they are sent"
                     .to_owned(),
             );
         }
+        notes.extend(set_aside);
         let mut report = account.report(&plan, false, notes);
         report.rejected = account.rejected_rows(feed)?;
         report.rows_spooled = kept;
@@ -542,4 +550,11 @@ struct Made {
     plan: Plan,
     created: bool,
     notes: Vec<String>,
+}
+
+/// What the caller should know of segments that were refused before a write.
+fn set_aside(rejected: &[std::path::PathBuf]) -> Option<String> {
+    let first = rejected.first()?;
+    let more = if rejected.len() > 1 { format!(" and {} more", rejected.len() - 1) } else { String::new() };
+    Some(format!("rows that had waited on disk were refused and set aside: {}{more}, with the reason", first.display()))
 }

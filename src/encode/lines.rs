@@ -102,7 +102,7 @@ fn line_end(lines: &[u8], mut at: usize) -> usize {
 }
 
 /// The position behind the closing quote of a string that starts at `at`.
-fn string_end(lines: &[u8], mut at: usize) -> usize {
+pub(super) fn string_end(lines: &[u8], mut at: usize) -> usize {
     while let Some(byte) = lines.get(at) {
         match byte {
             b'\\' => at += 2,
@@ -114,7 +114,7 @@ fn string_end(lines: &[u8], mut at: usize) -> usize {
 }
 
 /// The position behind a binary value whose type is at `at`.
-fn binary_end(lines: &[u8], at: usize) -> usize {
+pub(super) fn binary_end(lines: &[u8], at: usize) -> usize {
     let byte = |offset: usize| lines.get(at + offset).map_or(0, |byte| usize::from(*byte));
     match byte(0) {
         // A float.

@@ -4,6 +4,8 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use arrow_array::RecordBatch;
+
 use super::cut::{Limits, Outlet, Read, Request, cut};
 use super::resumable::Resumable;
 use crate::buffer::{Buffer, NoMemory, Pool};
@@ -86,11 +88,20 @@ pub fn to_ilp_writer<'a, Via>(
 pub(crate) fn excerpt(plan: &Plan, rows: &Resumable<'_>, row: u64, column: &str) -> Option<String> {
     let name = plan.columns.iter().find(|planned| same_name(planned.name.text(), column))?;
     let batch = rows.pick(&[row]).ok().filter(|batch| batch.num_rows() == 1)?;
-    let mut line = Vec::new();
-    let mut outlet = WriterOutlet { pool: POOL.get_or_init(|| Pool::new(POOL_BYTES)), out: &mut line, written: 0 };
-    let mut source = Resumable::keeping((&batch).into_source(), false);
-    cut(plan, &mut source, &RowSet::default(), LIMITS, &mut outlet, &mut Read::default()).ok()?;
+    let line = lines_of(plan, &batch).ok()?;
     value_in(&line, name.name.escaped()).map(value_text)
+}
+
+/// The lines of a batch by a plan.
+///
+/// # Errors
+/// If it has values that the plan does not allow.
+pub(crate) fn lines_of(plan: &Plan, batch: &RecordBatch) -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    let mut outlet = WriterOutlet { pool: POOL.get_or_init(|| Pool::new(POOL_BYTES)), out: &mut lines, written: 0 };
+    let mut source = Resumable::keeping(batch.into_source(), false);
+    cut(plan, &mut source, &RowSet::default(), LIMITS, &mut outlet, &mut Read::default())?;
+    Ok(lines)
 }
 
 struct WriterOutlet<'a> {

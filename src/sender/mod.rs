@@ -15,7 +15,7 @@ mod stream;
 mod write;
 
 pub(crate) use account::{Account, Before};
-pub(crate) use ilp::excerpt;
+pub(crate) use ilp::{excerpt, lines_of};
 pub use ilp::{to_ilp, to_ilp_writer};
 pub use lines::{Flush, FlushAt, FrameTables};
 pub(crate) use quarantine::Rejections;

@@ -8,8 +8,9 @@ use super::cut::{Limits, Outlet, Request, cut};
 use super::resumable::Resumable;
 use crate::buffer::{Buffer, NoMemory, Pool};
 use crate::error::{Cause, Error};
-use crate::plan::Plan;
-use crate::spool::{Append, Header, Spool};
+use crate::plan::column_type::ColumnType;
+use crate::plan::{Origin, Plan};
+use crate::spool::{Append, Header, MadeFor, Spool};
 
 /// How long a buffer is waited for at a time: others of the client's writes may have them all.
 const TICK: Duration = Duration::from_millis(50);
@@ -26,6 +27,8 @@ pub(crate) struct Keeping<'a> {
     pub(crate) atomic: bool,
     /// Whether sending the rows twice does no harm.
     pub(crate) repeatable: bool,
+    /// Whether a missing table or column may be made.
+    pub(crate) creates: bool,
 }
 
 /// Keeps the rows that are not stored yet; all of them are on disk when it returns, or none. Tells how many they are.
@@ -47,6 +50,21 @@ pub(crate) fn keep(job: &Keeping<'_>, rows: &mut Resumable<'_>, account: &mut Ac
     let cutting = cut(job.plan, rows, &leave_out, limits, &mut outlet, &mut account.read);
     let spooled = |error| Error::of(Cause::Spool(error)).with_table(job.plan.table());
     cutting.and_then(|()| outlet.append.commit().map_err(spooled))
+}
+
+/// What has to be so when the rows are sent for them to land as planned.
+fn made_for(plan: &Plan, creates: bool) -> MadeFor {
+    let columns = plan.columns.iter().filter(|column| column.is_written());
+    let text = |column_type: &ColumnType| column_type.to_string();
+    MadeFor {
+        columns: columns
+            .filter_map(|column| Some((column.name.text().to_owned(), text(column.column_type.as_ref()?))))
+            .collect(),
+        designated: plan.designated.as_ref().map(|(name, column_type)| (name.clone(), text(column_type))),
+        at: plan.at().map(ToOwned::to_owned),
+        is_seen: plan.origin == Origin::Existing,
+        creates,
+    }
 }
 
 struct SpoolOutlet<'a> {
@@ -79,6 +97,7 @@ impl Outlet for SpoolOutlet<'_> {
             statements: plan.statements().to_vec(),
             repeatable: self.job.repeatable,
             written_at_micros: u64::try_from(now.as_micros()).unwrap_or(u64::MAX),
+            made_for: Some(made_for(plan, self.job.creates)),
         };
         let added = self.append.add(header, buffer.filled());
         added.map_err(|error| Error::of(Cause::Spool(error)).with_table(plan.table()))

@@ -39,6 +39,24 @@ pub(crate) struct Header {
     pub(crate) repeatable: bool,
     /// When it was written, in microseconds since 1970.
     pub(crate) written_at_micros: u64,
+    /// What they were planned for; none in segments of before.
+    #[serde(default)]
+    pub(crate) made_for: Option<MadeFor>,
+}
+
+/// The table that rows were planned for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MadeFor {
+    /// The columns that the rows may have, and their types.
+    pub(crate) columns: Vec<(String, String)>,
+    /// The designated timestamp and its type, where they were known.
+    pub(crate) designated: Option<(String, String)>,
+    /// The frame's column of designated timestamps.
+    pub(crate) at: Option<String>,
+    /// Whether the table was there.
+    pub(crate) is_seen: bool,
+    /// Whether a table or columns may be made.
+    pub(crate) creates: bool,
 }
 
 /// A protocol version as its number.

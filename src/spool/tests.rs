@@ -63,6 +63,7 @@ fn header(table: &str, rows: u64) -> Header {
         statements: vec!["CREATE TABLE \"täble\" (\n)".to_owned(), String::new()],
         repeatable: true,
         written_at_micros: u64::MAX,
+        made_for: None,
     }
 }
 

@@ -116,7 +116,11 @@ def connect(conf: str | None = None) -> Client:
     """
     client = Client(conf)
     try:
-        client._client.replay_spool()  # noqa: SLF001
+        rejected = client._client.replay_spool()  # noqa: SLF001
+        if rejected:
+            where = ", ".join(map(str, rejected))
+            msg = f"rows that had waited on disk were refused and set aside, with the reasons: {where}"
+            warnings.warn(msg, UserWarning, stacklevel=2)
     except BaseException:
         client.close()
         raise

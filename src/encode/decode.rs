@@ -1,0 +1,390 @@
+//! Lines back to a record batch: of lines that the encoder has written, and that have to be looked at once more.
+//!
+//! Rows that wait in a spool were planned for a table as it was then, or as nobody had seen it. Whether they fit the
+//! table that is there when they are sent is what plan and check tell of a frame; so lines are made one again. The
+//! grammar is that of `spec/ilp-wire.md` 2, 3, 6, 8 and 9, as the encoder writes it: a value's form tells its type.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    BooleanBuilder, Decimal256Builder, Float64Builder, Int64Builder, StringBuilder, StringDictionaryBuilder,
+    TimestampMicrosecondBuilder, TimestampNanosecondBuilder,
+};
+use arrow_array::types::UInt32Type;
+use arrow_array::{Array, ArrayRef, Float64Array, ListArray, RecordBatch, RecordBatchOptions};
+use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer, i256};
+use arrow_schema::{DataType, Field, Schema};
+
+use super::lines::{binary_end, string_end};
+use crate::options::ProtocolVersion;
+
+/// The most digits that a decimal has.
+const DIGITS: u8 = 76;
+
+/// Rows as they were before they became lines.
+#[derive(Debug)]
+#[doc(hidden)]
+pub struct Decoded {
+    /// Symbols are dictionaries.
+    pub batch: RecordBatch,
+    /// The column of the designated timestamps; none if no line has one.
+    pub at: Option<String>,
+}
+
+/// Lines of one table as a record batch: its columns in the order of their first line, behind them the designated
+/// timestamps in a column named like `at`, or nearly so where another column has that name.
+///
+/// `None` if that cannot be: the lines are not the encoder's, or a column has values of two types.
+#[doc(hidden)]
+#[must_use]
+pub fn decoded(lines: &[u8], version: ProtocolVersion, at: &str) -> Option<Decoded> {
+    let mut cursor = Cursor { lines, at: 0 };
+    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
+    let mut columns: Vec<(String, Values)> = Vec::new();
+    let mut times: Option<Values> = None;
+    let mut rows = 0;
+    while cursor.at < lines.len() {
+        let mut put = |name: Vec<u8>, value: Value<'_>| {
+            let place = match places.get(&name) {
+                Some(place) => *place,
+                None => {
+                    columns.push((String::from_utf8(name.clone()).ok()?, Values::of(&value)?));
+                    places.insert(name, columns.len() - 1);
+                    columns.len() - 1
+                }
+            };
+            columns[place].1.put(rows, value)
+        };
+        cursor.text(b", \n");
+        let mut end = cursor.next()?;
+        while end == b',' {
+            let name = cursor.key()?;
+            put(name, Value::Symbol(cursor.text(b", \n")))?;
+            end = cursor.next()?;
+        }
+        // A row may have symbols alone.
+        if end == b' ' && cursor.is_at_key() {
+            end = b',';
+            while end == b',' {
+                let name = cursor.key()?;
+                put(name, cursor.value()?)?;
+                end = cursor.next()?;
+            }
+        }
+        if end == b' ' {
+            let time = cursor.time(version)?;
+            if times.is_none() {
+                times = Values::of(&time);
+            }
+            times.as_mut()?.put(rows, time)?;
+            end = cursor.next()?;
+        }
+        if end != b'\n' {
+            return None;
+        }
+        rows += 1;
+    }
+    let at = times.map(|times| {
+        let mut name = at.to_owned();
+        while columns.iter().any(|(known, _)| crate::plan::same_name(known, &name)) {
+            name.push('_');
+        }
+        columns.push((name.clone(), times));
+        name
+    });
+    let columns: Option<Vec<_>> =
+        columns.into_iter().map(|(name, values)| Some((name, values.finish(rows)?))).collect();
+    let columns = columns?;
+    let field =
+        |(name, array): &(String, ArrayRef)| Field::new(name, array.data_type().clone(), array.null_count() > 0);
+    let schema = Schema::new(columns.iter().map(field).collect::<Vec<_>>());
+    let arrays = columns.into_iter().map(|(_, array)| array).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let batch = RecordBatch::try_new_with_options(Arc::new(schema), arrays, &options);
+    Some(Decoded { batch: batch.ok()?, at })
+}
+
+/// A place in lines.
+struct Cursor<'l> {
+    lines: &'l [u8],
+    at: usize,
+}
+
+impl<'l> Cursor<'l> {
+    /// The next byte, and the place behind it.
+    fn next(&mut self) -> Option<u8> {
+        let byte = *self.lines.get(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    /// Text without quotes up to one of these bytes, which is left.
+    fn text(&mut self, ends: &[u8]) -> Vec<u8> {
+        let mut text = Vec::new();
+        while let Some(mut byte) = self.lines.get(self.at).copied().filter(|byte| !ends.contains(byte)) {
+            if byte == b'\\' {
+                self.at += 1;
+                byte = self.lines.get(self.at).copied().unwrap_or(byte);
+            }
+            text.push(byte);
+            self.at += 1;
+        }
+        text
+    }
+
+    /// Whether a field comes next, and not the time of the row.
+    fn is_at_key(&self) -> bool {
+        let mut ahead = Cursor { ..*self };
+        ahead.text(b"=\n");
+        ahead.next() == Some(b'=')
+    }
+
+    /// A name, and the place behind its equals sign.
+    fn key(&mut self) -> Option<Vec<u8>> {
+        let name = self.text(b"=");
+        (self.next()? == b'=').then_some(name)
+    }
+
+    /// The value of a field.
+    fn value(&mut self) -> Option<Value<'l>> {
+        let start = self.at;
+        match self.lines.get(start)? {
+            b'"' => {
+                let end = string_end(self.lines, start + 1);
+                let mut inside = Cursor { lines: self.lines.get(..end - 1)?, at: start + 1 };
+                self.at = end;
+                Some(Value::Text(inside.text(b"")))
+            }
+            b'=' => {
+                self.at = binary_end(self.lines, start + 1);
+                Value::of_binary(self.lines.get(start + 1..self.at)?)
+            }
+            _ => Value::of_text(self.word()?),
+        }
+    }
+
+    /// Digits and what follows them, up to what ends a value.
+    fn word(&mut self) -> Option<&'l str> {
+        let rest = self.lines.get(self.at..)?;
+        let length = rest.iter().position(|byte| b", \n".contains(byte))?;
+        self.at += length;
+        std::str::from_utf8(&rest[..length]).ok()
+    }
+
+    fn time(&mut self, version: ProtocolVersion) -> Option<Value<'l>> {
+        let word = self.word()?;
+        match version {
+            ProtocolVersion::V1 => word.parse().ok().map(Value::Nanos),
+            _ => Value::of_text(word).filter(|value| matches!(value, Value::Micros(_) | Value::Nanos(_))),
+        }
+    }
+}
+
+/// One value of a line.
+enum Value<'l> {
+    Symbol(Vec<u8>),
+    Text(Vec<u8>),
+    Boolean(bool),
+    Integer(i64),
+    Float(f64),
+    Micros(i64),
+    Nanos(i64),
+    Decimal {
+        scale: u8,
+        digits: i256,
+    },
+    /// The lengths of its dimensions and its elements, of four and eight bytes each.
+    Array {
+        shape: &'l [[u8; 4]],
+        elements: &'l [[u8; 8]],
+    },
+}
+
+impl<'l> Value<'l> {
+    fn of_text(word: &str) -> Option<Self> {
+        Some(match word {
+            "t" => Self::Boolean(true),
+            "f" => Self::Boolean(false),
+            _ => match word.split_at_checked(word.len().saturating_sub(1))? {
+                (digits, "i") => Self::Integer(digits.parse().ok()?),
+                (digits, "t") => Self::Micros(digits.parse().ok()?),
+                (digits, "n") => Self::Nanos(digits.parse().ok()?),
+                _ => Self::Float(word.parse().ok()?),
+            },
+        })
+    }
+
+    /// What stands behind the second equals sign.
+    fn of_binary(bytes: &'l [u8]) -> Option<Self> {
+        match bytes {
+            [0x10, float @ ..] => Some(Self::Float(f64::from_le_bytes(float.try_into().ok()?))),
+            [0x17, scale, _, mantissa @ ..] => {
+                // As long as it has to be: the sign goes on in front.
+                let sign = if mantissa.first()? & 0x80 == 0 { 0 } else { 0xff };
+                let mut whole = [sign; 32];
+                whole.get_mut(32_usize.checked_sub(mantissa.len())?..)?.copy_from_slice(mantissa);
+                Some(Self::Decimal { scale: *scale, digits: i256::from_be_bytes(whole) })
+            }
+            [0x0E, 0x0A, dimensions, rest @ ..] => {
+                let (shape, elements) = rest.split_at_checked(4 * usize::from(*dimensions))?;
+                let (shape, elements) = (shape.as_chunks().0, elements.as_chunks().0);
+                Some(Self::Array { shape, elements })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The values of one column.
+enum Values {
+    Symbols(StringDictionaryBuilder<UInt32Type>),
+    Text(StringBuilder),
+    Booleans(BooleanBuilder),
+    Integers(Int64Builder),
+    Floats(Float64Builder),
+    Micros(TimestampMicrosecondBuilder),
+    Nanos(TimestampNanosecondBuilder),
+    Decimals(u8, Decimal256Builder),
+    Arrays(Arrays),
+}
+
+impl Values {
+    /// An empty column for values like this one.
+    fn of(value: &Value<'_>) -> Option<Self> {
+        Some(match value {
+            Value::Symbol(_) => Self::Symbols(StringDictionaryBuilder::new()),
+            Value::Text(_) => Self::Text(StringBuilder::new()),
+            Value::Boolean(_) => Self::Booleans(BooleanBuilder::new()),
+            Value::Integer(_) => Self::Integers(Int64Builder::new()),
+            Value::Float(_) => Self::Floats(Float64Builder::new()),
+            Value::Micros(_) => Self::Micros(TimestampMicrosecondBuilder::new()),
+            Value::Nanos(_) => Self::Nanos(TimestampNanosecondBuilder::new()),
+            Value::Decimal { scale, .. } => {
+                let scale_of_type = i8::try_from(*scale).ok()?;
+                let builder = Decimal256Builder::new().with_precision_and_scale(DIGITS, scale_of_type);
+                Self::Decimals(*scale, builder.ok()?)
+            }
+            Value::Array { shape, .. } => Self::Arrays(Arrays::new(shape.len())),
+        })
+    }
+
+    /// Puts the value of a row, behind nulls for those that had none. `None` if it is of another type.
+    fn put(&mut self, row: usize, value: Value<'_>) -> Option<()> {
+        self.pad(row)?;
+        match (self, value) {
+            (Self::Symbols(all), Value::Symbol(text)) => drop(all.append(std::str::from_utf8(&text).ok()?).ok()?),
+            (Self::Text(all), Value::Text(text)) => all.append_value(std::str::from_utf8(&text).ok()?),
+            (Self::Booleans(all), Value::Boolean(value)) => all.append_value(value),
+            (Self::Integers(all), Value::Integer(value)) => all.append_value(value),
+            (Self::Floats(all), Value::Float(value)) => all.append_value(value),
+            (Self::Micros(all), Value::Micros(value)) => all.append_value(value),
+            (Self::Nanos(all), Value::Nanos(value)) => all.append_value(value),
+            (Self::Decimals(known, all), Value::Decimal { scale, digits }) if *known == scale => {
+                all.append_value(digits);
+            }
+            (Self::Arrays(all), Value::Array { shape, elements }) => all.append(shape, elements)?,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn pad(&mut self, rows: usize) -> Option<()> {
+        macro_rules! pad {
+            ($all:expr) => {
+                $all.append_nulls(rows.checked_sub($all.len())?)
+            };
+        }
+        use arrow_array::builder::ArrayBuilder;
+        match self {
+            Self::Symbols(all) => pad!(all),
+            Self::Text(all) => pad!(all),
+            Self::Booleans(all) => pad!(all),
+            Self::Integers(all) => pad!(all),
+            Self::Floats(all) => pad!(all),
+            Self::Micros(all) => pad!(all),
+            Self::Nanos(all) => pad!(all),
+            Self::Decimals(_, all) => pad!(all),
+            Self::Arrays(all) => all.pad(rows),
+        }
+        Some(())
+    }
+
+    /// The column of so many rows.
+    fn finish(mut self, rows: usize) -> Option<ArrayRef> {
+        self.pad(rows)?;
+        Some(match self {
+            Self::Symbols(mut all) => Arc::new(all.finish()),
+            Self::Text(mut all) => Arc::new(all.finish()),
+            Self::Booleans(mut all) => Arc::new(all.finish()),
+            Self::Integers(mut all) => Arc::new(all.finish()),
+            Self::Floats(mut all) => Arc::new(all.finish()),
+            Self::Micros(mut all) => Arc::new(all.finish()),
+            Self::Nanos(mut all) => Arc::new(all.finish()),
+            Self::Decimals(_, mut all) => Arc::new(all.finish()),
+            Self::Arrays(all) => all.finish()?,
+        })
+    }
+}
+
+/// Lists in lists of floats.
+struct Arrays {
+    valid: Vec<bool>,
+    /// By dimension where each of its lists ends.
+    ends: Vec<Vec<i32>>,
+    elements: Vec<f64>,
+}
+
+impl Arrays {
+    fn new(dimensions: usize) -> Self {
+        Self { valid: Vec::new(), ends: vec![vec![0]; dimensions], elements: Vec::new() }
+    }
+
+    fn pad(&mut self, rows: usize) {
+        while self.valid.len() < rows {
+            self.valid.push(false);
+            if let Some(ends) = self.ends.first_mut() {
+                ends.push(ends.last().copied().unwrap_or(0));
+            }
+        }
+    }
+
+    fn append(&mut self, shape: &[[u8; 4]], elements: &[[u8; 8]]) -> Option<()> {
+        if shape.len() != self.ends.len() {
+            return None;
+        }
+        // Of an array without elements the outer dimensions may be as long as they like.
+        const MOST_EMPTY: usize = 1 << 20;
+        let mut lists = 1_usize;
+        for (length, ends) in shape.iter().map(|length| u32::from_le_bytes(*length)).zip(&mut self.ends) {
+            if lists > elements.len().max(MOST_EMPTY) {
+                return None;
+            }
+            for _ in 0..lists {
+                let end = ends.last()?.checked_add_unsigned(length)?;
+                ends.push(end);
+            }
+            lists = lists.checked_mul(usize::try_from(length).ok()?)?;
+        }
+        if lists != elements.len() {
+            return None;
+        }
+        self.elements.extend(elements.iter().map(|element| f64::from_le_bytes(*element)));
+        self.valid.push(true);
+        Some(())
+    }
+
+    fn finish(self) -> Option<ArrayRef> {
+        let mut array: ArrayRef = Arc::new(Float64Array::from(self.elements));
+        let nulls = self.valid.contains(&false).then(|| NullBuffer::from(self.valid));
+        let outermost = self.ends.len().checked_sub(1)?;
+        for (inner, ends) in self.ends.into_iter().rev().enumerate() {
+            let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
+            let nulls = if inner == outermost { nulls.clone() } else { None };
+            let field =
+                Arc::new(Field::new("item", array.data_type().clone(), array.data_type() == &DataType::Float64));
+            array = Arc::new(ListArray::try_new(field, offsets, array, nulls).ok()?);
+        }
+        Some(array)
+    }
+}
