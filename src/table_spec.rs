@@ -66,6 +66,8 @@ impl TableSpec {
     }
 
     /// The QuestDB type of a column, as in `SYMBOL`, `DECIMAL(18,4)`, `GEOHASH(5c)` or `DOUBLE[]`.
+    ///
+    /// A column of type `Null`, which holds nothing and is not made otherwise, is made if it has one.
     pub fn column_type(mut self, column: impl Into<String>, questdb_type: impl Into<String>) -> Self {
         self.types.push((column.into(), questdb_type.into()));
         self

@@ -104,6 +104,9 @@ impl Plan {
             columns.push(column);
         }
         problems.extend(spec.not_symbols(&columns));
+        if builder.origin() == Origin::Statement {
+            problems.extend(spec.untyped(&columns));
+        }
         if problems.is_empty() && !columns.iter().any(ColumnPlan::is_written) {
             problems.push(Problem::new(PlanError::NothingToWrite));
         }
@@ -197,6 +200,22 @@ impl Spec {
                 let column_type = column.column_type.as_ref().filter(|_| column.origin != Origin::Existing)?;
                 let error = PlanError::NotSymbol { argument, column_type: column_type.to_string() };
                 (*column_type != ColumnType::Symbol).then(|| Problem::new(error).column(name))
+            })
+            .collect()
+    }
+
+    /// Columns of a new table that it lists and that are not made: of nulls alone nothing tells the type.
+    fn untyped(&self, columns: &[ColumnPlan]) -> Vec<Problem> {
+        let keys = self.given.dedup_keys.iter().map(|name| ("dedup_keys", name));
+        let capacities = self.given.symbol_capacity.iter().map(|(name, _)| ("symbol_capacity", name));
+        let indexes = self.given.symbol_index.iter().map(|name| ("symbol_index", name));
+        keys.chain(capacities)
+            .chain(indexes)
+            .filter_map(|(argument, name)| {
+                let column = columns.iter().find(|column| column.name.text() == name)?;
+                let is_made = column.column_type.is_some() || column.role != Role::Skipped;
+                (column.kind == Kind::Null && column.is_listed && !is_made)
+                    .then(|| Problem::new(PlanError::Untyped { argument }).column(name))
             })
             .collect()
     }
@@ -315,7 +334,16 @@ impl Builder<'_> {
         }
         let kind = Kind::of(field, context.is_official)?;
         if kind == Kind::Null {
-            return Ok(skipped(index, field, kind));
+            // There is nothing to send, but the column may be wanted.
+            return match spec.column_type(field.name()) {
+                Some(column_type) if existing.is_none() && self.is_certain() && self.is_ours() => Ok(ColumnPlan {
+                    name: Name::column(field.name(), context.max_name_len)?,
+                    column_type: Some(column_type.clone()),
+                    origin: Origin::Statement,
+                    ..skipped(index, field, kind)
+                }),
+                _ => Ok(skipped(index, field, kind)),
+            };
         }
         let name = Name::column(field.name(), context.max_name_len)?;
 

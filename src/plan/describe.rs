@@ -99,7 +99,7 @@ impl Plan {
     fn state(&self, column: &ColumnPlan) -> &'static str {
         let origin = if column.role == Role::Timestamp { self.origin } else { column.origin };
         match (column.role, origin) {
-            (Role::Skipped, _) | (_, Origin::Unknown) => "",
+            (_, Origin::Unknown) => "",
             (_, Origin::Existing) => "exists",
             (_, Origin::Statement | Origin::Server) => "new",
         }

@@ -210,6 +210,12 @@ pub enum PlanError {
         /// What to do.
         cure: String,
     },
+    /// A specification lists a column of nulls alone, of which no column is made.
+    #[error("`{argument}` lists this column, whose type is Null, so that no column is made of it; give it a type in `types`")]
+    Untyped {
+        /// The part of the specification.
+        argument: &'static str,
+    },
     /// A specification of a table that QuestDB would not take.
     #[error("{argument}={value:?} is not one; it is {expected}")]
     TableSpec {
@@ -285,6 +291,7 @@ impl PlanError {
             | Self::NeedsStatement { .. }
             | Self::NotWritable { .. }
             | Self::TableSpec { .. }
+            | Self::Untyped { .. }
             | Self::NotSymbol { .. }
             | Self::ShadowsDesignated { .. } => ErrorKind::InvalidApiCall,
         }

@@ -737,3 +737,26 @@ def test_a_date_is_no_moment_by_itself(server: QuestDB, table: str) -> None:
     assert shape(server, table) == {"n": "LONG", "day": "TIMESTAMP"}
     assert server.wait_visible(table, 1) == 1
     assert server.sql(f"select day from {table}").scalar() == "2025-06-01T00:00:00.000000Z"
+
+
+def test_a_column_of_nulls_is_made_if_it_has_a_type(server: QuestDB, table: str) -> None:
+    data = pl.DataFrame({"n": [1, 2], "later": [None, None], "ts": [1, 2]}).with_columns(pl.from_epoch("ts"))
+    spec = qf.TableSpec(types={"later": "UUID"}, dedup_keys=["later"])
+    planned = {column.name: column for column in qf.plan(data, server.conf, table=table, at="ts", create=spec).columns}
+    assert (planned["later"].role, planned["later"].questdb_type, planned["later"].state) == ("skipped", "UUID", "new")
+    data.write_questdb(server.conf, table=table, at="ts", create=spec)
+    server.wait_visible(table, 2)
+    assert server.sql(f"select n, later from {table}").rows == [(1, None), (2, None)]
+    # Also in a table that is there.
+    more = data.with_columns(more=None)
+    more.write_questdb(server.conf, table=table, at="ts", create=qf.TableSpec(types={"more": "SYMBOL"}))
+    assert eventually(lambda: shape(server, table).get("more") == "SYMBOL")
+    assert shape(server, table)["later"] == "UUID"
+
+
+@pytest.mark.parametrize("part", [{"dedup_keys": ["no"]}, {"symbol_capacity": {"no": 5}}, {"symbol_index": ["no"]}])
+def test_a_column_of_nulls_without_a_type_cannot_be_listed(part: dict[str, Any]) -> None:
+    data = pl.DataFrame({"n": [1], "no": [None], "ts": [1]}).with_columns(pl.from_epoch("ts"))
+    with pytest.raises(qf.IngressError, match=r'column "no": `\w+` lists this column, whose type is Null') as caught:
+        qf.plan(data, table="t", at="ts", create=qf.TableSpec(**part))
+    assert caught.value.column == "no"

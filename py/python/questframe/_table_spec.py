@@ -28,7 +28,8 @@ class TableSpec:
         partition_by: the time span of a partition: ``HOUR``, ``DAY``, ``WEEK``, ``MONTH`` or ``YEAR``.
         dedup_keys: columns that, with the designated timestamp, identify a row; a later row replaces an earlier one.
             The designated timestamp need not be named. Empty: no deduplication.
-        types: QuestDB types by column, as in ``{"id": "UUID", "price": "DECIMAL(18,4)"}``.
+        types: QuestDB types by column, as in ``{"id": "UUID", "price": "DECIMAL(18,4)"}``. A column of type Null, which
+            holds nothing and is not made otherwise, is made if it has one.
         ttl: how long partitions are kept, as in ``"30 DAYS"`` or ``"2w"``; None: for ever.
         symbol_capacity: by symbol column, how many distinct values are expected.
         symbol_index: symbol columns with an index.
