@@ -424,6 +424,36 @@ def test_all_columns_of_pandas_without_a_form_are_reported_together(fake: FakeQu
     assert caught.value.table is None
 
 
+@pytest.mark.parametrize("library", ["polars", "pandas"])
+def test_what_has_no_arrow_form_is_told_with_all_else(library: str, fake: FakeQuestDB) -> None:
+    """Columns that the frame's own library cannot hand over, and what the plan finds in the others."""
+    cells = {"a": [object()], "no?": [1], "ts": [1]}
+    if library == "polars":
+        data: Any = pl.DataFrame({**cells, "p": [{"x": 1}]})
+        own = ["type Object is not supported"]
+        other = ["unnest it into one column per field"]
+    else:
+        data = pd.DataFrame({**cells, "p": pd.period_range("2025", periods=1)})
+        own = ["objects of type object have no form", "to_timestamp()"]
+        other = []
+    spec = qf.TableSpec(types={"a": "LONG"}, dedup_keys=["a"])
+    error = nothing_sent(fake, data, {"table": "t", "at": "ts", "symbols": ["zz"], "create": spec})
+    assert (error.code, error.table, error.column) == (Code.BadDataFrame, "t", "a")
+    expected = [*own, "`at` must be a timestamp", '"a", "no?", "ts", "p"', "holds the character '?'", *other]
+    assert len(error.problems) == len(expected)
+    for problem, words in zip(error.problems, expected, strict=True):
+        assert words in problem
+        assert f"\n  - {problem}" in str(error)
+    with pytest.raises(qf.IngressError) as caught:
+        qf.to_ilp(data[["a", "no?"]], at=CLOCK)
+    assert len(caught.value.problems) == 3
+    assert caught.value.problems[1].startswith("no table was given")
+    # Of a frame that has nothing else this is all that is said.
+    with pytest.raises(qf.IngressError) as caught:
+        qf.plan(data[["a"]], table="t", at="a")
+    assert len(caught.value.problems) == 1
+
+
 def test_a_thousand_problems_are_told_by_the_first() -> None:
     binary = {f"c{i}": [b"x"] for i in range(1_000)}
     for data, problems in (

@@ -161,7 +161,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _plan(client: _questframe.Client, data: object, options: dict[str, Any]) -> Plan:
-    prepared, table = prepare(data, options.get("at", client.at), options.get("table", client.table))
+    prepared, table = prepare(data, options.get("at", client.at), options.get("table", client.table), options)
     return client.plan(prepared, table, options)
 
 
@@ -197,7 +197,8 @@ def _begin(client: _questframe.Client, data: object, options: dict[str, Any], fu
     progress = normalized.pop("progress", None)
     # The server answers while the frame is looked at.
     ahead = client.ask_ahead(normalized.get("table")) if normalized.get("check") is not False else None
-    prepared, table = prepare(data, normalized.get("at", client.at), normalized.get("table", client.table))
+    at, named = normalized.get("at", client.at), normalized.get("table", client.table)
+    prepared, table = prepare(data, at, named, normalized)
     if prepared is data and not table:
         # What may be readable once. The object that a failed write had is gone on with, any other begins at row 0.
         before: IngressError | WriteInterrupted | None = options.get("resume")
@@ -421,7 +422,7 @@ def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOpti
     """
     normalized = normalize(dict(options), CHECKED_PLAN, "plan")
     if conf is None:
-        prepared, table = prepare(data, normalized.get("at"), normalized.get("table"))
+        prepared, table = prepare(data, normalized.get("at"), normalized.get("table"), normalized)
         return _questframe.plan(prepared, table, normalized)
     return _plan(_shared_client(conf)._client, data, normalized)  # noqa: SLF001
 
@@ -458,6 +459,6 @@ def to_ilp(
         b't n=1i\nt n=2i\n'
     """
     normalized = normalize(dict(options), PLAN, "to_ilp")
-    prepared, table = prepare(data, normalized.get("at"), normalized.get("table"))
+    prepared, table = prepare(data, normalized.get("at"), normalized.get("table"), normalized)
     result: bytes | int = _questframe.to_ilp(prepared, table, normalized, out)
     return result

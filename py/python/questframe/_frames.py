@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from questframe import exceptions
-from questframe.exceptions import IngressError, IngressTypeError
+from questframe import _questframe, exceptions
+from questframe.exceptions import IngressError, IngressTypeError, and_more, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +27,13 @@ def prepare_schema(data: object) -> Any | None:
     return data if is_schema and not hasattr(data, "__arrow_c_array__") else None
 
 
-def prepare(data: object, at: object, table: str | None = None) -> tuple[Any, bool]:
+def prepare(
+    data: object, at: object, table: str | None = None, options: dict[str, Any] | None = None
+) -> tuple[Any, bool]:
     """The form of `data` that the compiled part takes, and whether its batches are in memory, to be read twice.
 
-    `at` is the option of this name, or None: for pandas frames it may name the index. `table` is named by errors.
+    `at` is the option of this name, or None: for pandas frames it may name the index. `table` is named by errors, which
+    list also what is wrong with all other columns under these options.
 
     Raises:
         IngressTypeError: if it is no frame, with what would be one.
@@ -38,10 +41,28 @@ def prepare(data: object, at: object, table: str | None = None) -> tuple[Any, bo
     """
     try:
         return _prepare(data, at)
-    except IngressError as error:
-        if table is not None and not isinstance(error, TypeError):
+    except IngressError as found:
+        error = found
+    if not isinstance(error, TypeError):
+        error = _with_others(error, {**(options or {}), "at": at, "table": table})
+        if table is not None:
             error._in_table(table)  # noqa: SLF001
-        raise
+    raise error
+
+
+def _with_others(error: IngressError, options: dict[str, Any]) -> IngressError:
+    """The error with what is wrong with columns that it is not about, as far as that is seen without a server."""
+    if error._rest is None:  # noqa: SLF001
+        return error
+    given = {name: value for name, value in options.items() if value is not None and value != "never"}
+    try:
+        # One of the columns that it is about, which are nulls here, may be the only timestamp.
+        _questframe.plan(error._rest, False, {"at": ("server", 0), **given})  # noqa: FBT003, SLF001
+    except IngressError as others:
+        # Said of columns that are nulls here, or of what is left beside them, it means nothing.
+        known = (*(f"column {quoted(name)}" for name in error._blamed), "the frame has no column to write")  # noqa: SLF001
+        return and_more(error, [problem for problem in others.problems if not problem.startswith(known)])
+    return error
 
 
 def _prepare(data: object, at: object) -> tuple[Any, bool]:

@@ -60,7 +60,7 @@ def columns_of(frame: pd.DataFrame, at: object) -> Columns:
     except IngressError as error:
         found.append(error)
     if found:
-        raise together(found)
+        raise together(found, columns if len(found) < len(frame.columns) and not unnamed else None)
     return columns
 
 
@@ -72,6 +72,8 @@ def _problem_of(columns: Columns, label: str, series: pd.Series[Any]) -> Ingress
     try:
         _add(columns, label, series)
     except IngressError as error:
+        # What is wrong with others is told with it, for which the frame has to be whole.
+        columns.objects(label, [None] * len(series))
         return error
     return None
 

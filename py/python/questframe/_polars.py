@@ -308,7 +308,8 @@ def _refuse(frame: pl.DataFrame) -> None:
             msg = f"column {quoted(column.name)}: type {dtype} is not supported; {cure}"
             found.append(IngressError(IngressErrorCode.BadDataFrame, msg, column=column.name))
     if found:
-        raise together(found)
+        blamed = [pl.Series(error.column, [None] * frame.height, dtype=pl.Null) for error in found]
+        raise together(found, PolarsFrame(_replaced(frame, blamed)) if len(found) < frame.width else None)
 
 
 def _beyond_long(column: pl.Series) -> IngressError | None:

@@ -107,7 +107,7 @@ PARTITION BY MONTH WAL DEDUP UPSERT KEYS("ts", "id")
         given = {"table": table, "at": at, "symbols": symbols, "create": self, "protocol_version": protocol_version}
         options = normalize(given, CHECKED_PLAN, "sql")
         of_schema = prepare_schema(schema)
-        prepared = (of_schema, False) if of_schema is not None else prepare(schema, options.get("at"), table)
+        prepared = (of_schema, False) if of_schema is not None else prepare(schema, options.get("at"), table, options)
         return ";\n".join(_questframe.plan(*prepared, options).statements)
 
 

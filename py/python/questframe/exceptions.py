@@ -44,8 +44,12 @@ class _Delivery:
         return bool(self.doubtful)
 
     def _known(self) -> dict[str, object]:
-        """What goes into another process: all but the hold on a stream, and the rows of a sender."""
-        return {name: value for name, value in vars(self).items() if name not in {"_source", "_stream", "pending"}}
+        """What goes into another process: all but the hold on a stream or a frame, and the rows of a sender."""
+        return {name: value for name, value in vars(self).items() if name not in _HELD}
+
+
+#: What an error knows in its own process alone.
+_HELD = frozenset({"_source", "_stream", "_blamed", "_rest", "pending"})
 
 
 class IngressError(_Delivery, Exception):
@@ -73,6 +77,10 @@ class IngressError(_Delivery, Exception):
         >>> qf.IngressError(qf.IngressErrorCode.ConfigError, "bad port").code
         <IngressErrorCode.ConfigError: 10>
     """
+
+    #: The columns of a frame that could not be read, and the frame with nulls there, as the compiled part takes it.
+    _blamed: tuple[str, ...] = ()
+    _rest: object = None
 
     def __init__(  # noqa: PLR0913 - what is known of an error, each by its name
         self,
@@ -136,11 +144,23 @@ def quoted(name: str) -> str:
     return f'"{"".join(shown)}"'
 
 
-def together(found: list[IngressError]) -> IngressError:
-    """One error for all that is wrong with a frame, at the place of the first; as the compiled part makes it."""
-    first = found[0]
-    problems = tuple(str(error) for error in found)
-    if len(found) == 1:
+def together(found: list[IngressError], rest: object = None) -> IngressError:
+    """One error for all that is wrong with a frame, at the place of the first; as the compiled part makes it.
+
+    `rest` is the frame with nulls in the place of such columns, unless there are no others.
+    """
+    error = _listed(found[0], tuple(str(error) for error in found))
+    error._blamed, error._rest = tuple(error.column for error in found if error.column is not None), rest  # noqa: SLF001
+    return error
+
+
+def and_more(error: IngressError, problems: list[str]) -> IngressError:
+    """The error with more problems of the same frame."""
+    return _listed(error, (*error.problems, *problems))
+
+
+def _listed(first: IngressError, problems: tuple[str, ...]) -> IngressError:
+    if len(problems) == 1:
         first.problems = problems
         return first
     more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
