@@ -211,7 +211,9 @@ pub enum PlanError {
         cure: String,
     },
     /// A specification lists a column of nulls alone, of which no column is made.
-    #[error("`{argument}` lists this column, whose type is Null, so that no column is made of it; give it a type in `types`")]
+    #[error(
+        "`{argument}` lists this column, whose type is Null, so that no column is made of it; give it a type in `types`"
+    )]
     Untyped {
         /// The part of the specification.
         argument: &'static str,
