@@ -241,6 +241,8 @@ struct Inner {
     delivery: Delivery,
     /// Whether nobody acknowledges rows where these went.
     is_unacknowledged: bool,
+    /// What happened before, and should be known too.
+    note: Option<String>,
 }
 
 impl Error {
@@ -252,7 +254,7 @@ impl Error {
     pub(crate) fn from_problems(problems: Vec<Problem>) -> Self {
         debug_assert!(!problems.is_empty(), "an error needs a problem");
         let delivery = Delivery::default();
-        Self(Box::new(Inner { problems, table: None, delivery, is_unacknowledged: false }))
+        Self(Box::new(Inner { problems, table: None, delivery, is_unacknowledged: false, note: None }))
     }
 
     pub(crate) fn source(message: impl fmt::Display) -> Self {
@@ -313,6 +315,12 @@ impl Error {
 
     pub(crate) fn with_delivery(mut self, delivery: Delivery) -> Self {
         self.0.delivery = Delivery { table: self.0.table.clone(), ..delivery };
+        self
+    }
+
+    /// Has the text end with what should be known beside the error.
+    pub(crate) fn with_note(mut self, note: Option<String>) -> Self {
+        self.0.note = note.or(self.0.note);
         self
     }
 
@@ -491,7 +499,10 @@ impl fmt::Display for Error {
             write_ranges(f, "in doubt", &delivery.doubtful)?;
             write_ranges(f, "not stored", &delivery.unsent)?;
         }
-        Ok(())
+        match &inner.note {
+            Some(note) => write!(f, "; {note}"),
+            None => Ok(()),
+        }
     }
 }
 

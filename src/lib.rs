@@ -49,7 +49,7 @@ pub use client::Ahead;
 pub use client::{Client, LineSender, plan};
 pub use config::{Config, ConfigError};
 #[doc(hidden)]
-pub use encode::{Decoded, decoded};
+pub use encode::{Content, Decoded, decoded};
 pub use encode::{Row, RowAt, RowBuffer, RowError};
 pub use error::{Delivery, Error, ErrorKind, Problem, Result};
 pub use frontend::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSlice, ViaSource};

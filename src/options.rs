@@ -6,6 +6,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Delivery;
 use crate::table_spec::TableSpec;
 
@@ -138,7 +140,7 @@ pub enum NullAt {
 }
 
 /// What a null in a boolean column means. QuestDB has no boolean null: an omitted value reads as `false`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum NullBool {
     /// An error that names the column and the row.

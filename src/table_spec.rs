@@ -3,6 +3,7 @@
 //! Plain data: judged by the plan, which knows the frame, and written as SQL by `plan::ddl`.
 
 use arrow_schema::Schema;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::options::{Create, WriteOptions};
@@ -30,7 +31,7 @@ use crate::plan::{Plan, Target};
 /// );
 /// # Ok::<(), questframe::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableSpec {
     pub(crate) partition_by: Option<String>,
     pub(crate) dedup_keys: Vec<String>,
@@ -42,6 +43,17 @@ pub struct TableSpec {
 }
 
 impl TableSpec {
+    /// The specification without the types of other columns than these.
+    pub(crate) fn with_types_of(mut self, has: impl Fn(&str) -> bool) -> Self {
+        self.types.retain(|(column, _)| has(column));
+        self
+    }
+
+    /// Whether it gives a column its type.
+    pub(crate) fn has_type(&self, column: &str) -> bool {
+        self.types.iter().any(|(known, _)| known == column)
+    }
+
     /// Whether rows with the same keys replace each other.
     pub(crate) fn has_dedup_keys(&self) -> bool {
         !self.dedup_keys.is_empty()

@@ -10,7 +10,7 @@ use pyo3::exceptions::{PyImportError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 use pyo3_arrow::PyTable;
-use questframe::{ColumnReport, ProtocolVersion, WriteReport};
+use questframe::{ColumnReport, DrainReport, ProtocolVersion, WriteReport};
 
 use crate::report::{self, Rejected};
 
@@ -35,20 +35,39 @@ where
 
 /// Fields that go and come as they are, each by its name.
 macro_rules! fields {
-    ($($field:ident),*) => {
-        fn put_fields(report: &WriteReport, state: &Bound<'_, PyDict>) -> PyResult<()> {
+    ($report:ty, $put:ident, $get:ident: $($field:ident),*) => {
+        fn $put(report: &$report, state: &Bound<'_, PyDict>) -> PyResult<()> {
             $(state.set_item(stringify!($field), &report.$field)?;)*
             Ok(())
         }
 
-        fn get_fields(report: &mut WriteReport, state: &Bound<'_, PyDict>) -> PyResult<()> {
+        fn $get(report: &mut $report, state: &Bound<'_, PyDict>) -> PyResult<()> {
             $(report.$field = get(state, stringify!($field))?;)*
             Ok(())
         }
     };
 }
 
-fields!(at, rows, skipped_rows, bytes, requests, retries, retries_in_doubt, created, in_flight, rows_spooled, notes);
+fields!(
+    WriteReport, put_fields, get_fields:
+    at, rows, skipped_rows, bytes, requests, retries, retries_in_doubt, created, in_flight, rows_spooled, notes
+);
+fields!(
+    DrainReport, put_drain_fields, get_drain_fields:
+    segments, rows, bytes, rejected, segments_waiting, bytes_waiting
+);
+
+pub(crate) fn drain_state<'py>(py: Python<'py>, report: &DrainReport) -> PyResult<Bound<'py, PyDict>> {
+    let state = PyDict::new(py);
+    put_drain_fields(report, &state)?;
+    Ok(state)
+}
+
+pub(crate) fn drain_of(state: &Bound<'_, PyDict>) -> PyResult<DrainReport> {
+    let mut report = DrainReport::default();
+    get_drain_fields(&mut report, state)?;
+    Ok(report)
+}
 
 pub(crate) fn report_state<'py>(py: Python<'py>, report: &WriteReport) -> PyResult<Bound<'py, PyDict>> {
     let state = PyDict::new(py);

@@ -195,6 +195,13 @@ impl DrainReport {
     fn bytes_waiting(&self) -> u64 {
         self.0.bytes_waiting
     }
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        pickle::reduced(slf, pickle::drain_state(slf.py(), &slf.get().0)?)
+    }
+    #[staticmethod]
+    fn _of(state: &Bound<'_, PyDict>) -> PyResult<Self> {
+        pickle::drain_of(state).map(Self)
+    }
     fn __repr__(&self) -> String {
         let questframe::DrainReport { segments, rows, rejected, segments_waiting, .. } = &self.0;
         let rejected = rejected.len();

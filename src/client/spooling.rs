@@ -64,7 +64,10 @@ impl Client {
         let mut report = DrainReport::default();
         let drained = self.drain(hosts, &spool, Tour::new(&self.0.config, None), tick, &mut report);
         (report.segments_waiting, report.bytes_waiting) = (spool.waiting().len() as u64, spool.bytes());
-        drained.map(|()| report)
+        match drained {
+            Ok(()) => Ok(report),
+            Err(error) => Err(error.with_note(set_aside(&report.rejected))),
+        }
     }
 
     /// Sends what waits in the folder of the configuration string, at the start of a program: once and without patience.
@@ -111,10 +114,13 @@ impl Client {
         let mut report = DrainReport::default();
         match self.drain(hosts, spool, Tour::once(&self.0.config), tick, &mut report) {
             // It may be about another table, and ends the write of this one.
-            Err(error) if !is_to_be_kept(&error) => Err(match table {
-                Some(table) => error.with_table(table),
-                None => error,
-            }),
+            Err(error) if !is_to_be_kept(&error) => {
+                let error = error.with_note(set_aside(&report.rejected));
+                Err(match table {
+                    Some(table) => error.with_table(table),
+                    None => error,
+                })
+            }
             _ => Ok((table.is_some_and(|table| spool.has_waiting(table)), report.rejected)),
         }
     }
@@ -171,8 +177,11 @@ impl Client {
                         break;
                     }
                     Sent::Unfit(reason) => {
-                        let why = "not sent, since the table is not what they were made for";
-                        report.rejected.push(reject(spool, id, &header, why, &reason)?);
+                        let first = header.made_for.as_ref().map_or(0, |made_for| made_for.first_row);
+                        let why = format!(
+                            "not sent, since the table is not what they were made for (row 0 is row {first} of the frame)"
+                        );
+                        report.rejected.push(reject(spool, id, &header, &why, &reason)?);
                         break;
                     }
                     Sent::Failed(error) => error,
@@ -291,6 +300,13 @@ fn reject(spool: &Arc<Spool>, id: SegmentId, header: &Header, why: &str, reason:
     let (rows, table, version) = (header.rows, &header.table, header.protocol_version.number());
     let text = format!("{rows} rows of table {table:?}, protocol version {version}, {why}:\n{reason}");
     spool.reject(id, &text).map_err(|error| Error::of(Cause::Spool(error)))
+}
+
+/// What the caller should know of segments that were refused before something else.
+pub(super) fn set_aside(rejected: &[PathBuf]) -> Option<String> {
+    let first = rejected.first()?;
+    let more = if rejected.len() > 1 { format!(" and {} more", rejected.len() - 1) } else { String::new() };
+    Some(format!("rows that had waited on disk were refused and set aside: {}{more}, with the reason", first.display()))
 }
 
 /// Whether rows of a plan may be sent twice, also to a table that its statements make.

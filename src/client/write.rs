@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::hosts::{Host, Hosts, Tour};
-use super::spooling::is_repeatable;
+use super::spooling::{is_repeatable, set_aside};
 use super::{Ahead, Client, Servers, Tick};
 use crate::error::{Cause, Error, Result};
 use crate::frontend::IntoSource;
@@ -272,12 +272,11 @@ impl Client {
         } else {
             let error = match self.write_somewhere(hosts, call, feed, account, progress) {
                 Err(error) if is_to_be_kept(&error) || is_over(call.deadline) && is_stopped(&error) => error,
-                done => {
-                    return done.map(|mut report| {
-                        report.notes.extend(set_aside);
-                        report
-                    });
+                Ok(mut report) => {
+                    report.notes.extend(set_aside);
+                    return Ok(report);
                 }
+                Err(error) => return Err(error.with_note(set_aside)),
             };
             let is_repeatable = options.retry_in_doubt || call.plan.as_ref().is_some_and(Plan::is_repeatable);
             if account.is_in_doubt() && !is_repeatable {
@@ -291,7 +290,7 @@ impl Client {
         };
         let keeping = Keeping {
             repeatable: is_repeatable(&plan, options),
-            creates: options.create != Create::Never,
+            options,
             plan: &plan,
             spool,
             pool: &inner.pool,
@@ -550,11 +549,4 @@ struct Made {
     plan: Plan,
     created: bool,
     notes: Vec<String>,
-}
-
-/// What the caller should know of segments that were refused before a write.
-fn set_aside(rejected: &[std::path::PathBuf]) -> Option<String> {
-    let first = rejected.first()?;
-    let more = if rejected.len() > 1 { format!(" and {} more", rejected.len() - 1) } else { String::new() };
-    Some(format!("rows that had waited on disk were refused and set aside: {}{more}, with the reason", first.display()))
 }

@@ -2,25 +2,73 @@
 //!
 //! Rows that wait in a spool were planned for a table as it was then, or as nobody had seen it. Whether they fit the
 //! table that is there when they are sent is what plan and check tell of a frame; so lines are made one again. The
-//! grammar is that of `spec/ilp-wire.md` 2, 3, 6, 8 and 9, as the encoder writes it: a value's form tells its type.
+//! grammar is that of `spec/ilp-wire.md` 2, 3, 6, 8 and 9, as the encoder writes it: a value's form tells its type, but not
+//! all of it, nor that of a column without a value. So a [`Content`] of each column can be kept beside the lines.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BooleanBuilder, Decimal256Builder, Float64Builder, Int64Builder, StringBuilder, StringDictionaryBuilder,
+    BooleanBuilder, Decimal256Builder, Float64Builder, Int64Builder, LargeStringBuilder, LargeStringDictionaryBuilder,
     TimestampMicrosecondBuilder, TimestampNanosecondBuilder,
 };
-use arrow_array::types::UInt32Type;
-use arrow_array::{Array, ArrayRef, Float64Array, ListArray, RecordBatch, RecordBatchOptions};
+use arrow_array::types::{DurationNanosecondType, Time64NanosecondType, UInt32Type};
+use arrow_array::{Array, ArrayRef, Float64Array, ListArray, NullArray, RecordBatch, RecordBatchOptions};
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer, i256};
 use arrow_schema::{DataType, Field, Schema};
+use serde::{Deserialize, Serialize};
 
 use super::lines::{binary_end, string_end};
 use crate::options::ProtocolVersion;
+use crate::plan::kind::Kind;
+use crate::plan::{ColumnPlan, Role, Wire, WireUnit, same_name};
 
 /// The most digits that a decimal has.
 const DIGITS: u8 = 76;
+
+/// What the values of a column are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[doc(hidden)]
+pub enum Content {
+    /// Nothing but nulls, and not in lines.
+    Null,
+    Symbol,
+    Text,
+    Boolean,
+    Integer,
+    /// In nanoseconds.
+    Time,
+    /// In nanoseconds.
+    Duration,
+    Float,
+    Micros,
+    Nanos,
+    /// Of this scale.
+    Decimal(u8),
+    /// Of so many dimensions.
+    Array(u8),
+}
+
+impl Content {
+    /// That of a column of a plan; `None` of one that lines do not give back.
+    pub(crate) fn of(column: &ColumnPlan, version: ProtocolVersion) -> Option<Self> {
+        Some(match (column.role, column.kind) {
+            (Role::Skipped, _) => Self::Null,
+            (Role::Symbol, _) => Self::Symbol,
+            (Role::Field(Wire::Integer), Kind::Time) => Self::Time,
+            (Role::Field(Wire::Integer), Kind::Duration) => Self::Duration,
+            (Role::Field(Wire::Integer), _) => Self::Integer,
+            (Role::Field(Wire::Boolean), _) => Self::Boolean,
+            (Role::Field(Wire::Float), _) => Self::Float,
+            (Role::Field(Wire::String), _) => Self::Text,
+            (Role::Field(Wire::Timestamp(WireUnit::Nanos)), _) if version > ProtocolVersion::V1 => Self::Nanos,
+            (Role::Field(Wire::Timestamp(_)), _) => Self::Micros,
+            (Role::Field(Wire::Decimal { scale }), _) => Self::Decimal(scale),
+            (Role::Field(Wire::Array { dims }), _) => Self::Array(dims),
+            (Role::Field(Wire::Cells) | Role::Timestamp, _) => return None,
+        })
+    }
+}
 
 /// Rows as they were before they became lines.
 #[derive(Debug)]
@@ -32,24 +80,34 @@ pub struct Decoded {
     pub at: Option<String>,
 }
 
-/// Lines of one table as a record batch: its columns in the order of their first line, behind them the designated
-/// timestamps in a column named like `at`, or nearly so where another column has that name.
+/// Lines of one table as a record batch: these columns, then others in the order of their first line, behind them the
+/// designated timestamps in a column named like `at`, or nearly so where another column has that name. `is_timed`: there
+/// is that column though no line has a time.
 ///
 /// `None` if that cannot be: the lines are not the encoder's, or a column has values of two types.
 #[doc(hidden)]
 #[must_use]
-pub fn decoded(lines: &[u8], version: ProtocolVersion, at: &str) -> Option<Decoded> {
+pub fn decoded(
+    lines: &[u8],
+    version: ProtocolVersion,
+    known: &[(String, Content)],
+    at: &str,
+    is_timed: bool,
+) -> Option<Decoded> {
     let mut cursor = Cursor { lines, at: 0 };
-    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
-    let mut columns: Vec<(String, Values)> = Vec::new();
-    let mut times: Option<Values> = None;
+    let mut columns: Vec<(String, Values)> =
+        known.iter().map(|(name, content)| Some((name.clone(), Values::new(*content)?))).collect::<Option<_>>()?;
+    let mut places: HashMap<Vec<u8>, usize> =
+        known.iter().enumerate().map(|(place, (name, _))| (name.clone().into_bytes(), place)).collect();
+    let mut times: Option<Values> = is_timed.then(|| Values::new(Content::Micros)).flatten();
+    let mut has_times = false;
     let mut rows = 0;
     while cursor.at < lines.len() {
         let mut put = |name: Vec<u8>, value: Value<'_>| {
             let place = match places.get(&name) {
                 Some(place) => *place,
                 None => {
-                    columns.push((String::from_utf8(name.clone()).ok()?, Values::of(&value)?));
+                    columns.push((String::from_utf8(name.clone()).ok()?, Values::new(value.content()?)?));
                     places.insert(name, columns.len() - 1);
                     columns.len() - 1
                 }
@@ -74,8 +132,9 @@ pub fn decoded(lines: &[u8], version: ProtocolVersion, at: &str) -> Option<Decod
         }
         if end == b' ' {
             let time = cursor.time(version)?;
-            if times.is_none() {
-                times = Values::of(&time);
+            if !has_times {
+                has_times = true;
+                times = Values::new(time.content()?);
             }
             times.as_mut()?.put(rows, time)?;
             end = cursor.next()?;
@@ -87,7 +146,7 @@ pub fn decoded(lines: &[u8], version: ProtocolVersion, at: &str) -> Option<Decod
     }
     let at = times.map(|times| {
         let mut name = at.to_owned();
-        while columns.iter().any(|(known, _)| crate::plan::same_name(known, &name)) {
+        while columns.iter().any(|(known, _)| same_name(known, &name)) {
             name.push('_');
         }
         columns.push((name.clone(), times));
@@ -202,6 +261,21 @@ enum Value<'l> {
 }
 
 impl<'l> Value<'l> {
+    /// What it is, as far as it tells.
+    fn content(&self) -> Option<Content> {
+        Some(match self {
+            Self::Symbol(_) => Content::Symbol,
+            Self::Text(_) => Content::Text,
+            Self::Boolean(_) => Content::Boolean,
+            Self::Integer(_) => Content::Integer,
+            Self::Float(_) => Content::Float,
+            Self::Micros(_) => Content::Micros,
+            Self::Nanos(_) => Content::Nanos,
+            Self::Decimal { scale, .. } => Content::Decimal(*scale),
+            Self::Array { shape, .. } => Content::Array(u8::try_from(shape.len()).ok()?),
+        })
+    }
+
     fn of_text(word: &str) -> Option<Self> {
         Some(match word {
             "t" => Self::Boolean(true),
@@ -238,10 +312,12 @@ impl<'l> Value<'l> {
 
 /// The values of one column.
 enum Values {
-    Symbols(StringDictionaryBuilder<UInt32Type>),
-    Text(StringBuilder),
+    None,
+    Symbols(LargeStringDictionaryBuilder<UInt32Type>),
+    Text(LargeStringBuilder),
     Booleans(BooleanBuilder),
-    Integers(Int64Builder),
+    /// Also times and durations.
+    Integers(Content, Int64Builder),
     Floats(Float64Builder),
     Micros(TimestampMicrosecondBuilder),
     Nanos(TimestampNanosecondBuilder),
@@ -250,22 +326,22 @@ enum Values {
 }
 
 impl Values {
-    /// An empty column for values like this one.
-    fn of(value: &Value<'_>) -> Option<Self> {
-        Some(match value {
-            Value::Symbol(_) => Self::Symbols(StringDictionaryBuilder::new()),
-            Value::Text(_) => Self::Text(StringBuilder::new()),
-            Value::Boolean(_) => Self::Booleans(BooleanBuilder::new()),
-            Value::Integer(_) => Self::Integers(Int64Builder::new()),
-            Value::Float(_) => Self::Floats(Float64Builder::new()),
-            Value::Micros(_) => Self::Micros(TimestampMicrosecondBuilder::new()),
-            Value::Nanos(_) => Self::Nanos(TimestampNanosecondBuilder::new()),
-            Value::Decimal { scale, .. } => {
-                let scale_of_type = i8::try_from(*scale).ok()?;
-                let builder = Decimal256Builder::new().with_precision_and_scale(DIGITS, scale_of_type);
-                Self::Decimals(*scale, builder.ok()?)
+    /// An empty column.
+    fn new(content: Content) -> Option<Self> {
+        Some(match content {
+            Content::Null => Self::None,
+            Content::Symbol => Self::Symbols(LargeStringDictionaryBuilder::new()),
+            Content::Text => Self::Text(LargeStringBuilder::new()),
+            Content::Boolean => Self::Booleans(BooleanBuilder::new()),
+            Content::Integer | Content::Time | Content::Duration => Self::Integers(content, Int64Builder::new()),
+            Content::Float => Self::Floats(Float64Builder::new()),
+            Content::Micros => Self::Micros(TimestampMicrosecondBuilder::new()),
+            Content::Nanos => Self::Nanos(TimestampNanosecondBuilder::new()),
+            Content::Decimal(scale) => {
+                let builder = Decimal256Builder::new().with_precision_and_scale(DIGITS, i8::try_from(scale).ok()?);
+                Self::Decimals(scale, builder.ok()?)
             }
-            Value::Array { shape, .. } => Self::Arrays(Arrays::new(shape.len())),
+            Content::Array(dims) => Self::Arrays(Arrays::new(usize::from(dims))),
         })
     }
 
@@ -276,7 +352,7 @@ impl Values {
             (Self::Symbols(all), Value::Symbol(text)) => drop(all.append(std::str::from_utf8(&text).ok()?).ok()?),
             (Self::Text(all), Value::Text(text)) => all.append_value(std::str::from_utf8(&text).ok()?),
             (Self::Booleans(all), Value::Boolean(value)) => all.append_value(value),
-            (Self::Integers(all), Value::Integer(value)) => all.append_value(value),
+            (Self::Integers(_, all), Value::Integer(value)) => all.append_value(value),
             (Self::Floats(all), Value::Float(value)) => all.append_value(value),
             (Self::Micros(all), Value::Micros(value)) => all.append_value(value),
             (Self::Nanos(all), Value::Nanos(value)) => all.append_value(value),
@@ -297,10 +373,11 @@ impl Values {
         }
         use arrow_array::builder::ArrayBuilder;
         match self {
+            Self::None => {}
             Self::Symbols(all) => pad!(all),
             Self::Text(all) => pad!(all),
             Self::Booleans(all) => pad!(all),
-            Self::Integers(all) => pad!(all),
+            Self::Integers(_, all) => pad!(all),
             Self::Floats(all) => pad!(all),
             Self::Micros(all) => pad!(all),
             Self::Nanos(all) => pad!(all),
@@ -314,10 +391,18 @@ impl Values {
     fn finish(mut self, rows: usize) -> Option<ArrayRef> {
         self.pad(rows)?;
         Some(match self {
+            Self::None => Arc::new(NullArray::new(rows)),
             Self::Symbols(mut all) => Arc::new(all.finish()),
             Self::Text(mut all) => Arc::new(all.finish()),
             Self::Booleans(mut all) => Arc::new(all.finish()),
-            Self::Integers(mut all) => Arc::new(all.finish()),
+            Self::Integers(content, mut all) => {
+                let all = all.finish();
+                match content {
+                    Content::Time => Arc::new(all.reinterpret_cast::<Time64NanosecondType>()),
+                    Content::Duration => Arc::new(all.reinterpret_cast::<DurationNanosecondType>()),
+                    _ => Arc::new(all),
+                }
+            }
             Self::Floats(mut all) => Arc::new(all.finish()),
             Self::Micros(mut all) => Arc::new(all.finish()),
             Self::Nanos(mut all) => Arc::new(all.finish()),
@@ -353,11 +438,11 @@ impl Arrays {
         if shape.len() != self.ends.len() {
             return None;
         }
-        // Of an array without elements the outer dimensions may be as long as they like.
-        const MOST_EMPTY: usize = 1 << 20;
+        // Of arrays without elements the outer dimensions may be as long as they like.
+        const MOST_LISTS: usize = 1 << 24;
         let mut lists = 1_usize;
         for (length, ends) in shape.iter().map(|length| u32::from_le_bytes(*length)).zip(&mut self.ends) {
-            if lists > elements.len().max(MOST_EMPTY) {
+            if lists > elements.len() && ends.len().checked_add(lists)? > MOST_LISTS {
                 return None;
             }
             for _ in 0..lists {
@@ -386,5 +471,68 @@ impl Arrays {
             array = Arc::new(ListArray::try_new(field, offsets, array, nulls).ok()?);
         }
         Some(array)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{At, WriteOptions, to_ilp};
+
+    /// A row with a value of each kind but decimals of several scales.
+    const ROW: &[u8] = b"t,s=a\\ b,k=x f==\x10\0\0\0\0\0\0\xf8\x3f,i=-5i,b=t,q=\"a\\\"\nb\",m=7t,n=8n,\
+        d==\x17\x02\x02\xff\x38,a==\x0e\x0a\x02\x02\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\x40\0\0\0\0\0\0\x08\x40 9t\n";
+
+    fn read(lines: &[u8]) -> Option<Decoded> {
+        decoded(lines, ProtocolVersion::V3, &[], "ts", false)
+    }
+
+    #[test]
+    fn lines_are_read_back_and_written_again() {
+        // Again with only some values.
+        let lines = [ROW, b"t,k=y i=6i 10t\n", b"t,s=z 11t\n"].concat();
+        let Decoded { batch, at } = read(&lines).expect("the encoder's lines");
+        assert_eq!((batch.num_rows(), batch.num_columns(), at.as_deref()), (3, 11, Some("ts")));
+        let options = WriteOptions::table("t").at("ts").null_bool(crate::NullBool::Omit);
+        let again = to_ilp(&batch, &options).expect("a frame");
+        // Decimals have a mantissa of 32 bytes then.
+        let twice = to_ilp(&read(&again).expect("the encoder's lines").batch, &options).expect("a frame");
+        assert_eq!(again.escape_ascii().to_string(), twice.escape_ascii().to_string());
+        assert!(again.starts_with(b"t,s=a\\ b,k=x f==\x10"));
+    }
+
+    #[test]
+    fn columns_without_a_value_are_there_and_what_lines_do_not_tell_is_told() {
+        let known =
+            [("later", Content::Null), ("u", Content::Text), ("n", Content::Duration), ("a", Content::Array(2))];
+        let known = known.map(|(name, content)| (name.to_owned(), content));
+        let Decoded { batch, at } =
+            decoded(b"t n=5i\nt n=6i\n", ProtocolVersion::V1, &known, "n", true).expect("two rows");
+        let types: Vec<_> = batch.columns().iter().map(|column| column.data_type().to_string()).collect();
+        assert_eq!(types[..3], ["Null", "LargeUtf8", "Duration(ns)"]);
+        assert_eq!((types.len(), at.as_deref(), batch.columns()[4].null_count()), (5, Some("n_"), 2));
+        assert_eq!(to_ilp(&batch, &WriteOptions::table("t").at(At::Server)).expect("a frame"), b"t n=5i\nt n=6i\n");
+    }
+
+    #[test]
+    fn damaged_lines_do_no_harm() {
+        let lines = ROW.repeat(3);
+        let mut random = 88_172_645_463_325_252_u64;
+        for _ in 0..20_000 {
+            let mut damaged = lines.clone();
+            for _ in 0..3 {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                let place = (random >> 8) as usize % damaged.len();
+                damaged[place] = random as u8;
+            }
+            damaged.truncate(damaged.len() - (random >> 40) as usize % 50);
+            let _ = read(&damaged);
+        }
+        // Many long lists of nothing.
+        let empty = b"t a==\x0e\x0a\x02\0\0\x10\0\0\0\0\0 1t\n".repeat(1_000);
+        assert!(read(&empty).is_none());
+        assert!(read(&empty[..empty.len() / 1_000]).is_some());
     }
 }

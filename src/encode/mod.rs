@@ -22,7 +22,7 @@ mod store;
 mod strings;
 
 pub(crate) use cells::BadCode;
-pub use decode::{Decoded, decoded};
+pub use decode::{Content, Decoded, decoded};
 pub(crate) use lines::{line_ends, value_in, value_text};
 pub(crate) use row::{Mark, TableName};
 pub use row::{Row, RowAt, RowBuffer, RowError};

@@ -335,15 +335,22 @@ impl Builder<'_> {
         let kind = Kind::of(field, context.is_official)?;
         if kind == Kind::Null {
             // There is nothing to send, but the column may be wanted.
-            return match spec.column_type(field.name()) {
-                Some(column_type) if existing.is_none() && self.is_certain() && self.is_ours() => Ok(ColumnPlan {
+            let made = match (spec.column_type(field.name()), existing) {
+                (Some(_), Some(column_type)) => Some((column_type, Origin::Existing)),
+                (Some(column_type), None) if self.is_certain() && self.is_ours() => {
+                    Some((column_type, Origin::Statement))
+                }
+                _ => None,
+            };
+            return Ok(match made {
+                Some((column_type, origin)) => ColumnPlan {
                     name: Name::column(field.name(), context.max_name_len)?,
                     column_type: Some(column_type.clone()),
-                    origin: Origin::Statement,
+                    origin,
                     ..skipped(index, field, kind)
-                }),
-                _ => Ok(skipped(index, field, kind)),
-            };
+                },
+                None => skipped(index, field, kind),
+            });
         }
         let name = Name::column(field.name(), context.max_name_len)?;
 

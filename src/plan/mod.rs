@@ -41,7 +41,7 @@ pub(crate) struct TargetTable {
 
 impl TargetTable {
     /// The column of this name, in any case.
-    fn column(&self, name: &str) -> Option<&ColumnType> {
+    pub(crate) fn column(&self, name: &str) -> Option<&ColumnType> {
         self.columns.iter().find(|(known, _)| same_name(known, name)).map(|(_, column_type)| column_type)
     }
 }

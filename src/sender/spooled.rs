@@ -7,10 +7,12 @@ use super::account::Account;
 use super::cut::{Limits, Outlet, Request, cut};
 use super::resumable::Resumable;
 use crate::buffer::{Buffer, NoMemory, Pool};
+use crate::encode::Content;
 use crate::error::{Cause, Error};
-use crate::plan::column_type::ColumnType;
-use crate::plan::{Origin, Plan};
-use crate::spool::{Append, Header, MadeFor, Spool};
+use crate::options::{Create, WriteOptions};
+use crate::plan::{ColumnPlan, Plan, Role};
+use crate::spool::{Append, Header, MadeColumn, MadeFor, Making, Spool};
+use crate::table_spec::TableSpec;
 
 /// How long a buffer is waited for at a time: others of the client's writes may have them all.
 const TICK: Duration = Duration::from_millis(50);
@@ -27,8 +29,8 @@ pub(crate) struct Keeping<'a> {
     pub(crate) atomic: bool,
     /// Whether sending the rows twice does no harm.
     pub(crate) repeatable: bool,
-    /// Whether a missing table or column may be made.
-    pub(crate) creates: bool,
+    /// Those of the write.
+    pub(crate) options: &'a WriteOptions,
 }
 
 /// Keeps the rows that are not stored yet; all of them are on disk when it returns, or none. Tells how many they are.
@@ -52,19 +54,32 @@ pub(crate) fn keep(job: &Keeping<'_>, rows: &mut Resumable<'_>, account: &mut Ac
     cutting.and_then(|()| outlet.append.commit().map_err(spooled))
 }
 
-/// What has to be so when the rows are sent for them to land as planned.
-fn made_for(plan: &Plan, creates: bool) -> MadeFor {
-    let columns = plan.columns.iter().filter(|column| column.is_written());
-    let text = |column_type: &ColumnType| column_type.to_string();
-    MadeFor {
-        columns: columns
-            .filter_map(|column| Some((column.name.text().to_owned(), text(column.column_type.as_ref()?))))
-            .collect(),
-        designated: plan.designated.as_ref().map(|(name, column_type)| (name.clone(), text(column_type))),
-        at: plan.at().map(ToOwned::to_owned),
-        is_seen: plan.origin == Origin::Existing,
-        creates,
+/// What the rows of a plan were made for, the first of which is this row of their frame; `None` if lines do not give
+/// them back, or nobody wants them checked.
+fn made_for(job: &Keeping<'_>, first_row: u64) -> Option<MadeFor> {
+    let (plan, options) = (job.plan, job.options);
+    if options.check == Some(false) {
+        return None;
     }
+    let planned = plan.columns.iter().filter(|column| column.is_written() || column.role == Role::Skipped);
+    let planned = planned.filter_map(|column| Some((column, column.column_type.as_ref()?.to_string())));
+    let column = |(column, column_type): (&ColumnPlan, String)| {
+        let content = Content::of(column, plan.version)?;
+        Some(MadeColumn { name: column.name.text().to_owned(), column_type, content, nullable: column.nullable })
+    };
+    Some(MadeFor {
+        columns: planned.map(column).collect::<Option<_>>()?,
+        designated: plan.designated.as_ref().map(|(name, column_type)| (name.clone(), column_type.to_string())),
+        at: plan.at().map(ToOwned::to_owned),
+        create: match &options.create {
+            Create::Auto => Making::Statement(TableSpec::new()),
+            Create::Table(spec) => Making::Statement(spec.clone()),
+            Create::Server => Making::Server,
+            Create::Never => Making::Never,
+        },
+        null_bool: plan.null_bool,
+        first_row,
+    })
 }
 
 struct SpoolOutlet<'a> {
@@ -97,7 +112,7 @@ impl Outlet for SpoolOutlet<'_> {
             statements: plan.statements().to_vec(),
             repeatable: self.job.repeatable,
             written_at_micros: u64::try_from(now.as_micros()).unwrap_or(u64::MAX),
-            made_for: Some(made_for(plan, self.job.creates)),
+            made_for: made_for(self.job, rows.start),
         };
         let added = self.append.add(header, buffer.filled());
         added.map_err(|error| Error::of(Cause::Spool(error)).with_table(plan.table()))

@@ -40,7 +40,7 @@ use lock::Slot;
 
 pub(crate) use append::Append;
 pub(crate) use error::SpoolError;
-pub(crate) use segment::{Header, MadeFor};
+pub(crate) use segment::{Header, MadeColumn, MadeFor, Making};
 
 /// A segment's place in the order of commits, the same for as long as the segment exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

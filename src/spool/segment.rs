@@ -16,7 +16,9 @@ use crc32fast::Hasher;
 use serde::{Deserialize, Serialize};
 
 use super::{SpoolError, folder};
-use crate::options::ProtocolVersion;
+use crate::encode::Content;
+use crate::options::{NullBool, ProtocolVersion};
+use crate::table_spec::TableSpec;
 
 const MAGIC: &[u8; 7] = b"QFSPOOL";
 const VERSION: u8 = 1;
@@ -44,19 +46,39 @@ pub(crate) struct Header {
     pub(crate) made_for: Option<MadeFor>,
 }
 
-/// The table that rows were planned for.
+/// The table that rows were planned for, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MadeFor {
-    /// The columns that the rows may have, and their types.
-    pub(crate) columns: Vec<(String, String)>,
+    /// The columns that the rows may have, and those that are made for nulls.
+    pub(crate) columns: Vec<MadeColumn>,
     /// The designated timestamp and its type, where they were known.
     pub(crate) designated: Option<(String, String)>,
     /// The frame's column of designated timestamps.
     pub(crate) at: Option<String>,
-    /// Whether the table was there.
-    pub(crate) is_seen: bool,
-    /// Whether a table or columns may be made.
-    pub(crate) creates: bool,
+    /// Who makes a missing table or column.
+    pub(crate) create: Making,
+    pub(crate) null_bool: NullBool,
+    /// The row of the frame that is the first one here.
+    pub(crate) first_row: u64,
+}
+
+/// A column that rows were planned for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MadeColumn {
+    pub(crate) name: String,
+    /// In QuestDB.
+    pub(crate) column_type: String,
+    pub(crate) content: Content,
+    /// Whether values of it may be missing in the frame.
+    pub(crate) nullable: bool,
+}
+
+/// [`Create`](crate::Create) of a write whose rows were kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Making {
+    Statement(TableSpec),
+    Server,
+    Never,
 }
 
 /// A protocol version as its number.

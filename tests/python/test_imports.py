@@ -62,9 +62,11 @@ def test_names_that_are_loaded_late_are_names_like_all_others() -> None:
     code = """
         import pickle, questframe, typing
         assert "TableSpec" in dir(questframe)
+        assert "IngressErrorCode" in dir(questframe.exceptions)
+        code = typing.get_type_hints(questframe.IngressError.__init__)["code"]
         hints = typing.get_type_hints(questframe.WriteOptions)
         from questframe import *
-        assert IngressErrorCode is questframe.exceptions.IngressErrorCode is questframe.IngressErrorCode
+        assert IngressErrorCode is code is questframe.exceptions.IngressErrorCode is questframe.IngressErrorCode
         assert pickle.loads(pickle.dumps(IngressErrorCode.TlsError)) is IngressErrorCode.TlsError
         print(TableSpec in typing.get_args(hints["create"]), TableSpec is questframe.TableSpec)
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import signal
 import socket
@@ -158,6 +159,8 @@ def test_a_segment_that_is_refused_goes_aside(client: qf.Client, fake: FakeQuest
     reason = rejected.with_suffix(".reason.txt").read_text()
     assert "cast error from protocol type: X" in reason
     assert '10 rows of table "t"' in reason
+    there = pickle.loads(pickle.dumps(drained))
+    assert (repr(there), there.rejected, there.bytes) == (repr(drained), drained.rejected, drained.bytes)
     assert client.write(frame(10), table="t").rows == 10
 
 

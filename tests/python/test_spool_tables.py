@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
-from servers import HOST
+from servers import HOST, eventually
 
 import questframe as qf
 
@@ -170,3 +171,160 @@ def test_whoever_sends_what_waits_hears_of_what_was_set_aside(
         report = client.write(data.with_columns(n=5), table=table, at="ts", spool_dir=folder)
     assert report.rows == 1
     assert "had waited on disk were refused and set aside" in report.notes[0]
+
+
+# --- what is stored in the end is what an online write stores, or refuses ---------------------------------------------
+
+MOMENTS = pa.array([1, 2], pa.timestamp("us"))
+
+
+def outcome(server: QuestDB, table: str) -> list[Any]:
+    server.wait_visible(table, 2)
+    return list(server.sql(f"select x from {table} order by ts").rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "options"),
+    [
+        ("boolean", pa.array([1, None]), {}),
+        ("boolean", pa.array([1, None]), {"null_bool": "false"}),
+        ("boolean", pa.array([None, None], pa.int64()), {}),
+        ("short", pa.array([None, None], pa.int64()), {}),
+        ("byte", pa.array([None, None], pa.string()), {}),
+        ("long", pa.array([None, None], pa.float64()), {}),
+        ("uuid", pa.array([None, None], pa.float64()), {}),
+        ("double[]", pa.array([None, None], pa.list_(pa.float64())), {}),
+        ("varchar", pa.array([True, False]), {}),
+        ("timestamp", pa.array([1, 0], pa.duration("s")), {}),
+        ("long", pa.array([1, 0], pa.duration("s")), {}),
+        ("varchar", pa.array([1, 0], pa.duration("ms")), {}),
+        ("long", pa.array([1, 0], pa.time32("s")), {}),
+        ("date", pa.array([1, 0], pa.time64("ns")), {}),
+        ("varchar", pa.array([7, None]), {}),
+        ("symbol", pa.array([1.5, None]), {}),
+        ("decimal(10,2)", pa.array([Decimal("1.50"), None]), {}),
+        ("decimal(10,1)", pa.array([Decimal("1.25"), None]), {}),
+        ("long256", pa.array([7, None]), {}),
+        ("char", pa.array(["x", "yz"]), {}),
+        ("timestamp_ns", pa.array([1, None], pa.timestamp("us")), {}),
+    ],
+)
+@pytest.mark.parametrize("version", [1, 3])
+def test_as_an_online_write(  # noqa: PLR0917
+    server: QuestDB, nobody: str, folder: Path, table: str, kind: str, values: pa.Array, options: Any, version: int
+) -> None:
+    if version == 1 and (kind.startswith("double[") or pa.types.is_decimal(values.type)):
+        pytest.skip("no such values in this version")
+    data = pa.table({"x": values, "pad": pa.array([1, 2]), "ts": MOMENTS})
+    for name in (table, f"{table}_kept"):
+        server.sql(f"create table {name} (x {kind}, pad int, ts timestamp) timestamp(ts) partition by day wal")
+    options = {**options, "protocol_version": version, "at": "ts"}
+    try:
+        qf.write_questdb(data, server.conf, table=table, **options)
+    except qf.IngressError as error:
+        refused = error
+    else:
+        refused = None
+    with qf.connect(nobody) as client:
+        assert client.write(data, table=f"{table}_kept", spool_dir=folder, **options).rows_spooled == 2
+    reasons = drain(server, folder)
+    if refused is None:
+        assert reasons == []
+        assert outcome(server, f"{table}_kept") == outcome(server, table)
+    else:
+        assert len(reasons) == 1
+        assert refused.column == "x"
+        assert '"x"' in reasons[0]
+
+
+def test_false_that_was_null_is_not_taken_for_false(server: QuestDB, nobody: str, folder: Path, table: str) -> None:
+    server.sql(f"create table {table} (x varchar, ts timestamp) timestamp(ts) partition by day wal")
+    keep(nobody, folder, pl.DataFrame({"x": [True, None], "ts": times(2)}), table, at="ts", null_bool="false")
+    (reason,) = drain(server, folder)
+    assert 'column "x" was BOOLEAN when its nulls were made false, and is VARCHAR now' in reason
+    # Where there were none it can be told.
+    keep(nobody, folder, pl.DataFrame({"x": [True, False], "ts": times(2)}), table, at="ts", null_bool="false")
+    assert drain(server, folder) == []
+    server.wait_visible(table, 2)
+    assert server.sql(f"select x from {table} order by ts").column("x") == ["true", "false"]
+
+
+def test_a_field_is_not_taken_for_times_that_are_all_null(
+    server: QuestDB, nobody: str, folder: Path, table: str
+) -> None:
+    server.sql(f"create table {table} (x short, seen timestamp) timestamp(seen) partition by day wal")
+    data = pl.DataFrame({"x": [1], "seen": times(1), "ts": pl.Series([None], dtype=pl.Datetime("us"))})
+    keep(nobody, folder, data, table, at="ts", null_at="server")
+    (reason,) = drain(server, folder)
+    assert 'the table\'s designated timestamp is called "seen"' in reason
+
+
+def kept_by_one_who_saw_it(server: QuestDB, folder: Path, data: pl.DataFrame, table: str, **options: Any) -> None:
+    """Write rows, and have the same ones kept."""
+    with qf.connect(f"{server.conf}retry_timeout=0;") as client:
+        client.write(data, table=table, at="ts", **options)
+        server.wait_visible(table, len(data))
+        report = client.write(data, table=table, at="ts", spool_dir=folder, deadline=1e-9, **options)
+    assert report.rows_spooled == len(data)
+
+
+def test_a_table_that_was_dropped_is_made_as_it_was(server: QuestDB, folder: Path, table: str) -> None:
+    data = pl.DataFrame({
+        "n": [1], "u": ["3b241101-e2bb-4255-8caf-4136c566a962"], "d": [Decimal("1.25")], "later": [None], "ts": times(1)
+    })  # fmt: skip
+    spec = qf.TableSpec(types={"u": "UUID", "later": "SYMBOL"}, dedup_keys=["n"], partition_by="MONTH")
+    kept_by_one_who_saw_it(server, folder, data, table, create=spec)
+    before = server.sql(f"show create table {table}").rows
+    server.sql(f"drop table {table}")
+    assert drain(server, folder) == []
+    server.wait_visible(table, 1)
+    assert server.sql(f"show create table {table}").rows == before
+    assert server.sql(f"select n, d from {table}").rows == [(1, "1.25")]
+
+
+def test_a_column_that_was_dropped_is_made_again(server: QuestDB, folder: Path, table: str) -> None:
+    server.sql(f"create table {table} (d decimal(9,2), n long, ts timestamp) timestamp(ts) partition by day wal")
+    data = pl.DataFrame({"d": [Decimal("1.25")], "n": [1], "ts": times(1)})
+    kept_by_one_who_saw_it(server, folder, data, table)
+    server.sql(f"alter table {table} drop column d")
+    assert eventually(lambda: "d" not in server.sql(f"show columns from {table}").column("column"))
+    assert drain(server, folder) == []
+    assert eventually(lambda: server.sql(f"select n from {table} where n = 1").column("n") == [1, 1])
+    assert dict(server.sql(f"select \"column\", type from table_columns('{table}')").rows)["d"] == "DECIMAL(9,2)"
+
+
+def test_a_view_says_what_helps(server: QuestDB, nobody: str, folder: Path, table: str) -> None:
+    server.sql(f"create table {table} (n long, ts timestamp) timestamp(ts) partition by day bypass wal")
+    keep(nobody, folder, pl.DataFrame({"n": [1], "ts": times(1)}), table, at="ts")
+    (reason,) = drain(server, folder)
+    assert "SET TYPE WAL" in reason
+
+
+def test_what_was_set_aside_is_told_also_by_an_error(server: QuestDB, nobody: str, folder: Path, table: str) -> None:
+    server.sql(f"create table {table} (n short, ts timestamp) timestamp(ts) partition by day wal")
+    keep(nobody, folder, pl.DataFrame({"n": [70_000], "ts": times(1)}), table, at="ts")
+    data = pl.DataFrame({"n": [80_000], "ts": times(1)})
+    with (
+        qf.connect(server.conf) as client,
+        pytest.raises(qf.IngressError, match=r"80000.*; rows that had waited on disk were refused and set aside: "),
+    ):
+        client.write(data, table=table, at="ts", spool_dir=folder)
+
+
+def test_who_wants_no_check_gets_none(server: QuestDB, nobody: str, folder: Path, table: str) -> None:
+    server.sql(f"create table {table} (n float, ts timestamp) timestamp(ts) partition by day wal")
+    with qf.connect(nobody) as client:
+        data = pl.DataFrame({"n": [16_777_217], "ts": times(1)})
+        assert client.write(data, table=table, at="ts", check=False, spool_dir=folder).rows_spooled == 1
+    assert drain(server, folder) == []
+    server.wait_visible(table, 1)
+    assert server.sql(f"select n from {table}").column("n") == [16_777_216.0]
+
+
+def test_rows_are_told_by_the_first_of_them(server: QuestDB, nobody: str, folder: Path, table: str) -> None:
+    server.sql(f"create table {table} (n short, ts timestamp) timestamp(ts) partition by day wal")
+    data = pl.DataFrame({"n": [0] * 25 + [70_000, 1], "ts": times(27)})
+    keep(f"{nobody}auto_flush_rows=10;", folder, data, table, at="ts")
+    (reason,) = drain(server, folder)
+    assert "row 0 is row 20 of the frame" in reason
+    assert "row 5 (value 70000)" in reason

@@ -22,8 +22,6 @@ from questframe.exceptions import IngressError, IngressTypeError, WriteInterrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from questframe import local as local
     from questframe._option_types import WriteOptions as WriteOptions
     from questframe._table_spec import TableSpec as TableSpec
@@ -67,18 +65,20 @@ _LATE = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """What brings much along is loaded when it is asked for: the embedded server, dataclasses, enums, typing."""
-    module = _LATE.get(name)
-    if module is not None:
-        import importlib
+# Type checkers would take any name for one that is here.
+if not TYPE_CHECKING:
 
-        found = importlib.import_module(module)
-        value = globals()[name] = found if name == "local" else getattr(found, name)
-        return value
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    def __getattr__(name: str) -> object:
+        """What brings much along is loaded when it is asked for: the embedded server, dataclasses, enums, typing."""
+        module = _LATE.get(name)
+        if module is not None:
+            import importlib
 
+            found = importlib.import_module(module)
+            value = globals()[name] = found if name == "local" else getattr(found, name)
+            return value
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

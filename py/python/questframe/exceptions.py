@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import questframe.exceptions  # noqa: PLW0406, TC001 - who evaluates annotations finds the codes by it
+
 # Not from `typing`, and the codes with the first that is asked for: both bring along more than all else that importing
 # this package takes. Type checkers know the name.
 TYPE_CHECKING = False
@@ -12,14 +14,20 @@ if TYPE_CHECKING:
 __all__ = ["IngressError", "IngressErrorCode", "IngressTypeError", "WriteInterrupted"]
 
 
-def __getattr__(name: str) -> object:
-    if name == "IngressErrorCode":
-        from questframe._codes import IngressErrorCode
+# Type checkers would take any name for one that is here.
+if not TYPE_CHECKING:
 
-        globals()[name] = IngressErrorCode
-        return IngressErrorCode
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    def __getattr__(name: str) -> object:
+        if name == "IngressErrorCode":
+            from questframe._codes import IngressErrorCode
+
+            globals()[name] = IngressErrorCode
+            return IngressErrorCode
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
 
 
 class _Delivery:
@@ -84,7 +92,8 @@ class IngressError(_Delivery, Exception):
 
     def __init__(  # noqa: PLR0913 - what is known of an error, each by its name
         self,
-        code: IngressErrorCode,
+        # By the package's name: it loads the class when somebody evaluates this.
+        code: questframe.exceptions.IngressErrorCode,
         msg: str,
         *,
         table: str | None = None,
@@ -114,7 +123,7 @@ class IngressError(_Delivery, Exception):
         self.pending: RowBuffer | None = None
 
     @property
-    def code(self) -> IngressErrorCode:
+    def code(self) -> questframe.exceptions.IngressErrorCode:
         """What the error is about."""
         return self._code
 
