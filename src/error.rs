@@ -318,6 +318,11 @@ impl Error {
         self
     }
 
+    /// What should be known beside the error.
+    pub(crate) fn note(&self) -> Option<String> {
+        self.0.note.clone()
+    }
+
     /// Has the text end with what should be known beside the error.
     pub(crate) fn with_note(mut self, note: Option<String>) -> Self {
         self.0.note = note.or(self.0.note);

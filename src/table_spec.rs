@@ -32,6 +32,7 @@ use crate::plan::{Plan, Target};
 /// # Ok::<(), questframe::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TableSpec {
     pub(crate) partition_by: Option<String>,
     pub(crate) dedup_keys: Vec<String>,
@@ -43,9 +44,12 @@ pub struct TableSpec {
 }
 
 impl TableSpec {
-    /// The specification without the types of other columns than these.
-    pub(crate) fn with_types_of(mut self, has: impl Fn(&str) -> bool) -> Self {
+    /// The specification without what it says of other columns than these.
+    pub(crate) fn of_columns(mut self, has: impl Fn(&str) -> bool) -> Self {
         self.types.retain(|(column, _)| has(column));
+        self.symbol_capacity.retain(|(column, _)| has(column));
+        self.symbol_index.retain(|column| has(column));
+        self.dedup_keys.retain(|column| has(column));
         self
     }
 

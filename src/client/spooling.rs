@@ -8,6 +8,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -38,8 +39,8 @@ impl Client {
     /// Sends what waits in a spool folder, in the order in which it was accepted (`spool_dir=` of the configuration
     /// string unless a folder is given). Returns when nothing waits any more.
     ///
-    /// A segment that the server refuses goes into the folder `rejected`, with the reason in a text beside it, and does
-    /// not hold up the others. A failure that may pass is waited for as in [`write`](Self::write).
+    /// A segment that the server refuses, or that does not fit the table which is there by now, goes into the folder
+    /// `rejected`, with the reason in a text beside it, and does not hold up the others. A failure that may pass is waited for as in [`write`](Self::write).
     ///
     /// # Errors
     /// If no server takes them: what was not sent waits on. If another process has the folder.
@@ -177,10 +178,10 @@ impl Client {
                         break;
                     }
                     Sent::Unfit(reason) => {
-                        let first = header.made_for.as_ref().map_or(0, |made_for| made_for.first_row);
-                        let why = format!(
-                            "not sent, since the table is not what they were made for (row 0 is row {first} of the frame)"
-                        );
+                        let first = header.made_for.as_ref().and_then(|made_for| made_for.first_row);
+                        let first = first.map(|row| format!(" (row 0 is row {row} of the frame)"));
+                        let first = first.unwrap_or_default();
+                        let why = format!("not sent, since the table is not what they were made for{first}");
                         report.rejected.push(reject(spool, id, &header, &why, &reason)?);
                         break;
                     }
@@ -211,24 +212,44 @@ impl Client {
             let known = &info.protocol_versions;
             return Ok(Sent::Refused(format!("the server takes protocol versions {known:?}, and not {version}")));
         }
-        let mut said = None;
-        if let Some(failed) = self.run_kept(host, &header.table, &header.statements, &mut said, &mut *tick)? {
-            return Ok(failed);
-        }
-        let body = match self.fit(host, header, body, &mut *tick)? {
-            Fit::AsTheyAre => body.clone(),
-            Fit::Anew(statements, lines) => {
-                if let Some(failed) = self.run_kept(host, &header.table, &statements, &mut said, &mut *tick)? {
-                    return Ok(failed);
+        let said = match self.run_kept(host, &header.table, &header.statements, &mut *tick)? {
+            Err(error) if error.is_of_the_server() => return Ok(Sent::Failed(error)),
+            // Made by somebody else since, or statements are closed to us: then the rows will tell.
+            Err(error) => Some(error),
+            Ok(()) => None,
+        };
+        let mut is_closed = said.as_ref().is_some_and(TransportError::is_closed);
+        let mut tries = 0;
+        let body = loop {
+            let refused = match self.fit(host, header, body, is_closed, &mut *tick)? {
+                Fit::AsTheyAre => break body.clone(),
+                Fit::Anew(statements, lines) => match self.run_kept(host, &header.table, &statements, &mut *tick)? {
+                    Ok(()) => break lines,
+                    Err(error) if error.is_of_the_server() => return Ok(Sent::Failed(error)),
+                    Err(error) => error,
+                },
+                Fit::Unfit(reason) if tries > 0 => return Ok(Sent::Unfit(reason)),
+                // What is wrong may have been put right since the columns were asked for.
+                Fit::Unfit(_) => {
+                    tries += 1;
+                    host.tables.forget(&header.table);
+                    continue;
                 }
-                lines
+                Fit::Unknown(error) => return Ok(Sent::Failed(error)),
+            };
+            host.tables.forget(&header.table);
+            if refused.is_closed() && !is_closed {
+                is_closed = true;
+            } else if refused.is_made_by_others() && tries < ATTEMPTS {
+                self.pause(Duration::from_millis(10 << tries), &mut *tick)?;
+                tries += 1;
+            } else {
+                return Ok(Sent::Unfit(format!("making the table ready failed: {refused}")));
             }
-            Fit::Unfit(reason) => return Ok(Sent::Unfit(reason)),
-            Fit::Unknown(error) => return Ok(Sent::Failed(error)),
         };
         let transport = host.transport.clone();
         let (_stop, stop) = watch::channel(false);
-        let retry = RetryPolicy { budget: std::time::Duration::ZERO, ..Tour::new(&self.0.config, None).policy() };
+        let retry = RetryPolicy { budget: Duration::ZERO, ..Tour::new(&self.0.config, None).policy() };
         let terms = Terms { retry, repeat: Repeat::InDoubt, deduplicated: true, has_others: true, stop };
         let delivered = self.wait(async move { deliver(&transport, body, &terms).await }, tick)?;
         Ok(match delivered {
@@ -245,26 +266,32 @@ impl Client {
         })
     }
 
-    /// Runs statements that belong to rows that waited: `said` is what the server had against one of them. Returns how
-    /// that ended the attempt, if it did.
+    /// Runs statements that belong to rows that waited; the inner error is that of one of them.
     fn run_kept(
         &self,
         host: &Host,
         table: &str,
         statements: &[String],
-        said: &mut Option<TransportError>,
         tick: Tick<'_>,
-    ) -> Result<Option<Sent>> {
+    ) -> Result<Result<(), TransportError>> {
+        let mut refused = None;
         for statement in statements {
             let sql = statement.clone();
             match self.ask(host, &mut *tick, |transport| async move { transport.query(&sql).await })? {
-                Err(error) if error.is_of_the_server() => return Ok(Some(Sent::Failed(error))),
-                // Made by somebody else since, or statements are closed to us: then the rows will tell.
-                Err(error) => *said = Some(error),
-                Ok(_) => host.tables.forget(table),
+                Err(error) => {
+                    refused = Some(error);
+                    break;
+                }
+                Ok(_) => {
+                    host.tables.forget(table);
+                    // A connection that has written to the table does not know of a new DECIMAL column, and fails.
+                    if !statement.starts_with("CREATE") {
+                        host.transport.reconnect()?;
+                    }
+                }
             }
         }
-        Ok(None)
+        Ok(refused.map_or(Ok(()), Err))
     }
 
     /// A plan for rows that no server takes now: for the table as it was last seen, else as if it were missing, so that
@@ -294,6 +321,9 @@ impl Client {
         Plan::try_new(schema, options, &context)
     }
 }
+
+/// How often a segment's statements are tried while others change its table.
+const ATTEMPTS: u32 = 7;
 
 /// Puts a segment aside, with the reason.
 fn reject(spool: &Arc<Spool>, id: SegmentId, header: &Header, why: &str, reason: &str) -> Result<PathBuf> {

@@ -187,7 +187,7 @@ impl Client {
         // A wait that the deadline ended looks as if the caller had ended it.
         let error = match deadline {
             Some((deadline, limit)) if is_stopped(&error) && Instant::now() >= deadline => {
-                let late = Error::of(Cause::Deadline(limit));
+                let late = Error::of(Cause::Deadline(limit)).with_note(error.note());
                 match error.table() {
                     Some(table) => late.with_table(table),
                     None => late,
@@ -267,16 +267,34 @@ impl Client {
         let table = options.table.as_deref().or(inner.config.table());
         let (queued, rejected) = self.must_queue(hosts, spool, table, &mut call.tick(account, progress))?;
         let set_aside = set_aside(&rejected);
+        match self.write_unless(queued, hosts, spool, call, feed, account, progress) {
+            Ok(mut report) => {
+                report.notes.extend(set_aside);
+                Ok(report)
+            }
+            Err(error) => Err(error.with_note(set_aside)),
+        }
+    }
+
+    /// Writes what is left unless it has to queue behind what waits, and keeps on disk what no server takes.
+    #[expect(clippy::too_many_arguments, reason = "one write's")]
+    fn write_unless(
+        &self,
+        queued: bool,
+        hosts: &Hosts,
+        spool: &Arc<Spool>,
+        call: &mut Call<'_>,
+        feed: &mut Resumable<'_>,
+        account: &mut Account,
+        progress: OnProgress<'_>,
+    ) -> Result<WriteReport> {
+        let (inner, options) = (&*self.0, call.options);
         let why = if queued {
             "rows of this table that were accepted before wait to be sent".to_owned()
         } else {
             let error = match self.write_somewhere(hosts, call, feed, account, progress) {
                 Err(error) if is_to_be_kept(&error) || is_over(call.deadline) && is_stopped(&error) => error,
-                Ok(mut report) => {
-                    report.notes.extend(set_aside);
-                    return Ok(report);
-                }
-                Err(error) => return Err(error.with_note(set_aside)),
+                done => return done,
             };
             let is_repeatable = options.retry_in_doubt || call.plan.as_ref().is_some_and(Plan::is_repeatable);
             if account.is_in_doubt() && !is_repeatable {
@@ -304,13 +322,12 @@ impl Client {
             Err(error) => error,
         })?;
         let mut notes = vec![format!("{kept} rows wait on disk to be sent: {why}")];
-        if hosts.current().tables.last_seen(plan.table()).is_none() {
+        if options.check != Some(false) && hosts.current().tables.last_seen(plan.table()).is_none() {
             notes.push(
                 "the server could not be asked about the table: rows that it has no room for are set aside when they are sent"
                     .to_owned(),
             );
         }
-        notes.extend(set_aside);
         let mut report = account.report(&plan, false, notes);
         report.rejected = account.rejected_rows(feed)?;
         report.rows_spooled = kept;

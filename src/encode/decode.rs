@@ -81,10 +81,11 @@ pub struct Decoded {
 }
 
 /// Lines of one table as a record batch: these columns, then others in the order of their first line, behind them the
-/// designated timestamps in a column named like `at`, or nearly so where another column has that name. `is_timed`: there
-/// is that column though no line has a time.
+/// designated timestamps in a column named like `at`, or nearly so where another column has that name. With `time` there
+/// is that column though no line has a time. Any column may have nulls.
 ///
-/// `None` if that cannot be: the lines are not the encoder's, or a column has values of two types.
+/// `None` if that cannot be: the lines are not the encoder's, or a column has values of two types. Memory: as many cells
+/// as there are rows for each column, also where lines have few of them.
 #[doc(hidden)]
 #[must_use]
 pub fn decoded(
@@ -92,14 +93,14 @@ pub fn decoded(
     version: ProtocolVersion,
     known: &[(String, Content)],
     at: &str,
-    is_timed: bool,
+    time: Option<Content>,
 ) -> Option<Decoded> {
     let mut cursor = Cursor { lines, at: 0 };
     let mut columns: Vec<(String, Values)> =
         known.iter().map(|(name, content)| Some((name.clone(), Values::new(*content)?))).collect::<Option<_>>()?;
     let mut places: HashMap<Vec<u8>, usize> =
         known.iter().enumerate().map(|(place, (name, _))| (name.clone().into_bytes(), place)).collect();
-    let mut times: Option<Values> = is_timed.then(|| Values::new(Content::Micros)).flatten();
+    let mut times: Option<Values> = time.and_then(Values::new);
     let mut has_times = false;
     let mut rows = 0;
     while cursor.at < lines.len() {
@@ -155,8 +156,7 @@ pub fn decoded(
     let columns: Option<Vec<_>> =
         columns.into_iter().map(|(name, values)| Some((name, values.finish(rows)?))).collect();
     let columns = columns?;
-    let field =
-        |(name, array): &(String, ArrayRef)| Field::new(name, array.data_type().clone(), array.null_count() > 0);
+    let field = |(name, array): &(String, ArrayRef)| Field::new(name, array.data_type().clone(), true);
     let schema = Schema::new(columns.iter().map(field).collect::<Vec<_>>());
     let arrays = columns.into_iter().map(|(_, array)| array).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -476,6 +476,11 @@ impl Arrays {
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{
+        Decimal256Type, Float64Type, Int64Type, TimestampMicrosecondType, TimestampNanosecondType,
+    };
+
     use super::*;
     use crate::{At, WriteOptions, to_ilp};
 
@@ -484,7 +489,7 @@ mod tests {
         d==\x17\x02\x02\xff\x38,a==\x0e\x0a\x02\x02\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\x40\0\0\0\0\0\0\x08\x40 9t\n";
 
     fn read(lines: &[u8]) -> Option<Decoded> {
-        decoded(lines, ProtocolVersion::V3, &[], "ts", false)
+        decoded(lines, ProtocolVersion::V3, &[], "ts", None)
     }
 
     #[test]
@@ -493,6 +498,22 @@ mod tests {
         let lines = [ROW, b"t,k=y i=6i 10t\n", b"t,s=z 11t\n"].concat();
         let Decoded { batch, at } = read(&lines).expect("the encoder's lines");
         assert_eq!((batch.num_rows(), batch.num_columns(), at.as_deref()), (3, 11, Some("ts")));
+        let first = |name: &str| {
+            let column = batch.column_by_name(name).expect("a column");
+            column.slice(0, 1)
+        };
+        assert_eq!(first("d").as_primitive::<Decimal256Type>().value_as_string(0), "-2.00");
+        assert_eq!(first("q").as_string::<i64>().value(0), "a\"\nb");
+        assert_eq!(first("i").as_primitive::<Int64Type>().value(0), -5);
+        assert_eq!(first("f").as_primitive::<Float64Type>().value(0), 1.5);
+        assert_eq!(first("m").as_primitive::<TimestampMicrosecondType>().value(0), 7);
+        assert_eq!(first("n").as_primitive::<TimestampNanosecondType>().value(0), 8);
+        let symbols = first("s").as_any_dictionary().values().as_string::<i64>().value(0).to_owned();
+        assert_eq!(symbols, "a b");
+        let arrays = first("a").as_list::<i32>().value(0);
+        let inner: Vec<_> = (0..2).map(|row| arrays.as_list::<i32>().value(row)).collect();
+        let inner: Vec<_> = inner.iter().map(|list| list.as_primitive::<Float64Type>().values().to_vec()).collect();
+        assert_eq!(inner, [[2.0], [3.0]]);
         let options = WriteOptions::table("t").at("ts").null_bool(crate::NullBool::Omit);
         let again = to_ilp(&batch, &options).expect("a frame");
         // Decimals have a mantissa of 32 bytes then.
@@ -507,7 +528,7 @@ mod tests {
             [("later", Content::Null), ("u", Content::Text), ("n", Content::Duration), ("a", Content::Array(2))];
         let known = known.map(|(name, content)| (name.to_owned(), content));
         let Decoded { batch, at } =
-            decoded(b"t n=5i\nt n=6i\n", ProtocolVersion::V1, &known, "n", true).expect("two rows");
+            decoded(b"t n=5i\nt n=6i\n", ProtocolVersion::V1, &known, "n", Some(Content::Nanos)).expect("two rows");
         let types: Vec<_> = batch.columns().iter().map(|column| column.data_type().to_string()).collect();
         assert_eq!(types[..3], ["Null", "LargeUtf8", "Duration(ns)"]);
         assert_eq!((types.len(), at.as_deref(), batch.columns()[4].null_count()), (5, Some("n_"), 2));

@@ -4,8 +4,6 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use arrow_array::RecordBatch;
-
 use super::cut::{Limits, Outlet, Read, Request, cut};
 use super::resumable::Resumable;
 use crate::buffer::{Buffer, NoMemory, Pool};
@@ -92,14 +90,14 @@ pub(crate) fn excerpt(plan: &Plan, rows: &Resumable<'_>, row: u64, column: &str)
     value_in(&line, name.name.escaped()).map(value_text)
 }
 
-/// The lines of a batch by a plan.
+/// The lines of a frame by a plan.
 ///
 /// # Errors
-/// If it has values that the plan does not allow.
-pub(crate) fn lines_of(plan: &Plan, batch: &RecordBatch) -> Result<Vec<u8>> {
+/// If it has values that the plan does not allow, or cannot be read.
+pub(crate) fn lines_of<'a, Via>(plan: &Plan, data: impl IntoSource<'a, Via>) -> Result<Vec<u8>> {
     let mut lines = Vec::new();
     let mut outlet = WriterOutlet { pool: POOL.get_or_init(|| Pool::new(POOL_BYTES)), out: &mut lines, written: 0 };
-    let mut source = Resumable::keeping(batch.into_source(), false);
+    let mut source = Resumable::keeping(data.into_source(), false);
     cut(plan, &mut source, &RowSet::default(), LIMITS, &mut outlet, &mut Read::default())?;
     Ok(lines)
 }

@@ -9,8 +9,10 @@ use super::resumable::Resumable;
 use crate::buffer::{Buffer, NoMemory, Pool};
 use crate::encode::Content;
 use crate::error::{Cause, Error};
-use crate::options::{Create, WriteOptions};
-use crate::plan::{ColumnPlan, Plan, Role};
+use crate::options::{Create, NullBool, ProtocolVersion, WriteOptions};
+use crate::plan::kind::Kind;
+use crate::plan::landing::Cast;
+use crate::plan::{AtPlan, ColumnPlan, Plan, Role, WireUnit};
 use crate::spool::{Append, Header, MadeColumn, MadeFor, Making, Spool};
 use crate::table_spec::TableSpec;
 
@@ -56,7 +58,7 @@ pub(crate) fn keep(job: &Keeping<'_>, rows: &mut Resumable<'_>, account: &mut Ac
 
 /// What the rows of a plan were made for, the first of which is this row of their frame; `None` if lines do not give
 /// them back, or nobody wants them checked.
-fn made_for(job: &Keeping<'_>, first_row: u64) -> Option<MadeFor> {
+fn made_for(job: &Keeping<'_>, first_row: Option<u64>) -> Option<MadeFor> {
     let (plan, options) = (job.plan, job.options);
     if options.check == Some(false) {
         return None;
@@ -65,12 +67,24 @@ fn made_for(job: &Keeping<'_>, first_row: u64) -> Option<MadeFor> {
     let planned = planned.filter_map(|column| Some((column, column.column_type.as_ref()?.to_string())));
     let column = |(column, column_type): (&ColumnPlan, String)| {
         let content = Content::of(column, plan.version)?;
-        Some(MadeColumn { name: column.name.text().to_owned(), column_type, content, nullable: column.nullable })
+        let is_from_another = match column.cast {
+            Cast::Boolean | Cast::Hex | Cast::Float => true,
+            Cast::Integer => matches!(column.kind, Kind::Float { .. } | Kind::Decimal { .. }),
+            Cast::Keep | Cast::Text | Cast::WholeDecimal | Cast::Array => false,
+        };
+        // Nulls have become false.
+        let has_false = content == Content::Boolean && column.nullable && plan.null_bool == NullBool::False;
+        let is_bound = is_from_another || has_false;
+        Some(MadeColumn { name: column.name.text().to_owned(), column_type, content, is_bound })
+    };
+    let time = match plan.at {
+        AtPlan::Column { unit: WireUnit::Micros, .. } if plan.version > ProtocolVersion::V1 => Content::Micros,
+        _ => Content::Nanos,
     };
     Some(MadeFor {
         columns: planned.map(column).collect::<Option<_>>()?,
         designated: plan.designated.as_ref().map(|(name, column_type)| (name.clone(), column_type.to_string())),
-        at: plan.at().map(ToOwned::to_owned),
+        at: plan.at().map(|name| (name.to_owned(), time)),
         create: match &options.create {
             Create::Auto => Making::Statement(TableSpec::new()),
             Create::Table(spec) => Making::Statement(spec.clone()),
@@ -112,7 +126,7 @@ impl Outlet for SpoolOutlet<'_> {
             statements: plan.statements().to_vec(),
             repeatable: self.job.repeatable,
             written_at_micros: u64::try_from(now.as_micros()).unwrap_or(u64::MAX),
-            made_for: made_for(self.job, rows.start),
+            made_for: made_for(self.job, skipped.is_empty().then_some(rows.start)),
         };
         let added = self.append.add(header, buffer.filled());
         added.map_err(|error| Error::of(Cause::Spool(error)).with_table(plan.table()))

@@ -41,7 +41,7 @@ pub(crate) struct Header {
     pub(crate) repeatable: bool,
     /// When it was written, in microseconds since 1970.
     pub(crate) written_at_micros: u64,
-    /// What they were planned for; none in segments of before.
+    /// What they were planned for; none if they go as they are, as those of earlier versions.
     #[serde(default)]
     pub(crate) made_for: Option<MadeFor>,
 }
@@ -53,13 +53,13 @@ pub(crate) struct MadeFor {
     pub(crate) columns: Vec<MadeColumn>,
     /// The designated timestamp and its type, where they were known.
     pub(crate) designated: Option<(String, String)>,
-    /// The frame's column of designated timestamps.
-    pub(crate) at: Option<String>,
+    /// The frame's column of designated timestamps, and what these are in the lines.
+    pub(crate) at: Option<(String, Content)>,
     /// Who makes a missing table or column.
     pub(crate) create: Making,
     pub(crate) null_bool: NullBool,
-    /// The row of the frame that is the first one here.
-    pub(crate) first_row: u64,
+    /// The row of the frame that is the first one here, if the others follow it without a gap.
+    pub(crate) first_row: Option<u64>,
 }
 
 /// A column that rows were planned for.
@@ -69,8 +69,8 @@ pub(crate) struct MadeColumn {
     /// In QuestDB.
     pub(crate) column_type: String,
     pub(crate) content: Content,
-    /// Whether values of it may be missing in the frame.
-    pub(crate) nullable: bool,
+    /// Whether its lines are true for this type alone: they do not tell what the frame had.
+    pub(crate) is_bound: bool,
 }
 
 /// [`Create`](crate::Create) of a write whose rows were kept.

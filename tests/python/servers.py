@@ -374,6 +374,21 @@ class Proxy(HttpServer):
             connection.close()
 
 
+class Gate(Proxy):
+    """A proxy that lets some statements through and forbids the others."""
+
+    def __init__(self, upstream: int, closed: Callable[[str], bool], reply: Reply) -> None:
+        self.closed = closed
+        self.reply = reply
+        super().__init__(upstream, lambda _body: False)
+
+    def handle(self, exchange: Exchange) -> None:
+        if exchange.request.path == "/exec" and self.closed(exchange.request.query):
+            self.reply(exchange)
+        else:
+            super().handle(exchange)
+
+
 def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
     """Whether the condition came true in time."""
     deadline = time.monotonic() + seconds

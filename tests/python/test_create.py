@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 import pytest
-from servers import FakeQuestDB, Proxy, answer, answer_json, eventually, refused
+from servers import FakeQuestDB, Gate, answer, answer_json, eventually, refused
 from together import together
 
 import questframe as qf
@@ -23,7 +23,7 @@ from questframe import TableSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from servers import Exchange, Reply
+    from servers import Exchange
 
     from questframe.local import QuestDB
 
@@ -516,21 +516,6 @@ def test_four_processes_make_the_same_table(server: QuestDB, table: str) -> None
 # --- where /exec is closed ------------------------------------------------------------------------------------------
 
 NOTE = 'its designated timestamp is then called "timestamp"'
-
-
-class Gate(Proxy):
-    """A proxy that lets some statements through and forbids the others."""
-
-    def __init__(self, upstream: int, closed: Callable[[str], bool], reply: Reply) -> None:
-        self.closed = closed
-        self.reply = reply
-        super().__init__(upstream, lambda _body: False)
-
-    def handle(self, exchange: Exchange) -> None:
-        if exchange.request.path == "/exec" and self.closed(exchange.request.query):
-            self.reply(exchange)
-        else:
-            super().handle(exchange)
 
 
 FORBIDDEN = answer_json(403, {"query": "...", "error": "Access denied [HTTP SQL]", "position": 0})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 import pytest
-from servers import HOST, eventually
+from servers import HOST, Gate, answer_json, eventually
 
 import questframe as qf
 
@@ -241,7 +241,9 @@ def test_false_that_was_null_is_not_taken_for_false(server: QuestDB, nobody: str
     server.sql(f"create table {table} (x varchar, ts timestamp) timestamp(ts) partition by day wal")
     keep(nobody, folder, pl.DataFrame({"x": [True, None], "ts": times(2)}), table, at="ts", null_bool="false")
     (reason,) = drain(server, folder)
-    assert 'column "x" was BOOLEAN when its nulls were made false, and is VARCHAR now' in reason
+    assert (
+        'column "x" was BOOLEAN when its values were brought into the form of that type, and is VARCHAR now' in reason
+    )
     # Where there were none it can be told.
     keep(nobody, folder, pl.DataFrame({"x": [True, False], "ts": times(2)}), table, at="ts", null_bool="false")
     assert drain(server, folder) == []
@@ -293,7 +295,7 @@ def test_a_column_that_was_dropped_is_made_again(server: QuestDB, folder: Path, 
     assert dict(server.sql(f"select \"column\", type from table_columns('{table}')").rows)["d"] == "DECIMAL(9,2)"
 
 
-def test_a_view_says_what_helps(server: QuestDB, nobody: str, folder: Path, table: str) -> None:
+def test_a_table_that_ilp_cannot_write_says_what_helps(server: QuestDB, nobody: str, folder: Path, table: str) -> None:
     server.sql(f"create table {table} (n long, ts timestamp) timestamp(ts) partition by day bypass wal")
     keep(nobody, folder, pl.DataFrame({"n": [1], "ts": times(1)}), table, at="ts")
     (reason,) = drain(server, folder)
@@ -328,3 +330,55 @@ def test_rows_are_told_by_the_first_of_them(server: QuestDB, nobody: str, folder
     (reason,) = drain(server, folder)
     assert "row 0 is row 20 of the frame" in reason
     assert "row 5 (value 70000)" in reason
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "values"),
+    [
+        ("boolean", "varchar", pl.Series([1])),
+        ("long256", "varchar", pl.Series([7])),
+        ("long", "timestamp", pl.Series([2.0])),
+        ("double", "varchar", pl.Series([Decimal("1.50")])),
+    ],
+)
+def test_what_was_cast_for_another_type_is_not_cast_again(
+    server: QuestDB, folder: Path, table: str, before: str, after: str, values: pl.Series
+) -> None:
+    server.sql(f"create table {table} (x {before}, ts timestamp) timestamp(ts) partition by day wal")
+    kept_by_one_who_saw_it(server, folder, pl.DataFrame({"x": values, "ts": times(1)}), table)
+    server.sql(f"drop table {table}")
+    server.sql(f"create table {table} (x {after}, ts timestamp) timestamp(ts) partition by day wal")
+    (reason,) = drain(server, folder)
+    assert f'column "x" was {before.upper()} when its values were brought into the form of that type' in reason
+
+
+def test_a_later_segment_brings_a_new_decimal_column(server: QuestDB, nobody: str, folder: Path, table: str) -> None:
+    server.sql(f"create table {table} (n long, ts timestamp) timestamp(ts) partition by day wal")
+    data = pl.DataFrame({"n": [1], "ts": times(1)})
+    keep(nobody, folder, data, table, at="ts")
+    keep(nobody, folder, data.with_columns(d=Decimal("-1.25")), table, at="ts")
+    keep(nobody, folder, data.with_columns(d=Decimal("2.50"), e=Decimal("0.5")), table, at="ts")
+    assert drain(server, folder) == []
+    assert eventually(lambda: server.sql(f"select count() c from {table}").column("c") == [3])
+    assert server.sql(f"select d from {table} order by d").column("d")[-2:] == ["-1.25", "2.50"]
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_a_server_that_runs_no_statements_makes_the_table_itself(
+    server: QuestDB, port: int, nobody: str, folder: Path, table: str, is_readable: bool
+) -> None:
+    data = pl.DataFrame({"n": [1], "ts": times(1)})
+    keep(nobody, folder, data, table, at="ts")
+    # The server calls the designated timestamp so, and would take this field for it.
+    keep(nobody, folder, data.with_columns(timestamp=pl.Series([99], dtype=pl.Datetime("us"))), table, at="ts")
+    keep(nobody, folder, data, f"{table}_never", at="ts", create="never")
+    closed = (lambda query: query.startswith(("query=CREATE", "query=ALTER"))) if is_readable else lambda _query: True
+    with Gate(port, closed, answer_json(403, {"query": "...", "error": "Access denied [HTTP SQL]"})) as gate:
+        drained = qf.spool.drain(gate.conf, spool_dir=folder)
+    assert (drained.segments, drained.segments_waiting) == (1, 0)
+    field, never = (path.with_suffix(".reason.txt").read_text() for path in drained.rejected)
+    assert '"timestamp"' in field
+    assert "never" in never
+    server.wait_visible(table, 1)
+    assert server.sql(f"select n, timestamp from {table}").rows == [(1, "1970-01-01T00:00:00.000001Z")]
+    assert server.sql(f"select table_name from tables() where table_name = '{table}_never'").rows == []

@@ -38,7 +38,7 @@ fn read_again(lines: &[u8], case: &Case) -> Result<(), String> {
     let version = ProtocolVersion::from_number(written.version.into()).expect("a version");
     let read = |lines: &[u8]| {
         let shown = || format!("not read again: {}", lines[..lines.len().min(200)].escape_ascii());
-        decoded(lines, version, &[], "time", false).ok_or_else(shown)
+        decoded(lines, version, &[], "time", None).ok_or_else(shown)
     };
     let Decoded { batch, at } = read(lines)?;
     if batch.num_rows() == 0 {

@@ -41,13 +41,18 @@ def prepare(
     """
     try:
         return _prepare(data, at)
-    except IngressError as found:
-        error = found
-    if not isinstance(error, TypeError):
-        error = _with_others(error, {**(options or {}), "at": at, "table": table})
+    except IngressError as error:
+        if isinstance(error, TypeError):
+            raise
+        whole = _with_others(error, {**(options or {}), "at": at, "table": table})
+        error._rest = None  # noqa: SLF001
         if table is not None:
-            error._in_table(table)  # noqa: SLF001
-    raise error
+            whole._in_table(table)  # noqa: SLF001
+        try:
+            raise whole from None
+        finally:
+            # The frame would stay as long as its own error.
+            del whole
 
 
 def _with_others(error: IngressError, options: dict[str, Any]) -> IngressError:

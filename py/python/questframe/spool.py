@@ -21,8 +21,8 @@ __all__ = ["DrainReport", "drain"]
 def drain(conf: str | None = None, *, spool_dir: str | os.PathLike[str] | None = None) -> DrainReport:
     """Send what waits on disk, in the order in which it was accepted, and return when nothing waits any more.
 
-    What the server refuses for good goes into the folder ``rejected``, beside a text with the reason, and holds up
-    nothing else.
+    What the server refuses for good, or does not fit the table that is there by now, goes into the folder ``rejected``,
+    beside a text with the reason, and holds up nothing else.
 
     Args:
         conf: a configuration string such as ``"http::addr=localhost:9000;spool_dir=/var/spool/quest;"``; None for
