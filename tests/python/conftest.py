@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
+import socket
 import urllib.parse
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
-from servers import FakeQuestDB
+from servers import HOST, FakeQuestDB
 from tls import context_of
 
 import questframe as qf
@@ -48,6 +49,19 @@ def run(
         yield db
     finally:
         db.stop()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where rows wait on disk; not there at first."""
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def nobody() -> str:
+    """The configuration for a port where nobody listens."""
+    with socket.create_server((HOST, 0)) as listener:
+        return f"http::addr={HOST}:{listener.getsockname()[1]};retry_timeout=0;"
 
 
 @pytest.fixture(scope="session")

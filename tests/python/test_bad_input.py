@@ -448,6 +448,11 @@ def test_what_has_no_arrow_form_is_told_with_all_else(library: str, fake: FakeQu
         qf.to_ilp(data[["a", "no?"]], at=CLOCK)
     assert len(caught.value.problems) == 3
     assert caught.value.problems[1].startswith("no table was given")
+    # A table may be called like a choice of an option.
+    for options in ({"create": "auto"}, {"create": "never"}):
+        with pytest.raises(qf.IngressError) as caught:
+            qf.plan(data[["a", "no?"]], table="never", at=CLOCK, **options)
+        assert len(caught.value.problems) == 2
     # Of a frame that has nothing else this is all that is said.
     with pytest.raises(qf.IngressError) as caught:
         qf.plan(data[["a"]], table="t", at="a")

@@ -44,18 +44,6 @@ def segments(folder: Path) -> list[Path]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "spool"
-
-
-@pytest.fixture
-def nobody() -> str:
-    """The configuration for a port where nobody listens."""
-    with socket.create_server((HOST, 0)) as listener:
-        return f"http::addr={HOST}:{listener.getsockname()[1]};retry_timeout=0;"
-
-
-@pytest.fixture
 def client(fake: FakeQuestDB, folder: Path) -> Iterator[qf.Client]:
     conf = f"{fake.conf}spool_dir={folder};auto_flush_rows=10;connections=1;retry_timeout=0;"
     with qf.connect(conf) as client:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from questframe.local import QuestDB
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "spool"
-
-
-@pytest.fixture
-def nobody() -> str:
-    """The configuration for a port where nobody listens."""
-    with socket.create_server((HOST, 0)) as listener:
-        return f"http::addr={HOST}:{listener.getsockname()[1]};retry_timeout=0;"
 
 
 def times(count: int, unit: str = "us") -> pl.Series:
@@ -382,3 +369,28 @@ def test_a_server_that_runs_no_statements_makes_the_table_itself(
     server.wait_visible(table, 1)
     assert server.sql(f"select n, timestamp from {table}").rows == [(1, "1970-01-01T00:00:00.000001Z")]
     assert server.sql(f"select table_name from tables() where table_name = '{table}_never'").rows == []
+
+
+@pytest.mark.parametrize("bad", [None, 10_000])
+def test_rows_of_many_columns_are_read_back_in_pieces(
+    server: QuestDB, nobody: str, folder: Path, table: str, bad: int | None
+) -> None:
+    """Each row has two values of 300 columns: some 7,000 rows are a piece."""
+    names = [f"c{i}" for i in range(300)]
+    columns = ", ".join(f"{name} double" for name in names)
+    server.sql(f"create table {table} (n short, {columns}, ts timestamp) timestamp(ts) partition by day wal")
+    rows = 20_000
+    numbers = pl.Series([70_000 if row == bad else row % 100 for row in range(rows)])
+    nothing = [pl.lit(None, dtype=pl.Float64).alias(name) for name in names[1:]]
+    data = pl.DataFrame({"n": numbers, "c0": [0.5] * rows, "ts": times(rows)}).with_columns(nothing)
+    # In one segment.
+    keep(nobody, folder, data, table, at="ts", atomic=True)
+    reasons = drain(server, folder)
+    if bad is None:
+        assert reasons == []
+        assert server.wait_visible(table, rows) == rows
+        found = server.sql(f"select sum(n), sum(c0), count_distinct(ts) from {table}").rows
+        assert found == [(numbers.sum(), rows / 2, rows)]
+    else:
+        (reason,) = reasons
+        assert "row 10000 (value 70000)" in reason

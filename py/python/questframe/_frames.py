@@ -59,7 +59,10 @@ def _with_others(error: IngressError, options: dict[str, Any]) -> IngressError:
     """The error with what is wrong with columns that it is not about, as far as that is seen without a server."""
     if error._rest is None:  # noqa: SLF001
         return error
-    given = {name: value for name, value in options.items() if value is not None and value != "never"}
+    given = {name: value for name, value in options.items() if value is not None}
+    if given.get("create") == "never":
+        # Whether there is a table is not known here.
+        del given["create"]
     try:
         # One of the columns that it is about, which are nulls here, may be the only timestamp.
         _questframe.plan(error._rest, False, {"at": ("server", 0), **given})  # noqa: FBT003, SLF001
