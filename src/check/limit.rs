@@ -72,7 +72,11 @@ pub(super) fn check(column: &ColumnPlan, limit: Limit, array: &ArrayRef, misfits
         }
         Limit::Instant { per_second, unit } => {
             let Some(instants) = Instants::bind(array) else { return };
-            within_unit(&instants, nulls, array.len(), per_second, unit, misfits);
+            within_unit(&instants, nulls, array.len(), per_second, unit, || lossy(unit), misfits);
+        }
+        Limit::WireMicros => {
+            let Some(instants) = Instants::bind(array) else { return };
+            within_unit(&instants, nulls, array.len(), 1_000_000, "microseconds", too_fine_for_v1, misfits);
         }
         Limit::Decimal { precision, scale } => {
             for row in valid(array) {
@@ -160,6 +164,7 @@ fn within_unit(
     count: usize,
     per_second: i64,
     unit: &'static str,
+    too_fine: impl Fn() -> ValueError,
     misfits: &mut Misfits,
 ) {
     let factor = instants.factor(per_second);
@@ -180,9 +185,17 @@ fn within_unit(
         if overflows(value) || value == i64::MIN {
             misfits.add(row, || (text(), ValueError::TimestampTooLarge { unit, rows: 0 }));
         } else if is_lossy(value) {
-            misfits.add(row, || (text(), lossy(unit)));
+            misfits.add(row, || (text(), too_fine()));
         }
     }
+}
+
+/// A timestamp finer than what version 1 of the protocol writes in a field.
+fn too_fine_for_v1() -> ValueError {
+    misfit(
+        "the timestamp has digits beyond the microseconds that protocol version 1 carries",
+        "use protocol version 2 or later, or cast the frame's column to microseconds (\"us\") to drop them",
+    )
 }
 
 /// A timestamp finer than the column it goes to.

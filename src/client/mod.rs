@@ -312,8 +312,16 @@ impl Client {
         let checked = table.filter(|table| options.check.unwrap_or(true) && !table.is_empty());
         let nanos = host.server.get().is_none_or(ServerInfo::has_nanos);
         let planned = |target| {
-            let context =
-                Context { table, default_at: config.at(), version, max_name_len, nanos, target, is_official: false };
+            let context = Context {
+                table,
+                default_at: config.at(),
+                version,
+                max_name_len,
+                nanos,
+                target,
+                is_official: false,
+                cuts_nanos: false,
+            };
             Plan::try_new(schema, options, &context)
         };
         let Some(checked) = checked else { return planned(Target::Unknown) };

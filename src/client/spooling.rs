@@ -316,8 +316,16 @@ impl Client {
         };
         let max_name_len = info.and_then(|info| info.max_name_len).unwrap_or(config.max_name_len());
         let nanos = info.is_none_or(crate::transport::ServerInfo::has_nanos);
-        let context =
-            Context { table, default_at: config.at(), version, max_name_len, nanos, target, is_official: false };
+        let context = Context {
+            table,
+            default_at: config.at(),
+            version,
+            max_name_len,
+            nanos,
+            target,
+            is_official: false,
+            cuts_nanos: false,
+        };
         Plan::try_new(schema, options, &context)
     }
 }

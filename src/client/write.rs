@@ -487,6 +487,7 @@ impl Client {
                 not_applied(&options)
             ));
         }
+        notes.extend(plan.notes.iter().cloned());
         Ok(Made { plan, created, notes })
     }
 

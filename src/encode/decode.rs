@@ -12,8 +12,12 @@ use arrow_array::builder::{
     BooleanBuilder, Decimal256Builder, Float64Builder, Int64Builder, LargeStringBuilder, LargeStringDictionaryBuilder,
     TimestampMicrosecondBuilder, TimestampNanosecondBuilder,
 };
-use arrow_array::types::{DurationNanosecondType, Time64NanosecondType, UInt32Type};
-use arrow_array::{Array, ArrayRef, Float64Array, ListArray, NullArray, RecordBatch, RecordBatchOptions};
+use arrow_array::types::{
+    Decimal32Type, Decimal64Type, Decimal128Type, DecimalType, DurationNanosecondType, Time64NanosecondType, UInt32Type,
+};
+use arrow_array::{
+    Array, ArrayRef, Decimal256Array, Float64Array, ListArray, NullArray, RecordBatch, RecordBatchOptions,
+};
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer, i256};
 use arrow_schema::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
@@ -251,6 +255,8 @@ enum Value<'l> {
     Nanos(i64),
     Decimal {
         scale: u8,
+        /// The bytes that the digits have in the line.
+        bytes: usize,
         digits: i256,
     },
     /// The lengths of its dimensions and its elements, of four and eight bytes each.
@@ -298,7 +304,7 @@ impl<'l> Value<'l> {
                 let sign = if mantissa.first()? & 0x80 == 0 { 0 } else { 0xff };
                 let mut whole = [sign; 32];
                 whole.get_mut(32_usize.checked_sub(mantissa.len())?..)?.copy_from_slice(mantissa);
-                Some(Self::Decimal { scale: *scale, digits: i256::from_be_bytes(whole) })
+                Some(Self::Decimal { scale: *scale, bytes: mantissa.len(), digits: i256::from_be_bytes(whole) })
             }
             [0x0E, 0x0A, dimensions, rest @ ..] => {
                 let (shape, elements) = rest.split_at_checked(4 * usize::from(*dimensions))?;
@@ -321,7 +327,7 @@ enum Values {
     Floats(Float64Builder),
     Micros(TimestampMicrosecondBuilder),
     Nanos(TimestampNanosecondBuilder),
-    Decimals(u8, Decimal256Builder),
+    Decimals(Decimals),
     Arrays(Arrays),
 }
 
@@ -337,10 +343,7 @@ impl Values {
             Content::Float => Self::Floats(Float64Builder::new()),
             Content::Micros => Self::Micros(TimestampMicrosecondBuilder::new()),
             Content::Nanos => Self::Nanos(TimestampNanosecondBuilder::new()),
-            Content::Decimal(scale) => {
-                let builder = Decimal256Builder::new().with_precision_and_scale(DIGITS, i8::try_from(scale).ok()?);
-                Self::Decimals(scale, builder.ok()?)
-            }
+            Content::Decimal(scale) => Self::Decimals(Decimals::new(scale)?),
             Content::Array(dims) => Self::Arrays(Arrays::new(usize::from(dims))),
         })
     }
@@ -356,9 +359,7 @@ impl Values {
             (Self::Floats(all), Value::Float(value)) => all.append_value(value),
             (Self::Micros(all), Value::Micros(value)) => all.append_value(value),
             (Self::Nanos(all), Value::Nanos(value)) => all.append_value(value),
-            (Self::Decimals(known, all), Value::Decimal { scale, digits }) if *known == scale => {
-                all.append_value(digits);
-            }
+            (Self::Decimals(all), Value::Decimal { scale, bytes, digits }) => all.append(scale, bytes, digits)?,
             (Self::Arrays(all), Value::Array { shape, elements }) => all.append(shape, elements)?,
             _ => return None,
         }
@@ -381,7 +382,7 @@ impl Values {
             Self::Floats(all) => pad!(all),
             Self::Micros(all) => pad!(all),
             Self::Nanos(all) => pad!(all),
-            Self::Decimals(_, all) => pad!(all),
+            Self::Decimals(Decimals { all, .. }) => pad!(all),
             Self::Arrays(all) => all.pad(rows),
         }
         Some(())
@@ -406,10 +407,61 @@ impl Values {
             Self::Floats(mut all) => Arc::new(all.finish()),
             Self::Micros(mut all) => Arc::new(all.finish()),
             Self::Nanos(mut all) => Arc::new(all.finish()),
-            Self::Decimals(_, mut all) => Arc::new(all.finish()),
+            Self::Decimals(all) => all.finish()?,
             Self::Arrays(all) => all.finish()?,
         })
     }
+}
+
+/// Decimals of one scale.
+struct Decimals {
+    scale: u8,
+    all: Decimal256Builder,
+    /// The most bytes that one has in its line, and the magnitude of the greatest.
+    bytes: usize,
+    greatest: i256,
+}
+
+impl Decimals {
+    fn new(scale: u8) -> Option<Self> {
+        let all = Decimal256Builder::new().with_precision_and_scale(DIGITS, i8::try_from(scale).ok()?);
+        Some(Self { scale, all: all.ok()?, bytes: 0, greatest: i256::ZERO })
+    }
+
+    fn append(&mut self, scale: u8, bytes: usize, digits: i256) -> Option<()> {
+        if scale != self.scale {
+            return None;
+        }
+        self.bytes = self.bytes.max(bytes);
+        self.greatest = self.greatest.max(digits.checked_abs().unwrap_or(i256::MAX));
+        self.all.append_value(digits);
+        Some(())
+    }
+
+    /// In the narrowest type that has room: lines made of it are as long as these.
+    fn finish(mut self) -> Option<ArrayRef> {
+        let all = self.all.finish();
+        let fits = |bytes: usize, digits: u8| {
+            let end = i256::from_i128(10).checked_pow(u32::from(digits));
+            self.bytes <= bytes && self.scale <= digits && end.is_some_and(|end| self.greatest < end)
+        };
+        match () {
+            () if fits(4, Decimal32Type::MAX_PRECISION) => narrowed::<Decimal32Type>(&all),
+            () if fits(8, Decimal64Type::MAX_PRECISION) => narrowed::<Decimal64Type>(&all),
+            () if fits(16, Decimal128Type::MAX_PRECISION) => narrowed::<Decimal128Type>(&all),
+            () => Some(Arc::new(all)),
+        }
+    }
+}
+
+/// Decimals that a narrower type has room for.
+fn narrowed<T: DecimalType>(all: &Decimal256Array) -> Option<ArrayRef>
+where
+    T::Native: TryFrom<i128>,
+{
+    // Nulls are anything.
+    let narrow = all.unary::<_, T>(|digits| T::Native::try_from(digits.as_i128()).unwrap_or_default());
+    Some(Arc::new(narrow.with_precision_and_scale(T::MAX_PRECISION, all.scale()).ok()?))
 }
 
 /// Lists in lists of floats.
@@ -478,7 +530,7 @@ impl Arrays {
 mod tests {
     use arrow_array::cast::AsArray;
     use arrow_array::types::{
-        Decimal256Type, Float64Type, Int64Type, TimestampMicrosecondType, TimestampNanosecondType,
+        Decimal32Type, Float64Type, Int64Type, TimestampMicrosecondType, TimestampNanosecondType,
     };
 
     use super::*;
@@ -502,7 +554,7 @@ mod tests {
             let column = batch.column_by_name(name).expect("a column");
             column.slice(0, 1)
         };
-        assert_eq!(first("d").as_primitive::<Decimal256Type>().value_as_string(0), "-2.00");
+        assert_eq!(first("d").as_primitive::<Decimal32Type>().value_as_string(0), "-2.00");
         assert_eq!(first("q").as_string::<i64>().value(0), "a\"\nb");
         assert_eq!(first("i").as_primitive::<Int64Type>().value(0), -5);
         assert_eq!(first("f").as_primitive::<Float64Type>().value(0), 1.5);
@@ -516,7 +568,6 @@ mod tests {
         assert_eq!(inner, [[2.0], [3.0]]);
         let options = WriteOptions::table("t").at("ts").null_bool(crate::NullBool::Omit);
         let again = to_ilp(&batch, &options).expect("a frame");
-        // Decimals have a mantissa of 32 bytes then.
         let twice = to_ilp(&read(&again).expect("the encoder's lines").batch, &options).expect("a frame");
         assert_eq!(again.escape_ascii().to_string(), twice.escape_ascii().to_string());
         assert!(again.starts_with(b"t,s=a\\ b,k=x f==\x10"));

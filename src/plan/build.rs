@@ -28,6 +28,7 @@ impl Plan {
             nanos: true,
             target,
             is_official: false,
+            cuts_nanos: true,
         };
         Self::try_new(schema, options, &context)
     }
@@ -45,6 +46,7 @@ impl Plan {
             nanos: true,
             target: Target::Unknown,
             is_official: true,
+            cuts_nanos: true,
         };
         Self::try_new(schema, options, &context)
     }
@@ -122,6 +124,7 @@ impl Plan {
                 column.note.get_or_insert_with(|| "the row's time, where it is not null".to_owned());
             }
         }
+        let notes = spec.not_applied(context);
         match table {
             Some(table) if problems.is_empty() => Ok(Self {
                 table,
@@ -133,6 +136,7 @@ impl Plan {
                 is_unreadable: matches!(context.target, Target::Unreadable),
                 dedup: context.target.existing().is_some_and(|table| table.dedup),
                 statements,
+                notes,
                 designated: designated.filter(|_| is_certain),
                 null_at: options.null_at,
                 null_bool: options.null_bool,
@@ -218,6 +222,20 @@ impl Spec {
                     .then(|| Problem::new(PlanError::Untyped { argument }).column(name))
             })
             .collect()
+    }
+
+    /// That a table which is there does not drop second copies of rows, though this was asked for.
+    fn not_applied(&self, context: &Context<'_>) -> Vec<String> {
+        let Some((name, table)) = context.table.zip(context.target.existing()) else { return Vec::new() };
+        if table.dedup || !self.given.has_dedup_keys() {
+            return Vec::new();
+        }
+        let keys = table.designated.iter().chain(&self.given.dedup_keys).map(|key| ddl::quoted(key));
+        let keys = keys.collect::<Vec<_>>().join(", ");
+        let sql = format!("ALTER TABLE {} DEDUP ENABLE UPSERT KEYS({keys})", ddl::quoted(name));
+        vec![format!(
+            "the table was there and has no deduplication keys, and dedup_keys are given to a new one only; {sql}"
+        )]
     }
 
     fn declared(&self, name: &str, column_type: ColumnType) -> Declared {
@@ -391,11 +409,17 @@ impl Builder<'_> {
             return Err(error);
         }
         let Landing { wire, symbol, cast, mut limits, note } = landing;
+        if context.cuts_nanos {
+            limits.retain(|limit| *limit != Limit::WireMicros);
+        }
         // In a column of numbers, whose NULL is one, a null boolean is like any other null.
         let has_null = certain && column_type.is_number_with_null();
         if wire == Wire::Boolean && self.options.null_bool == NullBool::Error && !has_null {
             limits.push(Limit::NotNull);
         }
+        let other = existing.and(spec.column_type(field.name())).filter(|chosen| **chosen != column_type);
+        let other = other.map(|chosen| format!("{column_type} as the table has it, and not {chosen}"));
+        let note = [note, other].into_iter().flatten().reduce(|first, second| format!("{first}; {second}"));
         let role = if wants_symbol && symbol { Role::Symbol } else { Role::Field(wire) };
         let nullable = field.is_nullable()
             // A dictionary's keys may all be there and a value they point to null.

@@ -186,6 +186,9 @@ impl fmt::Display for Plan {
         if self.empty_rows == EmptyRows::Skip {
             write!(f, "\nrows in which everything is null are left out")?;
         }
+        for note in &self.notes {
+            write!(f, "\nnote: {note}")?;
+        }
         for statement in &self.statements {
             write!(f, "\nruns first: {statement}")?;
         }

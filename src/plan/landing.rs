@@ -46,6 +46,8 @@ pub(crate) enum Limit {
     Single,
     /// Instants that are a whole 64-bit number of a unit, so many of which make a second.
     Instant { per_second: i64, unit: &'static str },
+    /// Instants that are whole microseconds, since version 1 of the protocol has nothing finer.
+    WireMicros,
     /// Numbers that a decimal of this precision and scale holds exactly.
     Decimal { precision: u8, scale: u8 },
     /// Text of this form.
@@ -305,19 +307,22 @@ fn instants(unit: InstantUnit, target: &ColumnType, version: ProtocolVersion, ce
     let wire = if is_nanos && *target != ColumnType::Timestamp { WireUnit::Nanos } else { WireUnit::Micros };
     let wire = if !certain && is_nanos { WireUnit::Nanos } else { wire };
     let landing = Landing::new(Wire::Timestamp(wire), Cast::Keep);
-    let (per_second, name) = match target {
-        ColumnType::Date => (1_000, "milliseconds"),
-        ColumnType::TimestampNs if version > ProtocolVersion::V1 => (1_000_000_000, "nanoseconds"),
-        _ => (1_000_000, "microseconds"),
-    };
     if certain {
-        return landing.within(Limit::Instant { per_second, unit: name });
+        return landing.within(match target {
+            ColumnType::Date => Limit::Instant { per_second: 1_000, unit: "milliseconds" },
+            ColumnType::TimestampNs if version > ProtocolVersion::V1 => {
+                Limit::Instant { per_second: 1_000_000_000, unit: "nanoseconds" }
+            }
+            ColumnType::TimestampNs => Limit::WireMicros,
+            _ => Limit::Instant { per_second: 1_000_000, unit: "microseconds" },
+        });
     }
     // What the wire has no room for.
     match unit {
         InstantUnit::Day | InstantUnit::Second | InstantUnit::Millisecond => {
             landing.within(Limit::Instant { per_second: 1_000_000, unit: "microseconds" })
         }
+        InstantUnit::Nanosecond if version == ProtocolVersion::V1 => landing.within(Limit::WireMicros),
         InstantUnit::Microsecond | InstantUnit::Nanosecond => landing,
     }
 }

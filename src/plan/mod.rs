@@ -95,6 +95,9 @@ pub(crate) struct Context<'a> {
     /// Whether the drop-in asks, which sends what the official client sends: names that the server will refuse, two
     /// columns of one name.
     pub(crate) is_official: bool,
+    /// Whether nanoseconds in fields are cut to the microseconds of protocol version 1, as the official client does, and
+    /// not refused.
+    pub(crate) cuts_nanos: bool,
 }
 
 /// Unit of a timestamp on the wire.
@@ -199,6 +202,8 @@ pub struct Plan {
     pub(crate) dedup: bool,
     /// SQL to run before the first row is sent.
     pub(crate) statements: Vec<String>,
+    /// What the caller chose and the table that is there does not have.
+    pub(crate) notes: Vec<String>,
     /// The name and the type of the designated timestamp, where they are known.
     pub(crate) designated: Option<(String, ColumnType)>,
     pub(crate) null_at: NullAt,

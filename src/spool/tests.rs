@@ -1,4 +1,5 @@
 mod damage;
+mod header;
 mod process;
 
 use std::fs::{self, File};

@@ -739,6 +739,24 @@ def test_a_column_of_nulls_is_made_if_it_has_a_type(server: QuestDB, table: str)
     assert shape(server, table)["later"] == "UUID"
 
 
+def test_what_a_table_that_is_there_does_not_have_is_told(server: QuestDB, table: str) -> None:
+    """A specification is for new tables. That second copies of rows stay nobody should find out by counting."""
+    data = pl.DataFrame({"n": [1], "k": ["a"], "ts": moments(1)})
+    assert data.write_questdb(server.conf, table=table, at="ts").notes == []
+    spec = qf.TableSpec(dedup_keys=["k"], types={"k": "VARCHAR", "n": "SYMBOL"})
+    report = data.write_questdb(server.conf, table=table, at="ts", create=spec)
+    sql = f'ALTER TABLE "{table}" DEDUP ENABLE UPSERT KEYS("ts", "k")'
+    said = f"the table was there and has no deduplication keys, and dedup_keys are given to a new one only; {sql}"
+    assert report.notes == [said]
+    planned = qf.plan(data, server.conf, table=table, at="ts", create=spec)
+    assert f"note: {said}" in str(planned)
+    assert [column.note for column in planned.columns] == ["LONG as the table has it, and not SYMBOL", "", ""]
+    server.wait_visible(table, 2)
+    server.sql(sql)
+    # Which is in force a moment later.
+    assert eventually(lambda: data.write_questdb(server.conf, table=table, at="ts", create=spec).notes == [])
+
+
 @pytest.mark.parametrize("part", [{"dedup_keys": ["no"]}, {"symbol_capacity": {"no": 5}}, {"symbol_index": ["no"]}])
 def test_a_column_of_nulls_without_a_type_cannot_be_listed(part: dict[str, Any]) -> None:
     data = pl.DataFrame({"n": [1], "no": [None], "ts": [1]}).with_columns(pl.from_epoch("ts"))

@@ -105,6 +105,19 @@ def test_nanoseconds_are_not_cut(server: QuestDB, nobody: str, folder: Path, tab
     assert server.sql(f"select n from {table}").column("n") == [2]
 
 
+@pytest.mark.parametrize("options", [{}, {"create": "never"}, {"check": False}], ids=["auto", "never", "unchecked"])
+def test_fields_that_version_1_cannot_carry_are_not_kept(
+    nobody: str, folder: Path, table: str, options: dict[str, Any]
+) -> None:
+    """Kept lines have microseconds, and nobody could tell any more that there were nanoseconds."""
+    data = pl.DataFrame({"n": pl.Series([2_000, 1_001], dtype=pl.Datetime("ns")), "ts": times(2)})
+    with qf.connect(f"{nobody}protocol_version=1;") as client:
+        with pytest.raises(qf.IngressError, match='row 1 .* beyond the microseconds that .*"us"') as caught:
+            client.write(data, table=table, at="ts", spool_dir=folder, **options)
+        assert client.write(data[:1], table=table, at="ts", spool_dir=folder, **options).rows_spooled == 1
+    assert (caught.value.column, caught.value.row) == ("n", 1)
+
+
 def test_never_makes_nothing(server: QuestDB, nobody: str, folder: Path, table: str) -> None:
     data = pl.DataFrame({"n": [1], "ts": times(1)})
     keep(nobody, folder, data, table, at="ts", create="never")
