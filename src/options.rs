@@ -17,8 +17,8 @@ use crate::table_spec::TableSpec;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ProtocolVersion {
-    /// Plain text only. Fields have microseconds at most: a write refuses finer ones, [`to_ilp`](crate::to_ilp) cuts them
-    /// as the official client does.
+    /// Plain text only. Fields have microseconds at most: a write refuses finer values, unless it is not to look at the
+    /// table (`check(false)`, TCP). Then they are cut, as by the official client, and by [`to_ilp`](crate::to_ilp).
     V1 = 1,
     /// Binary `f64`, binary arrays, timestamps with their unit. QuestDB 9.0 and newer.
     V2 = 2,

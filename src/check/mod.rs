@@ -70,7 +70,7 @@ pub(crate) fn frame(plan: &Plan, frame: &dyn Frame) -> Result<(), Error> {
     let mut check = Check::new(plan, &needed);
     if let Some(batches) = frame.in_memory() {
         let mut conforming = Conforming::default();
-        for batch in prefetched(batches, Some(&needed)) {
+        for batch in prefetched(batches, &needed) {
             conforming.look(plan, batch, check.row, None)?;
             check.batch(batch.num_rows(), |index| batch.column(index));
         }

@@ -324,7 +324,7 @@ impl Client {
             nanos,
             target,
             is_official: false,
-            cuts_nanos: false,
+            cuts_nanos: options.check == Some(false),
         };
         Plan::try_new(schema, options, &context)
     }

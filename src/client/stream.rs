@@ -27,7 +27,7 @@ impl Client {
             nanos: true,
             target: Target::Unknown,
             is_official: false,
-            cuts_nanos: false,
+            cuts_nanos: true,
         };
         Plan::try_new(schema, options, &context)
     }

@@ -19,7 +19,7 @@ use super::prepare::{Scratch, words_of};
 use super::program::{self, Keyed, Lane, PIECE, Program, Step};
 use super::segment::{Poke, Segment, SegmentLane, write_rows};
 use super::slots::Slots;
-use super::store::{Ahead, get, room};
+use super::store::{Ahead, Asked, get, room};
 use super::strings::{are_segments, segments};
 use crate::column::arrays::Arrays;
 use crate::column::{Column, Values};
@@ -67,7 +67,7 @@ pub(super) struct PreparedBlock<'a> {
     pub(super) at: PreparedAt<'a>,
     pub(super) rows: usize,
     /// What is asked for meanwhile.
-    pub(super) ahead: &'a [Ahead],
+    pub(super) ahead: Asked<'a>,
     /// Whether it is written panel by panel; else no codes are bytes.
     pub(super) is_in_panels: bool,
 }
@@ -317,7 +317,7 @@ fn any_ops_any(
         let row = p;
         room(out, p, need);
         if i % Ahead::ROWS == 0 {
-            block.ahead.iter().for_each(|ahead| ahead.prefetch(i));
+            block.ahead.prefetch(i);
         }
         for op in ops {
             match op {

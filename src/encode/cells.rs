@@ -8,7 +8,6 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::NullBuffer;
@@ -18,6 +17,7 @@ use super::codes::Codes;
 use crate::column::Keys;
 use crate::column::Text;
 use crate::fmt::escape::Escape;
+use crate::frontend::are_same;
 
 const UNSEEN: u32 = u32::MAX;
 
@@ -178,8 +178,7 @@ impl Cells {
     /// Takes the dictionary of the next batch; `rows` is how many there are to come, at least.
     pub(crate) fn bind(&mut self, keys: &Keys<'_>, rows: usize) {
         let values = keys.values;
-        let is_same = |last: &ArrayRef| Arc::ptr_eq(last, values) || last.to_data().ptr_eq(&values.to_data());
-        if self.dictionary.as_ref().is_some_and(is_same) {
+        if self.dictionary.as_ref().is_some_and(|last| are_same(last, values)) {
             return;
         }
         let is_first = self.dictionary.replace(values.clone()).is_none();
@@ -426,6 +425,8 @@ impl BadCode {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use arrow_array::types::Int32Type;
     use arrow_array::{DictionaryArray, StringArray, UInt32Array};

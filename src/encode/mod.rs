@@ -46,7 +46,7 @@ use prepare::{
     Scratch, fill_slots, fill_valid, lost_floats, prepare_column, shared_digits, slots_of_nullable, whole_lengths,
 };
 use program::{AtShape, Form, Program, Shape, Step, WIDE, WireColumn};
-use store::Ahead;
+use store::{Ahead, Asked};
 
 /// Rows prepared at a time: as many as scratch has room for, within limits. Blocks of few rows cost their fixed share,
 /// which narrow frames feel; many rows of many columns would leave the second cache level.
@@ -145,6 +145,8 @@ pub(crate) struct Encoder<'p> {
     block: Range<usize>,
     /// What is asked for while that block is written: what the next one reads, or what comes later in it.
     ahead: Vec<Ahead>,
+    /// Cache lines that are asked for while the rows of a batch are written: of what comes behind it.
+    lines: Vec<usize>,
     block_rows: usize,
     /// Whether there are [`WIDE`] columns.
     is_wide: bool,
@@ -215,6 +217,7 @@ impl<'p> Encoder<'p> {
             shapes: Vec::new(),
             block: 0..0,
             ahead: Vec::new(),
+            lines: Vec::new(),
             block_rows: if is_wide {
                 whole(WIDE_SCRATCH_BYTES / bytes_per_row).clamp(*WIDE_ROWS.start(), *WIDE_ROWS.end())
             } else {
@@ -421,6 +424,15 @@ impl<'p> Encoder<'p> {
         }
     }
 
+    /// Has the memory of later batches asked for while the rows of the next batch are written: none, or what `of` names.
+    pub(crate) fn ask_for<'m>(&mut self, of: impl Iterator<Item = &'m [u8]>) {
+        self.lines.clear();
+        for memory in of {
+            let start = memory.as_ptr().addr();
+            self.lines.extend((start & !63..start + memory.len()).step_by(64));
+        }
+    }
+
     /// Writes the prepared block's lines to the start of `out` and returns their bytes. Rows left out because they
     /// hold nothing are added to `skipped`, counted within the block.
     ///
@@ -429,7 +441,7 @@ impl<'p> Encoder<'p> {
     pub(crate) fn encode(&mut self, batch: &BoundBatch<'_>, out: &mut [u8], skipped: &mut Vec<usize>) -> usize {
         let rows = self.block.clone();
         // Panels ask for what they need themselves.
-        if self.is_in_panels || batch.rows <= SMALL_BATCH {
+        if self.is_in_panels || batch.rows <= SMALL_BATCH || !self.lines.is_empty() {
             self.ahead.clear();
         } else {
             self.look_ahead(batch, &rows);
@@ -470,6 +482,8 @@ impl<'p> Encoder<'p> {
             slots: Some(&self.at_scratch.slots),
             lengths: &self.at_scratch.lengths,
         };
+        let line = |row: usize| self.lines.len() * row / batch.rows.max(1);
+        let lines = &self.lines[line(rows.start)..line(rows.end)];
         let block = PreparedBlock {
             program,
             columns: &batch.columns,
@@ -478,7 +492,7 @@ impl<'p> Encoder<'p> {
             start: rows.start,
             rows: rows.len(),
             at,
-            ahead: &self.ahead,
+            ahead: Asked::new(&self.ahead, lines, rows.len()),
             is_in_panels: self.is_in_panels,
         };
         let mut ops = recycled(std::mem::take(&mut self.spare_ops));

@@ -2,7 +2,7 @@
 //! segment as a whole.
 
 use super::lanes::{CELL, CellLane, NARROW_CELL, SlotLane, TextLane};
-use super::store::{Ahead, copy, get, pieces, prefetch};
+use super::store::{Ahead, Asked, copy, get, pieces, prefetch};
 
 /// What a segment has one after the other.
 pub(super) enum SegmentLane<'a> {
@@ -230,7 +230,7 @@ struct Lanes<'l, 'a> {
 /// # Safety
 /// Every lane has `rows` rows, and `out` has room for the most that the segment writes so many times.
 #[inline(always)]
-pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: &[Ahead], rows: usize, out: &mut [u8]) -> usize {
+pub(super) unsafe fn write_rows(segment: &Segment<'_>, ahead: Asked<'_>, rows: usize, out: &mut [u8]) -> usize {
     let Segment { cells, slots, words, bytes, digits, template, starts_fields, mends, .. } = segment;
     let (starts_fields, mends) = (*starts_fields, *mends);
     let all = Lanes { cells, slots, words, bytes, digits: *digits, starts_fields, mends };
@@ -296,13 +296,13 @@ unsafe fn rows_of<const TEMPLATE: usize, const IS_NARROW: bool>(
     segment: &Segment<'_>,
     lanes: Lanes<'_, '_>,
     large: &[CellLane<'_>],
-    ahead: &[Ahead],
+    ahead: Asked<'_>,
     rows: usize,
     out: &mut [u8],
 ) -> usize {
     let (mut p, mut fields) = (0, 0);
     for start in (0..rows).step_by(Ahead::ROWS) {
-        ahead.iter().for_each(|ahead| ahead.prefetch(start));
+        ahead.prefetch(start);
         for i in start..rows.min(start + Ahead::ROWS) {
             for cells in large {
                 // SAFETY: there is such a row.

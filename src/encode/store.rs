@@ -1,7 +1,7 @@
 //! Unchecked reads and stores of the row loop. What makes them sound is checked once per block, by `assemble`.
 
 use super::program::PIECE;
-use crate::simd::prefetch_line;
+use crate::simd::{prefetch_later, prefetch_line};
 
 /// The value of a lane in row `i`.
 ///
@@ -88,6 +88,32 @@ pub(super) struct Ahead {
     /// An address and no reference: nothing is read there.
     start: usize,
     row: usize,
+}
+
+/// What is asked for while the rows of a block are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    columns: &'a [Ahead],
+    /// Addresses of cache lines, and how many go with [`Ahead::ROWS`] rows.
+    lines: &'a [usize],
+    each: usize,
+}
+
+impl<'a> Asked<'a> {
+    /// In a block of so many rows.
+    pub(super) fn new(columns: &'a [Ahead], lines: &'a [usize], rows: usize) -> Self {
+        Self { columns, lines, each: lines.len().div_ceil(rows.div_ceil(Ahead::ROWS).max(1)) }
+    }
+
+    /// Asks for what goes with rows `i..i + ROWS`.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, i: usize) {
+        self.columns.iter().for_each(|column| column.prefetch(i));
+        let start = i / Ahead::ROWS * self.each;
+        if let Some(lines) = self.lines.get(start..start + self.each) {
+            lines.iter().for_each(|line| prefetch_later(std::ptr::without_provenance::<u8>(*line)));
+        }
+    }
 }
 
 impl Ahead {

@@ -62,7 +62,7 @@ fn rows<const NULLS: bool>(
 ) -> usize {
     let (mut p, mut fields) = (0, 0);
     for start in (0..block.rows).step_by(Ahead::ROWS) {
-        block.ahead.iter().for_each(|ahead| ahead.prefetch(start));
+        block.ahead.prefetch(start);
         for i in start..block.rows.min(start + Ahead::ROWS) {
             room(out, p, need);
             for op in ops {

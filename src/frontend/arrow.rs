@@ -178,26 +178,28 @@ impl<B: AsRef<[RecordBatch]>> Frame for Whole<B> {
     }
 }
 
-/// Batches whose arrays (of these columns; `None`: of all) are asked for before their turn: each lies somewhere else, and
-/// a small batch has been written before the next one is there.
+/// Batches whose arrays (of these columns) are asked for before their turn, as [`ask_for_next`] does.
 pub(crate) fn prefetched<'a>(
     batches: &'a [RecordBatch],
-    columns: Option<&'a [usize]>,
+    columns: &'a [usize],
 ) -> impl Iterator<Item = &'a RecordBatch> {
-    let ask = move |place: usize| {
-        if let Some(later) = batches.get(place + 2) {
-            prefetch_value(later.columns());
-        }
-        let next = batches.get(place + 1).map(RecordBatch::columns).unwrap_or_default();
-        match columns {
-            None => next.iter().for_each(|column| prefetch_value(&**column)),
-            Some(columns) => {
-                columns.iter().filter_map(|column| next.get(*column)).for_each(|column| prefetch_value(&**column))
-            }
-        }
-    };
     batches.iter().enumerate().map(move |(place, batch)| {
-        ask(place);
+        ask_for_next(&batches[place + 1..], Some(columns));
         batch
     })
+}
+
+/// Asks for the arrays (of these columns; `None`: of all) of the first batch, and for the list of the second: each lies
+/// somewhere else, and a small batch has been written before the next one is there.
+pub(crate) fn ask_for_next(batches: &[RecordBatch], columns: Option<&[usize]>) {
+    if let Some(later) = batches.get(1) {
+        prefetch_value(later.columns());
+    }
+    let next = batches.first().map(RecordBatch::columns).unwrap_or_default();
+    match columns {
+        None => next.iter().for_each(|column| prefetch_value(&**column)),
+        Some(columns) => {
+            columns.iter().filter_map(|column| next.get(*column)).for_each(|column| prefetch_value(&**column))
+        }
+    }
 }

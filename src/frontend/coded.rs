@@ -22,6 +22,11 @@ pub fn may_be_bare(codes: &ArrayRef, values: &ArrayRef) -> bool {
     are_codes && codes.null_count() == 0 && values.null_count() == 0
 }
 
+/// Whether two dictionaries are one in memory. Others may be equal, too: nobody looks at the values.
+pub(crate) fn are_same(one: &ArrayRef, other: &ArrayRef) -> bool {
+    Arc::ptr_eq(one, other) || one.to_data().ptr_eq(&other.to_data())
+}
+
 /// A batch of these columns under this schema, but for those that are bare codes.
 #[doc(hidden)]
 pub fn coded_batch(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, ArrowError> {

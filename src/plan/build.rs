@@ -409,8 +409,10 @@ impl Builder<'_> {
             return Err(error);
         }
         let Landing { wire, symbol, cast, mut limits, note } = landing;
-        if context.cuts_nanos {
+        let mut cut = None;
+        if context.cuts_nanos && limits.contains(&Limit::WireMicros) {
             limits.retain(|limit| *limit != Limit::WireMicros);
+            cut = Some("cut to microseconds, since protocol version 1 carries no more".to_owned());
         }
         // In a column of numbers, whose NULL is one, a null boolean is like any other null.
         let has_null = certain && column_type.is_number_with_null();
@@ -419,7 +421,7 @@ impl Builder<'_> {
         }
         let other = existing.and(spec.column_type(field.name())).filter(|chosen| **chosen != column_type);
         let other = other.map(|chosen| format!("{column_type} as the table has it, and not {chosen}"));
-        let note = [note, other].into_iter().flatten().reduce(|first, second| format!("{first}; {second}"));
+        let note = [note, cut, other].into_iter().flatten().reduce(|first, second| format!("{first}; {second}"));
         let role = if wants_symbol && symbol { Role::Symbol } else { Role::Field(wire) };
         let nullable = field.is_nullable()
             // A dictionary's keys may all be there and a value they point to null.

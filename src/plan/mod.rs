@@ -96,7 +96,7 @@ pub(crate) struct Context<'a> {
     /// columns of one name.
     pub(crate) is_official: bool,
     /// Whether nanoseconds in fields are cut to the microseconds of protocol version 1, as the official client does, and
-    /// not refused.
+    /// not refused: where nobody wants to know of the table.
     pub(crate) cuts_nanos: bool,
 }
 

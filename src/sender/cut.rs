@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
+use super::gather::Gather;
 use super::resumable::Resumable;
 use crate::buffer::Buffer;
 use crate::check::cast::{cast_batch, rows_at_a_time};
 use crate::check::{self, Conforming, ValueError};
 use crate::encode::{AtRange, BadCode, Block, BoundBatch, Encoder};
 use crate::error::{Cause, Error, Problem};
-use crate::frontend::{Dictionaries, Source, prefetched};
+use crate::frontend::{Dictionaries, Source, ask_for_next};
 use crate::plan::{AtPlan, Plan};
 use crate::rows::RowSet;
 
@@ -117,6 +118,7 @@ pub(super) fn cut(
         skipped: Vec::new(),
         row_bound: 0,
         dictionaries: None,
+        gather: Gather::default(),
     };
     let failed = |error: arrow_schema::ArrowError| Error::source(error).with_table(plan.table());
     if let Source::Frame(frame) = feed.source() {
@@ -124,30 +126,40 @@ pub(super) fn cut(
         let (mut start, mut conforming) = (0, Conforming::default());
         let dictionaries = frame.dictionaries();
         cutter.dictionaries = dictionaries.clone();
-        let mut take = |batch: &RecordBatch| {
+        let mut take = |batch: &RecordBatch, later: &[RecordBatch]| {
             conforming.look(plan, batch, start, dictionaries.as_deref())?;
-            cutter.pieces(batch, start, leave_out, read)?;
+            cutter.take(batch, later, start, leave_out, read)?;
             start += batch.num_rows() as u64;
             Ok::<_, Error>(())
         };
         match frame.in_memory() {
-            Some(batches) => prefetched(batches, None).try_for_each(take)?,
-            None => frame.coded_batches().try_for_each(|batch| take(&batch.map_err(failed)?))?,
+            Some(batches) => {
+                batches.iter().enumerate().try_for_each(|(place, batch)| take(batch, &batches[place + 1..]))?;
+            }
+            None => frame.coded_batches().try_for_each(|batch| take(&batch.map_err(failed)?, &[]))?,
         }
+        cutter.gathered(start, leave_out, read)?;
         return cutter.submit();
     }
+    let mut end = 0;
     for (start, batch) in feed.kept_from(leave_out.first_missing()) {
         cutter.checked(&batch, start, leave_out, read)?;
+        end = start + batch.num_rows() as u64;
     }
     while let Some(next) = feed.next(|| (cutter.outlet.settled(), cutter.outlet.rejected())) {
         match next {
-            Ok((start, batch)) => cutter.checked(&batch, start, leave_out, read)?,
+            Ok((start, batch)) => {
+                cutter.checked(&batch, start, leave_out, read)?;
+                end = start + batch.num_rows() as u64;
+            }
             Err(error) => {
+                cutter.gathered(end, leave_out, read)?;
                 cutter.submit()?;
                 return Err(failed(error));
             }
         }
     }
+    cutter.gathered(end, leave_out, read)?;
     cutter.submit()
 }
 
@@ -204,6 +216,8 @@ struct Cutter<'a, 'p> {
     row_bound: usize,
     /// What codes stand for that come alone.
     dictionaries: Option<Arc<Dictionaries>>,
+    /// Small batches that wait for more.
+    gather: Gather,
 }
 
 impl Cutter<'_, '_> {
@@ -212,11 +226,52 @@ impl Cutter<'_, '_> {
         if let Err(error) = check::batch(self.plan, batch, start) {
             // The batches before it were sound and are not held back; but an atomic write has no before.
             if !self.limits.atomic {
+                self.gathered(start, leave_out, read)?;
                 self.submit()?;
             }
             return Err(error);
         }
-        self.pieces(batch, start, leave_out, read)
+        self.take(batch, &[], start, leave_out, read)
+    }
+
+    /// Takes a sound batch, behind which these come as far as that is known; a small one waits for others.
+    fn take(
+        &mut self,
+        batch: &RecordBatch,
+        later: &[RecordBatch],
+        start: u64,
+        leave_out: &RowSet,
+        read: &mut Read,
+    ) -> Result<(), Error> {
+        // Those of batches that are put together have been asked for by then.
+        if self.gather.rows() == 0 {
+            ask_for_next(later, None);
+        }
+        let mut is_gathered = self.gather.push(batch);
+        if !is_gathered && self.gather.rows() > 0 {
+            self.gathered(start, leave_out, read)?;
+            is_gathered = self.gather.push(batch);
+        }
+        if !is_gathered {
+            return self.pieces(batch, start, leave_out, read);
+        }
+        if self.gather.is_full() {
+            self.encoder.ask_for(self.gather.memory(later));
+            self.gathered(start + batch.num_rows() as u64, leave_out, read)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the small batches that were put together, which end before row `end`.
+    fn gathered(&mut self, end: u64, leave_out: &RowSet, read: &mut Read) -> Result<(), Error> {
+        let start = end - self.gather.rows() as u64;
+        match self.gather.take().map_err(Error::source)? {
+            Some(batch) => self.pieces(&batch, start, leave_out, read)?,
+            None => return Ok(()),
+        }
+        self.encoder.ask_for(std::iter::empty());
+        self.gather.recycle();
+        Ok(())
     }
 
     /// Takes those rows of a batch that are to be sent.

@@ -6,6 +6,7 @@
 mod account;
 mod cut;
 mod flight;
+mod gather;
 mod ilp;
 mod lines;
 mod quarantine;

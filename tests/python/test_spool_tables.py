@@ -105,7 +105,7 @@ def test_nanoseconds_are_not_cut(server: QuestDB, nobody: str, folder: Path, tab
     assert server.sql(f"select n from {table}").column("n") == [2]
 
 
-@pytest.mark.parametrize("options", [{}, {"create": "never"}, {"check": False}], ids=["auto", "never", "unchecked"])
+@pytest.mark.parametrize("options", [{}, {"create": "never"}], ids=["auto", "never"])
 def test_fields_that_version_1_cannot_carry_are_not_kept(
     nobody: str, folder: Path, table: str, options: dict[str, Any]
 ) -> None:
