@@ -298,6 +298,30 @@ impl Client {
         }
     }
 
+    /// A plan for a table of this server, as far as anything is known of either.
+    fn plan_on(
+        &self,
+        host: &Host,
+        schema: &Schema,
+        options: &WriteOptions,
+        version: ProtocolVersion,
+        max_name_len: usize,
+        target: Target,
+    ) -> Result<Plan> {
+        let config = &self.0.config;
+        let context = Context {
+            table: options.table.as_deref().or(config.table()),
+            default_at: config.at(),
+            version,
+            max_name_len,
+            nanos: host.server.get().is_none_or(ServerInfo::has_nanos),
+            target,
+            is_official: false,
+            cuts_nanos: options.check == Some(false),
+        };
+        Plan::try_new(schema, options, &context)
+    }
+
     fn plan_for(
         &self,
         host: &Host,
@@ -310,20 +334,7 @@ impl Client {
         let table = options.table.as_deref().or(config.table());
         let (version, max_name_len) = self.negotiate(host, options, tick)?;
         let checked = table.filter(|table| options.check.unwrap_or(true) && !table.is_empty());
-        let nanos = host.server.get().is_none_or(ServerInfo::has_nanos);
-        let planned = |target| {
-            let context = Context {
-                table,
-                default_at: config.at(),
-                version,
-                max_name_len,
-                nanos,
-                target,
-                is_official: false,
-                cuts_nanos: options.check == Some(false),
-            };
-            Plan::try_new(schema, options, &context)
-        };
+        let planned = |target| self.plan_on(host, schema, options, version, max_name_len, target);
         let Some(checked) = checked else { return planned(Target::Unknown) };
         planned(self.target(host, checked, ahead, tick)?).or_else(|_| {
             // What is wrong may have been put right since the columns were asked for, by the very statement that the

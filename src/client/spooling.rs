@@ -19,7 +19,7 @@ use super::write::is_to_be_kept;
 use super::{Client, Servers, Tick, best_version};
 use crate::error::{Cause, Error, Result};
 use crate::options::{Create, ProtocolVersion, WriteOptions};
-use crate::plan::{AtPlan, Context, Plan, Target};
+use crate::plan::{AtPlan, Plan, Target};
 use crate::report::DrainReport;
 use crate::spool::{Header, SegmentId, Spool, SpoolError};
 use crate::transport::{Certainty, Delivered, Repeat, RetryPolicy, Terms, TransportError, Undelivered, deliver};
@@ -315,18 +315,7 @@ impl Client {
             (None, _) => Target::Missing,
         };
         let max_name_len = info.and_then(|info| info.max_name_len).unwrap_or(config.max_name_len());
-        let nanos = info.is_none_or(crate::transport::ServerInfo::has_nanos);
-        let context = Context {
-            table,
-            default_at: config.at(),
-            version,
-            max_name_len,
-            nanos,
-            target,
-            is_official: false,
-            cuts_nanos: options.check == Some(false),
-        };
-        Plan::try_new(schema, options, &context)
+        self.plan_on(host, schema, options, version, max_name_len, target)
     }
 }
 

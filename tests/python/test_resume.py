@@ -220,6 +220,24 @@ def test_a_stream_is_gone_on_with(same: bool, fake: FakeQuestDB) -> None:
     assert lines(fake, 2) == list(range(10, 50))
 
 
+@pytest.mark.parametrize("is_stream", [False, True], ids=["frame", "stream"])
+def test_rows_of_small_batches_keep_their_numbers(is_stream: bool, fake: FakeQuestDB) -> None:
+    """Many of them are encoded as one, and requests end inside."""
+    data = frame(2_000)
+    batches = stream(data, rows=7)
+    rows = batches if is_stream else batches.read_all()
+    fake.script = [stored, stored, answer(503, b"busy"), answer(503, b"busy")]
+    with qf.connect(f"{fake.conf}auto_flush_rows=301;connections=1;retry_timeout=0;") as client:
+        error = failure(client.write, rows, table="t")
+        assert (error.acked, error.doubtful, error.unsent[0].start) == ((range(602),), (), 602)
+        sent = len(fake.writes)
+        again = failure(client.write, rows, table="t", resume=error)
+        assert (again.acked, again.unsent[0].start) == ((range(602),), 602)
+        client.write(rows, table="t", resume=again)
+    assert lines(fake)[:602] == list(range(602))
+    assert lines(fake, sent + 1) == list(range(602, 2_000))
+
+
 def test_a_stream_that_was_read_in_part_is_not_mistaken_for_a_new_one(fake: FakeQuestDB) -> None:
     fake.script = [answer(403, b"no grant")]
     reader = stream(frame(50), 7)
