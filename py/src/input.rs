@@ -10,11 +10,12 @@ use arrow_array::{ArrayRef, NullArray, RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3_arrow::{PyChunkedArray, PyRecordBatch, PyRecordBatchReader, PySchema};
+use pyo3_arrow::{PyChunkedArray, PyRecordBatchReader, PySchema};
 use questframe::{Batches, Dictionaries, Frame, IntoSource, Source, coded, coded_batch, may_be_bare};
 
 use crate::columns::{CollectedFrame, Columns};
-use crate::error::{bad_arrow, no_frame};
+use crate::error::bad_arrow;
+use crate::foreign::{ForeignReader, foreign_batch};
 
 /// A frame taken over from Python, ready to cross to where the GIL is released.
 pub(crate) enum Input {
@@ -39,25 +40,24 @@ impl Input {
             return Slices::take(data);
         }
         if data.hasattr("__arrow_c_stream__")? {
-            let reader = data.extract::<PyRecordBatchReader>().map_err(|error| no_frame(data, error))?.into_reader()?;
-            return Ok(Self::Reader(Box::new(Validated { reader })));
+            return Ok(Self::Reader(Box::new(ForeignReader::take(data)?)));
         }
         // A schema alone is a frame without rows.
         if data.hasattr("__arrow_c_schema__")? && !data.hasattr("__arrow_c_array__")? {
             return Ok(Self::Batches(Vec::new(), data.extract::<PySchema>()?.into_inner()));
         }
-        let batch = data.extract::<PyRecordBatch>().map_err(|error| no_frame(data, error))?.into_inner();
-        validate(&batch).map_err(|error| bad_arrow(data.py(), &error))?;
-        let schema = batch.schema();
-        Ok(Self::Batches(vec![batch], schema))
+        let (batches, schema) = foreign_batch(data)?;
+        Ok(Self::Batches(batches, schema))
     }
 
     /// As [`take`](Self::take), for an object known to hold its batches in memory: read whole, without a copy.
     pub(crate) fn take_table(data: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let Self::Reader(reader) = Self::take(data)? else { return Self::take(data) };
-        let schema = reader.schema();
-        let batches = reader.collect::<Result<Vec<_>, _>>();
-        Ok(Self::Batches(batches.map_err(|error| bad_arrow(data.py(), &error))?, schema))
+        if !data.hasattr("__arrow_c_stream__")? {
+            return Self::take(data);
+        }
+        let read = ForeignReader::take(data)?.read_all();
+        let (batches, schema) = read.map_err(|error| bad_arrow(data.py(), &error))?;
+        Ok(Self::Batches(batches, schema))
     }
 
     pub(crate) fn schema(&self) -> SchemaRef {
@@ -88,39 +88,6 @@ impl Input {
             Self::Slices(slices) => Source::Frame(Box::new(slices)),
             Self::Reader(reader) => reader.into_source(),
         }
-    }
-}
-
-/// Arrow data from producers we know nothing of: their offsets, keys and UTF-8 are checked once, so that nothing
-/// behind this line can read out of bounds.
-struct Validated {
-    reader: Box<dyn RecordBatchReader + Send>,
-}
-
-fn validate(batch: &RecordBatch) -> Result<(), ArrowError> {
-    // Of nothing the offsets may be anything, and pyarrow's are.
-    if batch.num_rows() == 0 {
-        return Ok(());
-    }
-    for (column, field) in batch.columns().iter().zip(batch.schema().fields()) {
-        column.to_data().validate_full().map_err(|error| {
-            ArrowError::InvalidArgumentError(format!("column {:?} is not valid Arrow data: {error}", field.name()))
-        })?;
-    }
-    Ok(())
-}
-
-impl Iterator for Validated {
-    type Item = Result<RecordBatch, ArrowError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        Some(self.reader.next()?.and_then(|batch| validate(&batch).map(|()| batch)))
-    }
-}
-
-impl RecordBatchReader for Validated {
-    fn schema(&self) -> SchemaRef {
-        self.reader.schema()
     }
 }
 

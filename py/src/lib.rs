@@ -6,6 +6,7 @@
 mod client;
 mod columns;
 mod error;
+mod foreign;
 mod ingress;
 mod input;
 mod options;

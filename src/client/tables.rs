@@ -73,7 +73,8 @@ pub(super) enum Ask {
 pub(super) struct Answer {
     identity: Identity,
     dedup: bool,
-    /// Names and types of the columns in one text; `None` if the server does not tell.
+    /// Of each column its name, its type and whether it is a deduplication key, in one text; `None` if the server does
+    /// not tell.
     columns: Option<String>,
     /// `None` where only the identity was asked for, and that text.
     target: Option<Target>,
@@ -226,8 +227,8 @@ pub(super) async fn look_up(
     let quoted = table.replace('\'', "''");
     if identity_only {
         let short = format!(
-            "SELECT id, dedup, columns FROM tables() CROSS JOIN (SELECT string_agg(concat(\"column\", ' ', type), ',') \
-             columns FROM table_columns('{quoted}')) WHERE lower(table_name) = '{literal}'"
+            "SELECT id, dedup, columns FROM tables() CROSS JOIN (SELECT string_agg(concat(\"column\", ' ', type, ' ', \
+             upsertKey), ',') columns FROM table_columns('{quoted}')) WHERE lower(table_name) = '{literal}'"
         );
         match transport.query(&short).await {
             Ok(listed) => return Ok(short_answer(&listed)),
@@ -274,18 +275,24 @@ pub(super) async fn look_up(
         }
         Err(error) => return unreadable(error),
     };
-    let (name, kind, designated) =
-        (position(&columns, "column"), position(&columns, "type"), position(&columns, "designated"));
+    let (name, kind) = (position(&columns, "column"), position(&columns, "type"));
+    let (designated, key) = (position(&columns, "designated"), position(&columns, "upsertKey"));
     let mut found = TargetTable { obstacle, dedup, ..TargetTable::default() };
     let mut texts = Vec::with_capacity(columns.rows.len());
     for row in &columns.rows {
         let text = |position: Option<usize>| position.and_then(|at| row.get(at)).and_then(|value| value.as_str());
         let Some(name) = text(name) else { continue };
-        if designated.and_then(|at| row.get(at)).and_then(|value| value.as_bool()) == Some(true) {
+        let is = |position: Option<usize>| {
+            position.and_then(|at| row.get(at)).and_then(|value| value.as_bool()) == Some(true)
+        };
+        if is(designated) {
             found.designated = Some(name.to_owned());
         }
+        if is(key) {
+            found.keys.push(name.to_owned());
+        }
         let kind = text(kind).unwrap_or_default();
-        texts.push(format!("{name} {kind}"));
+        texts.push(format!("{name} {kind} {}", is(key)));
         found.columns.push((name.to_owned(), ColumnType::of_server(kind)));
     }
     Ok(Answer { identity, dedup, columns: Some(texts.join(",")), target: Some(Target::Existing(found)) })

@@ -224,18 +224,28 @@ impl Spec {
             .collect()
     }
 
-    /// That a table which is there does not drop second copies of rows, though this was asked for.
+    /// That a table which is there does not drop second copies of rows as was asked for.
     fn not_applied(&self, context: &Context<'_>) -> Vec<String> {
         let Some((name, table)) = context.table.zip(context.target.existing()) else { return Vec::new() };
-        if table.dedup || !self.given.has_dedup_keys() {
+        if !self.given.has_dedup_keys() {
             return Vec::new();
         }
-        let keys = table.designated.iter().chain(&self.given.dedup_keys).map(|key| ddl::quoted(key));
-        let keys = keys.collect::<Vec<_>>().join(", ");
-        let sql = format!("ALTER TABLE {} DEDUP ENABLE UPSERT KEYS({keys})", ddl::quoted(name));
-        vec![format!(
-            "the table was there and has no deduplication keys, and dedup_keys are given to a new one only; {sql}"
-        )]
+        let list = |keys: &[&String]| keys.iter().map(|key| ddl::quoted(key)).collect::<Vec<_>>().join(", ");
+        let mut keys: Vec<_> = table.designated.iter().collect();
+        for key in &self.given.dedup_keys {
+            if !keys.iter().any(|known| same_name(known, key)) {
+                keys.push(key);
+            }
+        }
+        let is_key = |name: &String| keys.iter().any(|key| same_name(key, name));
+        let has = match table.keys.as_slice() {
+            _ if !table.dedup => "no deduplication keys".to_owned(),
+            [] => return Vec::new(),
+            known if known.len() == keys.len() && known.iter().all(is_key) => return Vec::new(),
+            known => format!("the deduplication keys {}", list(&known.iter().collect::<Vec<_>>())),
+        };
+        let sql = format!("ALTER TABLE {} DEDUP ENABLE UPSERT KEYS({})", ddl::quoted(name), list(&keys));
+        vec![format!("the table was there and has {has}, and dedup_keys are given to a new one only; {sql}")]
     }
 
     fn declared(&self, name: &str, column_type: ColumnType) -> Declared {

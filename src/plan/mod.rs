@@ -35,6 +35,8 @@ pub(crate) struct TargetTable {
     pub(crate) columns: Vec<(String, ColumnType)>,
     /// Whether rows with the same keys replace each other.
     pub(crate) dedup: bool,
+    /// Those keys, the designated timestamp among them; none where they are not known.
+    pub(crate) keys: Vec<String>,
     /// Why ILP cannot write into it.
     pub(crate) obstacle: Option<Obstacle>,
 }

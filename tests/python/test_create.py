@@ -755,6 +755,16 @@ def test_what_a_table_that_is_there_does_not_have_is_told(server: QuestDB, table
     server.sql(sql)
     # Which is in force a moment later.
     assert eventually(lambda: data.write_questdb(server.conf, table=table, at="ts", create=spec).notes == [])
+    # By other keys others are copies, and rows that are none are replaced.
+    same, other = qf.TableSpec(dedup_keys=["k", "ts", "k"]), qf.TableSpec(dedup_keys=["n"])
+    with qf.connect(server.conf) as client:
+        assert client.write(data, table=table, at="ts", create=same).notes == []
+        sql = f'ALTER TABLE "{table}" DEDUP ENABLE UPSERT KEYS("ts", "n")'
+        keys = 'the deduplication keys "k", "ts"'
+        said = f"the table was there and has {keys}, and dedup_keys are given to a new one only; {sql}"
+        assert client.write(data, table=table, at="ts", create=other).notes == [said]
+        server.sql(sql)
+        assert eventually(lambda: client.write(data, table=table, at="ts", create=other).notes == [])
 
 
 @pytest.mark.parametrize("part", [{"dedup_keys": ["no"]}, {"symbol_capacity": {"no": 5}}, {"symbol_index": ["no"]}])

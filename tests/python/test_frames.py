@@ -189,6 +189,30 @@ KINDS: dict[str, Callable[[], Any]] = {
 }
 
 
+def test_nulls_where_a_schema_says_that_there_are_none() -> None:
+    """Producers say so of columns that have some. What is in memory is sent all the same."""
+    frame = arrow()
+    strict = pa.schema([field.with_nullable(False) for field in frame.schema])
+    batches = [pa.RecordBatch.from_arrays(batch.columns, schema=strict) for batch in frame.to_batches(max_chunksize=1)]
+    assert any(column.null_count for column in frame.columns)
+    assert v1(pa.Table.from_batches(batches), at="ts") == EXPECTED
+    assert b"".join(v1(batch, at="ts") for batch in batches) == EXPECTED
+    # A stream is planned before it is read.
+    with pytest.raises(qf.IngressError, match="is null in row 1, and the stream's schema says that it never is"):
+        v1(pa.RecordBatchReader.from_batches(strict, batches), at="ts")
+
+
+def test_nulls_that_cannot_be_sent_where_a_schema_says_that_there_are_none() -> None:
+    schema = pa.schema([pa.field("n", pa.int64(), nullable=False), pa.field("ts", pa.timestamp("us"), nullable=False)])
+    for columns, says in [
+        ({"n": [1, 2], "ts": [1, None]}, "null"),
+        ({"n": [1, None], "ts": [1, 2]}, "every symbol and field of the row is null"),
+    ]:
+        with pytest.raises(qf.IngressError, match=says) as caught:
+            qf.to_ilp(pa.Table.from_pydict(columns, schema=schema), table="t", at="ts")
+        assert caught.value.row == 1
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_frame_gives_the_same_bytes(kind: str) -> None:
     assert v1(KINDS[kind](), at="ts") == EXPECTED

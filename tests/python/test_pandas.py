@@ -231,8 +231,7 @@ def test_dates_are_dates() -> None:
     ("cell", "says"),
     [
         (b"x", ["type bytes", 'str.decode("utf-8")']),
-        (np.datetime64("2025"), ["numpy.datetime64", "infer_objects"]),
-        (np.timedelta64(1, "s"), ["numpy.timedelta64", "infer_objects"]),
+        (np.complex64(1), ["numpy.complex64", "infer_objects"]),
         (np.longdouble(1), ["numpy.longdouble"]),
         (pd.Period("2025"), ["Period"]),
         (pd.Interval(0, 1), ["Interval"]),
@@ -245,6 +244,43 @@ def test_dates_are_dates() -> None:
 )
 def test_objects_without_a_form(cell: Any, says: list[str]) -> None:
     refused_cell(objects(None, cell), 1, *says)
+
+
+def test_numpy_instants_and_durations_in_objects() -> None:
+    # As of what they stand for, whatever they count, and beside Python's own and pandas'.
+    units = ["2025", "2025-03", "2025-03-05", "2025-03-05T06", "2025-03-05T06:07", "2025-03-05T06:07:08.009"]
+    cells = [np.datetime64(text) for text in units]
+    became = arrow(objects(*cells, None, np.datetime64("NaT"), np.datetime64(3, "W"), np.datetime64(2, "25s")))
+    expected = [*(cell.astype("M8[us]").item() for cell in cells), None, None, dt.datetime(1970, 1, 22)]
+    assert became.type == pa.timestamp("us")
+    assert became.to_pylist() == [*expected, dt.datetime(1970, 1, 1, 0, 0, 50)]
+    fine = arrow(objects(np.datetime64(-1, "ns"), dt.datetime(1970, 1, 1), pd.Timestamp(7), np.datetime64(8000, "ps")))
+    assert (fine.type, fine.cast(pa.int64()).to_pylist()) == (pa.timestamp("ns"), [-1, 0, 7, 8])
+    became = arrow(objects(np.timedelta64(3, "W"), dt.timedelta(1), np.timedelta64("NaT"), np.timedelta64(-5, "ms")))
+    assert (became.type, became.cast(pa.int64()).to_pylist()) == (
+        pa.duration("us"),
+        [21 * 86_400_000_000, 86_400_000_000, None, -5000],
+    )
+    # NaT of either kind is missing, as pandas' own.
+    missing = [np.datetime64("NaT"), np.timedelta64("NaT"), pd.NaT, None]
+    assert arrow(objects("a", *missing, "b")).to_pylist() == ["a", *[None] * 4, "b"]
+    assert arrow(objects(*missing)).type == pa.null()
+
+    far = [
+        np.datetime64(2**40, "Y"),
+        np.datetime64(2**62, "D"),
+        np.datetime64(300_000, "Y"),
+        np.timedelta64(2**62, "W"),
+    ]
+    for cell in far:
+        refused_cell(objects(None, cell), 1, "64-bit", "correct it")
+    for cell, says in [
+        (np.timedelta64(1, "M"), "not all months"),
+        (np.timedelta64(1), "no unit"),
+        (np.datetime64(1, "as"), "finer than nanoseconds"),
+    ]:
+        refused_cell(objects(None, cell), 1, says)
+    refused_cell(objects(np.datetime64("2025"), np.timedelta64(1, "s")), 1, "datetime and timedelta")
 
 
 def test_numpy_scalars_in_objects() -> None:

@@ -68,6 +68,7 @@ fn kind_of(cell: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
     static IPV6: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static NUMPY_BOOL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static NUMPY_INTEGER: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static NUMPY_INSTANT: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static NUMPY_DURATION: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static NUMPY_SINGLE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static NUMPY_HALF: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -75,6 +76,7 @@ fn kind_of(cell: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
         return Ok(Some(Kind::Missing));
     }
     let float = || PyResult::Ok(if cell.extract::<f64>()?.is_nan() { Kind::Nan } else { Kind::Float });
+    let unless_nat = |kind| PyResult::Ok(if times::is_nat(cell)? { Kind::Missing } else { kind });
     Ok(Some(if cell.is_instance_of::<PyBool>() {
         Kind::Boolean
     } else if cell.is_instance_of::<PyString>() {
@@ -112,8 +114,12 @@ fn kind_of(cell: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
         Kind::Boolean
     } else if is_a(cell, &NUMPY_SINGLE, "numpy", "float32")? || is_a(cell, &NUMPY_HALF, "numpy", "float16")? {
         float()?
-    } else if is_a(cell, &NUMPY_INTEGER, "numpy", "integer")? && !is_a(cell, &NUMPY_DURATION, "numpy", "timedelta64")? {
-        // NumPy's durations are integers to it.
+    } else if is_a(cell, &NUMPY_INSTANT, "numpy", "datetime64")? {
+        unless_nat(Kind::Instant)?
+    } else if is_a(cell, &NUMPY_DURATION, "numpy", "timedelta64")? {
+        // Before integers: to NumPy its durations are such.
+        unless_nat(Kind::Duration)?
+    } else if is_a(cell, &NUMPY_INTEGER, "numpy", "integer")? {
         Kind::Integer
     } else {
         return Ok(None);

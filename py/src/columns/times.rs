@@ -1,5 +1,5 @@
 //! Instants, dates, times of day and durations as Python objects: exactly, in microseconds or, where a cell of pandas
-//! has nanoseconds, in those.
+//! has nanoseconds, in those. NumPy's scalars are among them, in whatever unit they count.
 
 use std::sync::Arc;
 
@@ -9,11 +9,55 @@ use arrow_array::types::{
     TimestampNanosecondType,
 };
 use arrow_array::{ArrayRef, PrimitiveArray};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyTzInfo};
+use pyo3::types::{PyDateTime, PyDelta, PyTzInfo};
 
 use super::objects::repr;
 use crate::error::bad_value;
+
+/// Whether a `numpy.datetime64` or `numpy.timedelta64` is NaT.
+pub(super) fn is_nat(scalar: &Bound<'_, PyAny>) -> PyResult<bool> {
+    scalar.py().import("numpy")?.call_method1("isnat", (scalar,))?.is_truthy()
+}
+
+/// The nanoseconds of a `numpy.datetime64`, since 1970, or of a `numpy.timedelta64`.
+fn numpy_nanos(scalar: &Bound<'_, PyAny>, is_instant: bool) -> PyResult<i128> {
+    let failed = |message| Err(PyValueError::new_err(message));
+    let numpy = scalar.py().import("numpy")?;
+    let (unit, each): (String, i128) = numpy.call_method1("datetime_data", (scalar.getattr("dtype")?,))?.extract()?;
+    let count = scalar.call_method1("astype", ("int64",))?.extract::<i64>()?;
+    let (many, few) = match unit.as_str() {
+        // Of so many the instant does not fit anyhow, and NumPy would not see that its days do not fit either.
+        "Y" | "M" if is_instant && count.unsigned_abs() < 1 << 32 => {
+            return numpy_nanos(&scalar.call_method1("astype", ("datetime64[D]",))?, true);
+        }
+        "Y" | "M" if is_instant => return failed("it is too far from 1970"),
+        "Y" | "M" => return failed("not all months are as long"),
+        "W" => (7 * 86_400_000_000_000, 1),
+        "D" => (86_400_000_000_000, 1),
+        "h" => (3_600_000_000_000, 1),
+        "m" => (60_000_000_000, 1),
+        "s" => (1_000_000_000, 1),
+        "ms" => (1_000_000, 1),
+        "us" => (1_000, 1),
+        "ns" => (1, 1),
+        "ps" => (1, 1_000),
+        "fs" => (1, 1_000_000),
+        "as" => (1, 1_000_000_000),
+        _ => return failed("it has no unit"),
+    };
+    match i128::from(count).checked_mul(each).and_then(|count| count.checked_mul(many)) {
+        None => failed("it is too large"),
+        Some(nanos) if nanos % few != 0 => failed("it is finer than nanoseconds"),
+        Some(nanos) => Ok(nanos / few),
+    }
+}
+
+/// Whether it is one of NumPy's scalars, and none of Python's or pandas' objects.
+fn is_numpy(cell: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(!cell.is_instance_of::<PyDateTime>() && !cell.is_instance_of::<PyDelta>() && cell.hasattr("dtype")?)
+}
 
 /// The nanoseconds of a `datetime.timedelta` or `pandas.Timedelta`. Any there is fits by far.
 fn nanos(delta: &Bound<'_, PyAny>) -> PyResult<i128> {
@@ -71,7 +115,7 @@ where
     })
 }
 
-/// Datetimes and pandas' Timestamps; naive ones are UTC.
+/// Datetimes, pandas' Timestamps and `numpy.datetime64`; naive ones are UTC.
 pub(super) fn instants<'py>(
     py: Python<'py>,
     name: &str,
@@ -80,18 +124,23 @@ pub(super) fn instants<'py>(
     let naive = PyDateTime::new(py, 1970, 1, 1, 0, 0, 0, 0, None)?;
     let aware = PyDateTime::new(py, 1970, 1, 1, 0, 0, 0, 0, Some(&*PyTzInfo::utc(py)?))?;
     column::<TimestampMicrosecondType, TimestampNanosecondType>(py, name, cells, |cell| {
+        if is_numpy(cell)? {
+            return numpy_nanos(cell, true);
+        }
         let epoch = if cell.getattr("tzinfo")?.is_none() { &naive } else { &aware };
         nanos(&cell.sub(epoch)?)
     })
 }
 
-/// Timedeltas.
+/// Timedeltas, those of NumPy among them.
 pub(super) fn durations<'py>(
     py: Python<'py>,
     name: &str,
     cells: impl Iterator<Item = Option<Bound<'py, PyAny>>>,
 ) -> PyResult<ArrayRef> {
-    column::<DurationMicrosecondType, DurationNanosecondType>(py, name, cells, nanos)
+    column::<DurationMicrosecondType, DurationNanosecondType>(py, name, cells, |cell| {
+        if is_numpy(cell)? { numpy_nanos(cell, false) } else { nanos(cell) }
+    })
 }
 
 /// Days.
