@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from questframe.local import QuestDB
 
 #: A cancelled write looks at its task every 50 ms; the rest is for a busy machine.
-SOON = 1.0
+SOON = 3.0
 
 
 def frame(rows: int = 30, start: int = 0) -> pl.DataFrame:

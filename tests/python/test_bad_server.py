@@ -429,4 +429,4 @@ def test_a_closed_client_says_so(fake: FakeQuestDB) -> None:
 def test_an_unreachable_server_is_told_at_once() -> None:
     began = time.monotonic()
     failure(qf.write_questdb, frame(), f"http::addr={HOST}:1;", table="t")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from questframe.local import QuestDB
 
 #: What one try says; what comes of trying again is in test_delivery.py.
-LIMITS = "request_timeout=600;request_min_throughput=0;retry_timeout=0;"
+LIMITS = "request_timeout=1500;request_min_throughput=0;retry_timeout=0;"
 #: For requests that are answered: a busy machine takes its time.
-PATIENT = LIMITS.replace("=600", "=30000")
+PATIENT = LIMITS.replace("=1500", "=30000")
 
 
 def frame(rows: int = 30) -> pl.DataFrame:
@@ -86,7 +86,7 @@ FAULTS = {
     "cut_503": Fault(cut_short(503, b"bu"), Code.ServerFlushError, "perhaps", "(status 503)"),
     "cut_400": Fault(cut_short(400, b'{"code":"in', content_type=JSON), Code.ServerFlushError, "no", "(status 400)"),
     "no_http": Fault(raw(b"SSH-2.0-OpenSSH_9\r\n"), Code.SocketError, "perhaps", "does this port not speak HTTP"),
-    "silent": Fault(silent, Code.SocketError, "perhaps", 'did not answer POST /write within 600ms; raise "request_ti'),
+    "silent": Fault(silent, Code.SocketError, "perhaps", 'did not answer POST /write within 1.5s; raise "request_ti'),
 }
 
 
@@ -166,17 +166,17 @@ def test_the_time_limit_is_kept(fake: FakeQuestDB) -> None:
         client.server_info()
         began = time.monotonic()
         failure(client)
-        assert 0.6 <= time.monotonic() - began < 5
+        assert 1.5 <= time.monotonic() - began < 15
 
 
 def test_the_time_limit_grows_with_the_request(fake: FakeQuestDB) -> None:
     data = frame(1_000)
     size = len(qf.to_ilp(data, table="t"))
-    # One second more than the 100 ms that are the limit of a request without a size.
-    with qf.connect(f"{fake.conf}request_timeout=100;request_min_throughput={size};") as client:
-        fake.script = [after(0.4)]
+    # One second more than the 800 ms that are the limit of a request without a size.
+    with qf.connect(f"{fake.conf}request_timeout=800;request_min_throughput={size};") as client:
+        fake.script = [after(1.0)]
         assert client.write(data, table="t").rows == 1_000
-        fake.script = [after(0.4)]
+        fake.script = [after(1.0)]
         assert failure(client, frame(10)).code is Code.SocketError
 
 
@@ -185,7 +185,7 @@ def test_a_server_that_falls_silent_in_its_settings(fake: FakeQuestDB) -> None:
     with qf.connect(f"{fake.conf}{LIMITS}") as client:
         error = failure(client)
         assert error.code is Code.SocketError
-        assert "did not answer GET /settings within 600ms" in str(error)
+        assert "did not answer GET /settings within 1.5s" in str(error)
         assert (error.acked, error.doubtful, error.unsent) == ((), (), (range(30),))
         fake.settings = answer_json(200, SETTINGS)
         assert client.write(frame(), table="t").rows == 30

@@ -211,7 +211,7 @@ def test_answers_without_an_end(path: str, status: int, kind: str, chunked: bool
             error = failure(client.write, frame(), table="t")
             assert len(str(error)) < 1_000
             assert len(error.server_message or "") <= 64 << 10
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
         assert memory() - before < 64 * MIB
         # The connection is dropped and not read to its end.
         assert flood.ended.wait(10)
@@ -229,7 +229,7 @@ def test_answers_that_drip(path: str, fake: FakeQuestDB) -> None:
     with qf.connect(f"{fake.conf}request_timeout=300;request_min_throughput=0;retry_timeout=0;") as client:
         began = time.monotonic()
         error = failure(client.write, frame(), table="t")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
     assert error.unsent == (range(3),)
 
 
@@ -242,7 +242,7 @@ def test_headers_without_an_end(fake: FakeQuestDB) -> None:
     fake.script = [heads]
     before, began = memory(), time.monotonic()
     error = failure(qf.write_questdb, frame(), fake.conf, table="t")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert memory() - before < 32 * MIB
     assert (error.code, error.doubtful) == (Code.SocketError, (range(3),))
 

@@ -139,7 +139,7 @@ def test_arrays_and_decimals_read_back(version: int, server: QuestDB, conf: str,
 def test_the_report_says_what_is_known(server: QuestDB, conf: str, table: str) -> None:
     began = time.monotonic()
     report = write(frame(), conf, table)
-    assert 0.2 <= time.monotonic() - began < 2
+    assert 0.2 <= time.monotonic() - began < 10
     assert (report.rows, report.requests, report.retries, report.protocol_version) == (30, 1, 0, 1)
     assert report.bytes == len(qf.to_ilp(frame(), table=table, protocol_version=1))
     (note,) = report.notes
@@ -449,7 +449,7 @@ def deaf() -> Iterator[str]:
 def test_the_deadline_ends_a_call_that_is_stuck(rows: int, deaf: str) -> None:
     began = time.monotonic()
     error = failure(write, picky(rows), deaf, "t", deadline=dt.timedelta(seconds=1))
-    assert 0.9 <= time.monotonic() - began < 3
+    assert 0.9 <= time.monotonic() - began < 10
     assert "the deadline of 1s for the whole call has passed" in str(error)
     acked, doubtful = covers(error, rows)
     assert acked == 0
