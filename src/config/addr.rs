@@ -9,7 +9,7 @@ use super::params::digits;
 pub(super) fn parse_list(list: &str, default_port: u16) -> Result<Vec<(String, u16)>, ConfigError> {
     let mut hosts = Vec::new();
     for addr in list.split(',') {
-        let host = parse(addr.trim(), default_port, list.contains('@'))?;
+        let host = parse(addr.trim(), default_port, list.contains(['@', '=']))?;
         if hosts.contains(&host) {
             return Err(ConfigError::SameHostTwice { host: format!("{}:{}", host.0, host.1) });
         }
@@ -20,12 +20,15 @@ pub(super) fn parse_list(list: &str, default_port: u16) -> Result<Vec<(String, u
 
 /// Splits an address; the host keeps the brackets of an IPv6 address, as URLs want it.
 ///
-/// "user:password@host" may hold a password, and a URL with one is the likeliest reason for an '@' anywhere in the list:
-/// then nothing of it is shown.
+/// "user:password@host" may hold a password, and a URL with one is the likeliest reason for an '@' anywhere in the list; and a
+/// '=' is of the next key, which may be a token, if another character stands where the ';' should: then nothing is shown.
 fn parse(addr: &str, default_port: u16, is_hidden: bool) -> Result<(String, u16), ConfigError> {
     let bad = |problem| ConfigError::BadAddr { addr: (!is_hidden).then(|| addr.to_owned()), problem };
     if addr.contains('@') {
         return Err(bad("credentials go into \"username\" and \"password\", or \"token\""));
+    }
+    if addr.contains('=') {
+        return Err(bad("it holds a '=', maybe of the next key; write a ';' between the address and that"));
     }
     if addr.contains('/') {
         return Err(bad("it holds a '/'; leave out \"http://\" and any path"));

@@ -114,8 +114,7 @@ pub enum TransportError {
     Refused(Box<Refusal>),
     /// Something answered as no QuestDB does.
     #[error(
-        "what answers at {url} is not a QuestDB: {request} was answered with {found}; check host and port in \"addr\" \
-         (QuestDB's HTTP port is usually 9000)"
+        "what answers at {url} is not a QuestDB: {request} was answered with {found}; {}", what_to_do(*.status)
     )]
     NotQuestDb {
         /// The address of the request, without its query.
@@ -225,6 +224,22 @@ impl fmt::Display for Refusal {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The cure where something answers that is no QuestDB; by these statuses it is likely to be in front of one.
+fn what_to_do(status: u16) -> &'static str {
+    match status {
+        413 => {
+            "a proxy does so if it takes no requests of this size: raise its limit, or lower \"pool_bytes\" or \
+             \"auto_flush_bytes\""
+        }
+        429 => "a proxy does so if there are too many requests: raise its limit, or write larger frames less often",
+        502..=504 => {
+            "a proxy does so if there is no QuestDB behind it, or none that answers in time; else check host and port in \
+             \"addr\" (QuestDB's HTTP port is usually 9000)"
+        }
+        _ => "check host and port in \"addr\" (QuestDB's HTTP port is usually 9000)",
     }
 }
 

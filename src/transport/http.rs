@@ -26,6 +26,9 @@ const USER_AGENT: &str = concat!("questframe/", env!("CARGO_PKG_VERSION"));
 
 /// More of an error than this nobody reads; more of `/settings` no QuestDB says.
 const MAX_ERROR_BODY: usize = 64 << 10;
+
+/// Credentials of at least so many bytes are hidden where an error's body has them.
+const SHORTEST_HIDDEN: usize = 4;
 const MAX_SETTINGS_BODY: usize = 1 << 20;
 /// What we ask of `/exec` is one row, or one for each column of a table.
 const MAX_QUERY_BODY: usize = 16 << 20;
@@ -295,6 +298,8 @@ impl HttpTransport {
         let mut body = Vec::new();
         let complete = read_into(&mut body, &mut response, MAX_ERROR_BODY).await.unwrap_or(false);
 
+        let body = without(self.inner.authorization.as_ref(), body);
+
         let number = status.as_u16();
         let page = media == Media::Html || (media == Media::Other && body.trim_ascii_start().starts_with(b"<"));
         let found = match number {
@@ -353,10 +358,29 @@ async fn read_into(body: &mut Vec<u8>, response: &mut Response, limit: usize) ->
     Ok(true)
 }
 
-/// Where a redirect leads, without its query, which may hold a session of a login page.
+/// Where a redirect leads, without its query, which may hold a session of a login page, and without a password.
 fn redirect_target(headers: &HeaderMap) -> String {
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-    location.and_then(|text| text.split(['?', '#']).next()).map_or_else(String::new, |text| format!(" to {text}"))
+    let target = location.and_then(|text| text.split(['?', '#']).next()).map(|text| match text.rsplit_once('@') {
+        None => text.to_owned(),
+        Some((before, rest)) => format!("{}{rest}", before.find("//").map_or("", |end| &before[..end + 2])),
+    });
+    target.map_or_else(String::new, |text| format!(" to {text}"))
+}
+
+/// A body without the credentials that were sent: what fails may show the request's headers.
+fn without(credentials: Option<&HeaderValue>, body: Vec<u8>) -> Vec<u8> {
+    // Behind the scheme. Anything so short may stand there by chance.
+    let secret = credentials.and_then(|header| header.as_bytes().split(|byte| *byte == b' ').nth(1));
+    let Some(secret) = secret.filter(|secret| secret.len() >= SHORTEST_HIDDEN) else { return body };
+    let (mut shown, mut rest) = (Vec::with_capacity(body.len()), body.as_slice());
+    while let Some(start) = rest.windows(secret.len()).position(|window| window == secret) {
+        shown.extend_from_slice(&rest[..start]);
+        shown.extend_from_slice(b"***");
+        rest = &rest[start + secret.len()..];
+    }
+    shown.extend_from_slice(rest);
+    shown
 }
 
 /// The header of the credentials, made by reqwest once and not for every request.

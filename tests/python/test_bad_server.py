@@ -236,6 +236,8 @@ def test_refused_credentials_are_not_in_the_message(auth: str, status: int, fake
         f"http::addr=h;username=u;password={SECRET}=1;",
         f"http::addr=h;username=u;password={CONF_SECRET}\x01;",
         f"http::addr=u:{CONF_SECRET}@h:9000;",
+        "http::addr=127.0.0.1:1,token=hunter2;",
+        "http::addr=h:1 username=u password=hunter2",
         f"https::addr=h;username=u;password={CONF_SECRET};tls_roots=/nowhere;",
         f"tcp::addr=h;username=u;token={CONF_SECRET};token_x={CONF_SECRET};token_y={CONF_SECRET};",
     ],
@@ -245,6 +247,39 @@ def test_secrets_in_bad_configuration_strings_are_not_shown(conf: str) -> None:
     assert error.code is (Code.AuthError if conf.startswith("tcp") else Code.ConfigError)
     shown = "\n".join([str(error), repr(error), repr(vars(error))])
     assert_no_secret(shown)
+
+
+def test_credentials_that_a_server_shows_are_not_shown(fake: FakeQuestDB) -> None:
+    """What fails may show the request's headers."""
+    for auth in (f"username=bob;password={CONF_SECRET};", "token=hunter2hunter2;"):
+        with qf.connect(fake.conf + auth) as client:
+            fake.script = [stored]
+            client.write(frame(), table="t")
+            header = fake.of("/write")[-1].headers["authorization"]
+            fake.script = [
+                answer(400, f"bad request\r\nauthorization: {header}\r\n".encode(), content_type="text/plain")
+            ]
+            error = failure(client.write, frame(), table="t")
+            assert "authorization: Basic ***" in str(error) or "authorization: Bearer ***" in str(error)
+            assert_no_secret(told(error), header.split()[1])
+
+
+def test_a_password_in_a_redirect_is_not_shown(fake: FakeQuestDB) -> None:
+    for location in ("https://u:hunter2@h:1/x?hunter2", "//u:hunter2@h/x", "u:hunter2@h/x#hunter2"):
+        fake.script = [answer(302, location=location)]
+        error = failure(qf.write_questdb, frame(), fake.conf, table="t")
+        assert "a redirect to " in str(error)
+        assert "h" in str(error)
+        assert_no_secret(told(error))
+
+
+@pytest.mark.parametrize(("status", "cure"), [(413, "pool_bytes"), (429, "too many"), (502, "behind"), (404, "addr")])
+def test_pages_of_a_proxy_say_what_to_do(status: int, cure: str, fake: FakeQuestDB) -> None:
+    fake.script = [answer(status, b"<html>nginx</html>", content_type="text/html")] * 100
+    with qf.connect(f"{fake.conf}retry_timeout=0;") as client:
+        error = failure(client.write, frame(), table="t")
+    assert f"a web page (status {status}); " in str(error)
+    assert cure in str(error).partition("a web page")[2]
 
 
 def test_secrets_are_not_shown_when_no_server_is_there() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import questframe as qf
 from ingress.compare_settings import PROTOCOLS, ours
+from questframe.ingress import Sender
 from questframe.ingress._confstr import OFFICIAL_KEYS, OTHER_KEYS
 from questframe.ingress._enums import TlsCa
 from questframe.ingress._settings import Settings
@@ -82,6 +83,9 @@ def test_no_repr_and_no_error_shows_a_secret() -> None:
     with pytest.raises(qf.IngressError) as refused:
         Settings.from_conf("http::addr=x;password=a;sesame=1;sesame=2")
     assert "sesame" not in str(refused.value)
+    for conf in ("http::addr=user:sesame@host:1;", "http::addr=host:1,token=sesame;", "http::addr=h:1 token=sesame"):
+        assert repr(Sender.from_conf(conf)) == "Sender(http::addr=...;)"
+    assert repr(Sender.from_conf("http::addr=host:1;token=sesame;")) == "Sender(http::addr=host:1;)"
 
 
 def test_the_longest_pause_of_6_0() -> None:

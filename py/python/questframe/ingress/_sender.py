@@ -365,7 +365,10 @@ class Sender(RowSender):
     def __repr__(self) -> str:
         """Where it sends to, without secrets."""
         settings = self._settings
-        return f"Sender({settings.protocol.tag}::addr={settings.host}:{settings.port};)"
+        address = f"{settings.host}:{settings.port}"
+        # A password before an '@', or the next key if there is no ';' before it.
+        shown = "..." if "@" in address or "=" in address else address
+        return f"Sender({settings.protocol.tag}::addr={shown};)"
 
 
 def _sender_of(settings: Settings) -> Sender:
