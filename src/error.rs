@@ -9,6 +9,8 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+use arrow_schema::ArrowError;
+
 use crate::check::ValueError;
 use crate::config::ConfigError;
 use crate::encode::RowError;
@@ -84,6 +86,9 @@ pub(crate) enum Cause {
     /// The caller's own stream or callback failed; the text is theirs.
     #[error("reading the frame failed: {0}")]
     Source(String),
+    /// A batch could not be read.
+    #[error("reading the frame failed: {}", said_of(.0))]
+    Unread(#[source] Box<ArrowError>),
     /// A statement that makes a table or a column failed.
     #[error("making the table ready failed: {1}; the statement was: {0}")]
     Statement(String, #[source] Box<TransportError>),
@@ -131,6 +136,9 @@ pub(crate) enum Cause {
          (usually 9000)"
     )]
     Unanswered { what: &'static str, scheme: &'static str },
+    /// What takes a look at the table, which is not looked up.
+    #[error("with `check=False` the table is not looked up, and {0}; leave out one of them")]
+    Unchecked(&'static str),
     /// The rows are stored, and cannot be selected yet.
     #[error("{0}")]
     NotVisible(String),
@@ -171,8 +179,8 @@ impl Problem {
             Cause::Row(error) => error.kind(),
             Cause::Transport(error) => error.kind(),
             Cause::Statement(_, error) => error.kind(),
-            Cause::Source(_) => ErrorKind::BadDataFrame,
-            Cause::Forked | Cause::Interrupted | Cause::Resume(_) | Cause::Unanswered { .. } => {
+            Cause::Source(_) | Cause::Unread(_) => ErrorKind::BadDataFrame,
+            Cause::Forked | Cause::Interrupted | Cause::Resume(_) | Cause::Unanswered { .. } | Cause::Unchecked(_) => {
                 ErrorKind::InvalidApiCall
             }
             Cause::Deadline(_) | Cause::NotConnected => ErrorKind::SocketError,
@@ -255,6 +263,10 @@ impl Error {
         debug_assert!(!problems.is_empty(), "an error needs a problem");
         let delivery = Delivery::default();
         Self(Box::new(Inner { problems, table: None, delivery, is_unacknowledged: false, note: None }))
+    }
+
+    pub(crate) fn unread(error: ArrowError) -> Self {
+        Self::new(Problem::new(Cause::Unread(Box::new(error))))
     }
 
     pub(crate) fn source(message: impl fmt::Display) -> Self {
@@ -514,6 +526,14 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Error({:?}: {self})", self.kind())
+    }
+}
+
+/// What an error of Arrow's says, or the one of somebody else's that it holds.
+fn said_of(error: &ArrowError) -> String {
+    match error {
+        ArrowError::ExternalError(error) => error.to_string(),
+        error => error.to_string(),
     }
 }
 

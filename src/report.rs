@@ -137,9 +137,16 @@ impl fmt::Display for WriteReport {
             if self.requests == 1 { "" } else { "s" },
             self.protocol_version,
         )?;
-        match self.rows_spooled {
-            0 => Ok(()),
-            rows => write!(f, "; {rows} rows wait on disk"),
+        let refused = self.rejected.as_ref().map_or(0, |rejected| rejected.num_rows() as u64);
+        for (rows, what) in [
+            (self.skipped_rows, "held nothing and left out"),
+            (refused, "refused by the server and set aside"),
+            (self.rows_spooled, "waiting on disk"),
+        ] {
+            if rows > 0 {
+                write!(f, "; {rows} row{} {what}", if rows == 1 { "" } else { "s" })?;
+            }
         }
+        Ok(())
     }
 }

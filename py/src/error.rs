@@ -131,8 +131,21 @@ fn try_map(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     exception(py, code(error.kind()), &error.to_string(), &details)
 }
 
-/// The exception for an error of the crate.
+/// The exception for an error of the crate. What Python code raised while the frame was read is its cause; of Ctrl-C it
+/// makes what a signal handler's would be.
 pub(crate) fn map(py: Python<'_>, error: &Error) -> PyErr {
+    let mut source = std::error::Error::source(error);
+    while let Some(reason) = source {
+        if let Some(raised) = reason.downcast_ref::<PyErr>() {
+            if raised.is_instance_of::<PyKeyboardInterrupt>(py) {
+                return stopped(py, raised.clone_ref(py), error);
+            }
+            let mapped = try_map(py, error).unwrap_or_else(|failed| failed);
+            mapped.set_cause(py, Some(raised.clone_ref(py)));
+            return mapped;
+        }
+        source = reason.source();
+    }
     try_map(py, error).unwrap_or_else(|failed| failed)
 }
 

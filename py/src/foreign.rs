@@ -3,16 +3,20 @@
 //! It is believed nothing that reading it relies on: offsets, codes and UTF-8 are checked once, so that nothing behind this
 //! can read out of bounds. Nor that a column is never null: producers say so of columns that are. Where all batches are
 //! there, those columns are what they are; of a stream the plan has to believe it, and a batch that breaks it is an error.
+//!
+//! pyarrow exports the batches of a reader as if they had the reader's schema, whatever they have, so that integers of one
+//! byte are read as ones of eight, from behind their memory. So its readers are asked batch by batch, each with a schema of
+//! its own.
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, RecordBatchReader, StructArray};
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use pyo3_arrow::ffi::ArrayReader;
-use pyo3_arrow::{PyArray, PyArrayReader};
+use pyo3_arrow::{PyArray, PyArrayReader, PySchema};
 
 use crate::error::{bad_arrow, no_frame};
 
@@ -38,25 +42,87 @@ impl ForeignReader {
     }
 }
 
+/// The batches of an object with `__arrow_c_stream__`.
+pub(crate) fn foreign_stream(data: &Bound<'_, PyAny>) -> PyResult<Box<dyn RecordBatchReader + Send>> {
+    let py = data.py();
+    let modules = py.import("sys")?.getattr("modules")?;
+    if let Some(pyarrow) = modules.call_method1("get", ("pyarrow",))?.extract::<Option<Bound<'_, PyAny>>>()?
+        && data.is_instance(&pyarrow.getattr("RecordBatchReader")?)?
+    {
+        let schema = data.getattr("schema")?.extract::<PySchema>()?.into_inner();
+        return Ok(Box::new(PyArrowReader { reader: data.clone().unbind(), schema, batches: 0, rows: 0 }));
+    }
+    Ok(Box::new(ForeignReader::take(data)?))
+}
+
+/// The batches of a `pyarrow.RecordBatchReader`.
+struct PyArrowReader {
+    reader: Py<PyAny>,
+    schema: SchemaRef,
+    batches: usize,
+    rows: usize,
+}
+
+impl PyArrowReader {
+    fn read(&mut self, py: Python<'_>) -> Result<Option<RecordBatch>, ArrowError> {
+        let failed = |error: PyErr| ArrowError::ExternalError(Box::new(error));
+        let batch = match self.reader.bind(py).call_method0("read_next_batch") {
+            Ok(batch) => batch,
+            Err(error) if error.is_instance_of::<PyStopIteration>(py) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let (array, field) = batch.extract::<PyArray>().map_err(failed)?.into_inner();
+        let own = schema_of(&field).map_err(failed)?;
+        self.check(&own)?;
+        let batch = strict(&rows_of(&array)?, &self.schema, self.rows)?;
+        self.batches += 1;
+        self.rows += batch.num_rows();
+        Ok(Some(batch))
+    }
+
+    /// Whether a batch of this schema is one of the stream.
+    fn check(&self, own: &Schema) -> Result<(), ArrowError> {
+        let names =
+            |schema: &Schema| schema.fields().iter().map(|field| format!("{:?}", field.name())).collect::<Vec<_>>();
+        let (known, found) = (names(&self.schema), names(own));
+        let place = format!("batch {}, from row {} on,", self.batches, self.rows);
+        let cure = "make all batches of one schema";
+        if known != found {
+            let (known, found) = (known.join(", "), found.join(", "));
+            return invalid(format!("{place} has the columns {found} where the stream's schema has {known}; {cure}"));
+        }
+        for (known, found) in self.schema.fields().iter().zip(own.fields()) {
+            let (name, known, found) = (known.name(), known.data_type(), found.data_type());
+            if !known.equals_datatype(found) {
+                return invalid(format!(
+                    "{place} has a column {name:?} of type {found} where the stream's schema has {known}; {cure}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for PyArrowReader {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Python::attach(|py| self.read(py)).transpose()
+    }
+}
+
+impl RecordBatchReader for PyArrowReader {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}
+
 impl Iterator for ForeignReader {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.arrays.next()?.and_then(|array| {
-            let rows = rows_of(&array)?;
-            for (column, field) in rows.columns().iter().zip(self.schema.fields()).filter(|(_, field)| !field.is_nullable()) {
-                if let Some(row) = column.logical_nulls().and_then(|nulls| (0..nulls.len()).find(|row| nulls.is_null(*row))) {
-                    return invalid(format!(
-                        "column {:?} is null in row {}, and the stream's schema says that it never is; pass a stream whose \
-                         schema lets it be null, or a table",
-                        field.name(),
-                        self.rows + row
-                    ));
-                }
-            }
-            self.rows += rows.len();
-            batch_of(&rows, &self.schema)
-        });
+        let batch = self.arrays.next()?.and_then(|array| strict(&rows_of(&array)?, &self.schema, self.rows));
+        self.rows += batch.as_ref().map_or(0, RecordBatch::num_rows);
         Some(batch)
     }
 }
@@ -104,6 +170,22 @@ fn rows_of(array: &ArrayRef) -> Result<StructArray, ArrowError> {
         }
     }
     Ok(rows.clone())
+}
+
+/// A batch of a stream that starts at this row, where no column is null that its schema says is not.
+fn strict(rows: &StructArray, schema: &SchemaRef, start: usize) -> Result<RecordBatch, ArrowError> {
+    for (column, field) in rows.columns().iter().zip(schema.fields()).filter(|(_, field)| !field.is_nullable()) {
+        let nulls = column.logical_nulls();
+        if let Some(row) = nulls.and_then(|nulls| (0..nulls.len()).find(|row| nulls.is_null(*row))) {
+            return invalid(format!(
+                "column {:?} is null in row {}, and the stream's schema says that it never is; pass a stream whose schema \
+                 lets it be null, or a table",
+                field.name(),
+                start + row
+            ));
+        }
+    }
+    batch_of(rows, schema)
 }
 
 fn batch_of(rows: &StructArray, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {

@@ -15,7 +15,7 @@ use questframe::{Batches, Dictionaries, Frame, IntoSource, Source, coded, coded_
 
 use crate::columns::{CollectedFrame, Columns};
 use crate::error::bad_arrow;
-use crate::foreign::{ForeignReader, foreign_batch};
+use crate::foreign::{ForeignReader, foreign_batch, foreign_stream};
 
 /// A frame taken over from Python, ready to cross to where the GIL is released.
 pub(crate) enum Input {
@@ -40,7 +40,7 @@ impl Input {
             return Slices::take(data);
         }
         if data.hasattr("__arrow_c_stream__")? {
-            return Ok(Self::Reader(Box::new(ForeignReader::take(data)?)));
+            return Ok(Self::Reader(foreign_stream(data)?));
         }
         // A schema alone is a frame without rows.
         if data.hasattr("__arrow_c_schema__")? && !data.hasattr("__arrow_c_array__")? {

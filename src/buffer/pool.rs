@@ -2,7 +2,7 @@
 //! cost several milliseconds per 16 MiB.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -10,6 +10,9 @@ use super::memory::Memory;
 
 /// Buffers of one pool. Fewer would let encoding wait for the network, more would make requests small.
 const BUFFERS: usize = 4;
+
+/// How long a write waits for buffers that other writes hold.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A pool of [`BUFFERS`] buffers; clones share it.
 #[derive(Clone, Debug)]
@@ -69,6 +72,26 @@ impl Pool {
         state.lent += 1;
         drop(state);
         Ok(Some(Buffer { bytes, start: 0, len: 0, pool: Some(self.clone()), home: None }))
+    }
+
+    /// As [`acquire`](Self::acquire), for a write that waits since `asked`. One that `is_alone`, and has no buffer out that
+    /// would come back, gets one beyond the pool's in the end: all may be held by streams that wait for their next batch, some
+    /// of them for this very write.
+    ///
+    /// # Errors
+    /// If there is no memory for buffers of this size.
+    pub(crate) fn acquire_within(
+        &self,
+        timeout: Duration,
+        asked: Instant,
+        is_alone: bool,
+    ) -> Result<Option<Buffer>, NoMemory> {
+        let acquired = self.acquire(timeout)?;
+        if acquired.is_none() && is_alone && asked.elapsed() >= PATIENCE {
+            let size = self.buffer_size();
+            return Buffer::try_one_off(size).map(Some).ok_or(NoMemory(size));
+        }
+        Ok(acquired)
     }
 
     /// Buffers lent out at this moment.
@@ -223,6 +246,19 @@ mod tests {
         assert!(matches!(pool.acquire(NOW), Ok(None)));
         lent.pop();
         assert!(matches!(pool.acquire(NOW), Ok(Some(_))));
+    }
+
+    #[test]
+    fn a_write_that_has_none_gets_one_in_the_end() {
+        let pool = Pool::new(4096);
+        let lent: Vec<_> = (0..BUFFERS).filter_map(|_| pool.acquire(NOW).ok().flatten()).collect();
+        let long_ago = Instant::now().checked_sub(PATIENCE).expect("a machine that is up for a second");
+        assert!(matches!(pool.acquire_within(NOW, Instant::now(), true), Ok(None)));
+        assert!(matches!(pool.acquire_within(NOW, long_ago, false), Ok(None)));
+        let mut beyond = pool.acquire_within(NOW, long_ago, true).ok().flatten().expect("one more");
+        assert_eq!(beyond.spare().len(), pool.buffer_size());
+        drop(beyond);
+        assert_eq!(pool.lent(), lent.len());
     }
 
     #[test]

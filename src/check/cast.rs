@@ -99,7 +99,7 @@ fn converted(column: &ColumnPlan, array: &ArrayRef, misfits: &mut Misfits) -> Re
         Cast::Integer => integers(&array, misfits),
         Cast::Boolean => booleans(&array, misfits),
         Cast::Float => floats(&array, misfits),
-        Cast::Text => texts(&array),
+        Cast::Text { omits_nan } => texts(&array, omits_nan),
         Cast::Hex => hex(&array, misfits),
         Cast::WholeDecimal => whole_decimals(&array, misfits),
         Cast::Array => lists(&array, misfits)?,
@@ -233,12 +233,14 @@ fn floats(array: &ArrayRef, misfits: &mut Misfits) -> ArrayRef {
     Arc::new(Float64Array::from(converted))
 }
 
-fn texts(array: &ArrayRef) -> ArrayRef {
+/// Values as text, NaN among them unless it is left out.
+fn texts(array: &ArrayRef, omits_nan: bool) -> ArrayRef {
     let mut builder = StringBuilder::new();
     let mut scratch = String::new();
     for row in valid(array) {
         builder.append_nulls(row - builder.len());
-        builder.append_option(text(array, row, &mut scratch));
+        let is_left_out = omits_nan && Number::of(array, row).is_some_and(|number| number.is_nan());
+        builder.append_option(if is_left_out { None } else { text(array, row, &mut scratch) });
     }
     builder.append_nulls(array.len() - builder.len());
     Arc::new(builder.finish())

@@ -14,8 +14,8 @@ use crate::plan::ColumnPlan;
 use crate::plan::column_type::ColumnType;
 use crate::plan::landing::Limit;
 
-/// The most that a 32-bit float holds.
-const MAX_SINGLE: f64 = f32::MAX as f64;
+/// The most that becomes a 32-bit float: what is less than half a step above the largest is that one.
+const MAX_SINGLE: f64 = 340_282_356_779_733_623_858_607_532_500_980_858_880.0;
 
 /// Notes the rows of a cast column that are beyond a limit.
 pub(super) fn check(column: &ColumnPlan, limit: Limit, array: &ArrayRef, misfits: &mut Misfits) {

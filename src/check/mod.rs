@@ -24,7 +24,7 @@ use crate::fmt::instant;
 use crate::frontend::{Dictionaries, Frame, prefetched};
 use crate::options::{EmptyRows, Nan, NullAt, NullBool, ProtocolVersion};
 use crate::plan::column_type::ColumnType;
-use crate::plan::landing::Cast;
+use crate::plan::landing::{Cast, Limit};
 use crate::plan::{ColumnPlan, MAX_AT_MICROS, MAX_AT_NANOS, Plan, PlanError, Role, Wire, WireUnit};
 use cast::{cast, rows_at_a_time};
 pub use error::ValueError;
@@ -51,7 +51,7 @@ pub(crate) fn needed(plan: &Plan) -> Vec<usize> {
 /// Whether values of the column can be such that they cannot be sent.
 fn has_value_errors(column: &ColumnPlan) -> bool {
     let by_cast = match column.cast {
-        Cast::Keep | Cast::Text => false,
+        Cast::Keep | Cast::Text { .. } => false,
         Cast::Array => lists::may_be_wrong(column.field.data_type()),
         Cast::Integer | Cast::Boolean | Cast::Float | Cast::Hex | Cast::WholeDecimal => true,
     };
@@ -77,7 +77,7 @@ pub(crate) fn frame(plan: &Plan, frame: &dyn Frame) -> Result<(), Error> {
         return check.finish();
     }
     for batch in frame.batches(Some(&needed)) {
-        let batch = batch.map_err(|error| Error::source(error).with_table(plan.table()))?;
+        let batch = batch.map_err(|error| Error::unread(error).with_table(plan.table()))?;
         let position = |index: usize| needed.iter().position(|needed| *needed == index).unwrap_or(0);
         check.batch(batch.num_rows(), |index| batch.column(position(index)));
     }
@@ -317,13 +317,16 @@ impl<'p> Check<'p> {
         if !has_value_errors(column) {
             return;
         }
-        let mut misfits = Misfits::default();
+        let (mut misfits, as_given) = (Misfits::default(), array);
         // What arrow cannot unpack is told when it is encoded.
         let Ok(array) = cast(column, array, &mut misfits) else { return };
+        // Those are nulls now, which they were not.
+        let has_others = misfits.first.is_some();
         self.misfits(column, misfits);
         for limit in &column.limits {
             let mut misfits = Misfits::default();
-            limit::check(column, *limit, &array, &mut misfits);
+            let array = if has_others && *limit == Limit::NotNull { as_given } else { &array };
+            limit::check(column, *limit, array, &mut misfits);
             self.misfits(column, misfits);
         }
     }

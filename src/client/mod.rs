@@ -25,7 +25,7 @@ pub use self::lines::LineSender;
 use crate::buffer::Pool;
 use crate::config::{Auth, Config};
 use crate::error::{Cause, Error, Result};
-use crate::options::{ProtocolVersion, WriteOptions};
+use crate::options::{Create, ProtocolVersion, WriteOptions};
 use crate::plan::{Context, Plan, Target};
 use crate::spool::Spool;
 use crate::transport::{HttpTransport, Runtime, ServerInfo, TcpTransport, TransportError};
@@ -168,6 +168,7 @@ impl Client {
             Servers::Http(hosts) => hosts,
             Servers::Tcp(_) => return self.plan_unasked(schema, options),
         };
+        self.table_can_be_made(options)?;
         let tour = Tour::new(&self.0.config, None);
         let planned =
             self.on_some_host(hosts, tour, tick, |host, tick| self.plan_for(host, schema, options, None, tick));
@@ -296,6 +297,18 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Whether a missing table is dealt with as was asked for: not if nobody looks whether it is missing. Over TCP nobody does
+    /// anyhow, which [`stream`](Self::stream) tells.
+    fn table_can_be_made(&self, options: &WriteOptions) -> Result<()> {
+        let what = match options.create {
+            _ if options.check != Some(false) || matches!(self.0.servers, Servers::Tcp(_)) => return Ok(()),
+            Create::Table(_) => "so is not made by a TableSpec (`create`)",
+            Create::Never => "so is made by the server where it is missing, whatever `create=\"never\"` says",
+            Create::Auto | Create::Server => return Ok(()),
+        };
+        Err(self.in_table(Error::of(Cause::Unchecked(what)), options))
     }
 
     /// A plan for a table of this server, as far as anything is known of either.

@@ -19,7 +19,7 @@ use super::write::is_to_be_kept;
 use super::{Client, Servers, Tick, best_version};
 use crate::error::{Cause, Error, Result};
 use crate::options::{Create, ProtocolVersion, WriteOptions};
-use crate::plan::{AtPlan, Plan, Target};
+use crate::plan::{AtPlan, Plan, Target, same_name};
 use crate::report::DrainReport;
 use crate::spool::{Header, SegmentId, Spool, SpoolError};
 use crate::transport::{Certainty, Delivered, Repeat, RetryPolicy, Terms, TransportError, Undelivered, deliver};
@@ -91,6 +91,8 @@ impl Client {
     pub(super) fn spool(&self, folder: Option<&Path>) -> Result<Option<Arc<Spool>>> {
         let config = &self.0.config;
         let Some(folder) = folder.or(config.spool_dir()) else { return Ok(None) };
+        // The same folder wherever the process goes, and another one by the same name somewhere else.
+        let folder = &std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let mut spools = self.0.spools.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(spool) = spools.get(folder) {
             return Ok(Some(Arc::clone(spool)));
@@ -116,7 +118,11 @@ impl Client {
         match self.drain(hosts, spool, Tour::once(&self.0.config), tick, &mut report) {
             // It may be about another table, and ends the write of this one.
             Err(error) if !is_to_be_kept(&error) => {
-                let error = error.with_note(set_aside(&report.rejected));
+                let others = error.table().filter(|other| table.is_some_and(|table| !same_name(other, table)));
+                let others =
+                    others.map(|other| format!("it is about rows of {other:?} that wait on disk and go first"));
+                let notes: Vec<_> = others.into_iter().chain(set_aside(&report.rejected)).collect();
+                let error = error.with_note((!notes.is_empty()).then(|| notes.join("; ")));
                 Err(match table {
                     Some(table) => error.with_table(table),
                     None => error,
@@ -255,8 +261,10 @@ impl Client {
         Ok(match delivered {
             Delivered { result: Ok(()), .. } => Sent::Delivered,
             Delivered { result: Err(Undelivered { error, certainty, .. }), .. } => {
-                // Credentials and grants are the client's affair, not the segment's.
-                let is_refused = certainty == Certainty::Refused && !error.is_of_the_client();
+                // Credentials and grants are the client's affair, not the segment's. But one that is too large for whatever
+                // answers, if only for a proxy, stays so.
+                let is_refused =
+                    certainty == Certainty::Refused && !error.is_of_the_client() || error.status() == Some(413);
                 match said {
                     _ if !is_refused => Sent::Failed(error),
                     Some(said) => Sent::Refused(format!("{error}\nbefore that a statement failed: {said}")),

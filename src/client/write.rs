@@ -156,6 +156,7 @@ impl Client {
         if let Some(table) = options.table.as_deref().or(inner.config.table()) {
             resume_fits(options, table).map_err(not_begun)?;
         }
+        self.table_can_be_made(options).map_err(not_begun)?;
         let before = before(options, feed).map_err(not_begun)?;
         let mut account = Account::new(started, feed.rows(), before);
         // An `Instant` may be too early for a deadline of centuries: then there is none.

@@ -119,12 +119,21 @@ impl Plan {
             _ => (builder.origin(), Vec::new()),
         };
         let is_certain = builder.is_certain();
+        let mut named_as_time = Vec::new();
         if let (AtPlan::Server, Some((designated, _))) = (&at, &designated) {
             for column in columns.iter_mut().filter(|column| same_name(column.name.text(), designated)) {
                 column.note.get_or_insert_with(|| "the row's time, where it is not null".to_owned());
+                if column.is_written() && !context.is_official {
+                    named_as_time.push(format!(
+                        "column {:?} gives the rows' time where it is not null, and not the server's clock, since the table's \
+                         designated timestamp has its name",
+                        column.name.text()
+                    ));
+                }
             }
         }
-        let notes = spec.not_applied(context);
+        let mut notes = spec.not_applied(context);
+        notes.extend(columns.iter().filter_map(|column| not_null(column, context)).chain(named_as_time));
         match table {
             Some(table) if problems.is_empty() => Ok(Self {
                 table,
@@ -258,6 +267,21 @@ impl Spec {
         }
         declared
     }
+}
+
+/// That a column of nulls alone is not written where the table's has no NULL.
+fn not_null(column: &ColumnPlan, context: &Context<'_>) -> Option<String> {
+    let name = column.name.text();
+    let there = context.target.existing().filter(|_| column.kind == Kind::Null && column.is_listed)?.column(name)?;
+    let reads = match there {
+        ColumnType::Boolean => "false",
+        ColumnType::Byte | ColumnType::Short => "0",
+        _ => return None,
+    };
+    Some(format!(
+        "column {name:?} holds nulls only and is not written: the table's column is {there}, which has no NULL, and reads \
+         {reads} in these rows"
+    ))
 }
 
 struct Builder<'a> {
@@ -418,7 +442,10 @@ impl Builder<'_> {
         {
             return Err(error);
         }
-        let Landing { wire, symbol, cast, mut limits, note } = landing;
+        let Landing { wire, symbol, mut cast, mut limits, note } = landing;
+        if let (Cast::Text { .. }, Kind::Float { .. }) = (cast, kind) {
+            cast = Cast::Text { omits_nan: self.options.nan == Nan::Omit };
+        }
         let mut cut = None;
         if context.cuts_nanos && limits.contains(&Limit::WireMicros) {
             limits.retain(|limit| *limit != Limit::WireMicros);

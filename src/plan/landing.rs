@@ -23,8 +23,8 @@ pub(crate) enum Cast {
     Boolean,
     /// Of decimals that a float tells apart from their neighbours.
     Float,
-    /// As people write them.
-    Text,
+    /// As people write them; floats that are NaN maybe as nulls (`nan="omit"`).
+    Text { omits_nan: bool },
     /// Hexadecimal, `0x...`.
     Hex,
     /// Decimals of negative scale as whole numbers.
@@ -32,6 +32,8 @@ pub(crate) enum Cast {
     /// Lists of `Float64` without nulls inside, all of 64-bit offsets.
     Array,
 }
+
+const AS_TEXT: Cast = Cast::Text { omits_nan: false };
 
 /// What values of the cast column have to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,13 +239,13 @@ pub(crate) fn land(
         (
             Kind::Boolean | Kind::Integer { .. } | Kind::Float { .. } | Kind::Decimal { .. },
             T::Symbol | T::Varchar | T::String,
-        ) => Ok(Landing::new(Wire::String, Cast::Text).noted("as text")),
+        ) => Ok(Landing::new(Wire::String, AS_TEXT).noted("as text")),
         (Kind::Uuid, T::Uuid) => {
-            let landing = Landing::new(Wire::String, Cast::Text);
+            let landing = Landing::new(Wire::String, AS_TEXT);
             // Sure to be one, but one is NULL.
             Ok(if certain { landing.within(Limit::Text(TextForm::Uuid)) } else { landing })
         }
-        (Kind::Uuid, T::Symbol | T::Varchar | T::String) => to(Wire::String, Cast::Text),
+        (Kind::Uuid, T::Symbol | T::Varchar | T::String) => to(Wire::String, AS_TEXT),
         (Kind::Text { .. }, T::Char | T::Uuid | T::Ipv4 | T::Long256 | T::Geohash(_)) => {
             let form = match target {
                 T::Char => TextForm::Char,

@@ -120,7 +120,7 @@ pub(super) fn cut(
         dictionaries: None,
         gather: Gather::default(),
     };
-    let failed = |error: arrow_schema::ArrowError| Error::source(error).with_table(plan.table());
+    let failed = |error: arrow_schema::ArrowError| Error::unread(error).with_table(plan.table());
     if let Source::Frame(frame) = feed.source() {
         check::frame(plan, &**frame)?;
         let (mut start, mut conforming) = (0, Conforming::default());

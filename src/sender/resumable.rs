@@ -5,9 +5,11 @@
 //! kept until their rows are settled, which the pool bounds: no more rows are on their way than its buffers hold.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, DataType, SchemaRef};
 use arrow_select::concat::concat_batches;
 
 use crate::check;
@@ -46,6 +48,8 @@ pub struct Resumable<'a> {
     set_aside: Vec<(u64, RecordBatch)>,
     /// Rows taken out of a stream.
     taken: u64,
+    /// How many of the last batches that are kept are small.
+    small: usize,
 }
 
 impl<'a> Resumable<'a> {
@@ -57,7 +61,7 @@ impl<'a> Resumable<'a> {
     /// `keeps`: whether rows may be wanted again.
     pub(crate) fn keeping(source: Source<'a>, keeps: bool) -> Self {
         let kept = (keeps && matches!(source, Source::Stream(_))).then(VecDeque::new);
-        Self { source, peeked: None, kept, set_aside: Vec::new(), taken: 0 }
+        Self { source, peeked: None, kept, set_aside: Vec::new(), taken: 0, small: 0 }
     }
 
     pub(crate) fn schema(&self) -> SchemaRef {
@@ -137,6 +141,11 @@ impl<'a> Resumable<'a> {
                 kept.pop_front();
             }
             kept.push_back((start, batch.clone()));
+            self.small = if batch.num_rows() <= SMALL { kept.len().min(self.small + 1) } else { 0 };
+            if self.small == MANY {
+                put_together(kept, kept.len() - MANY);
+                self.small = 0;
+            }
         }
         Some(Ok((start, batch)))
     }
@@ -170,9 +179,104 @@ impl<'a> Resumable<'a> {
     }
 }
 
+/// Batches of at most so many rows are small: what each costs beside its values (some KiB a column, by a producer such as
+/// pyarrow) is more than those.
+const SMALL: usize = 512;
+
+/// So many small ones are put together, which the pool does not bound: a buffer holds the lines of a hundred thousand rows.
+const MANY: usize = 512;
+
+/// Puts batches together, from this one of them on.
+fn put_together(kept: &mut VecDeque<(u64, RecordBatch)>, from: usize) {
+    let Some((start, first)) = kept.get(from) else { return };
+    let whole =
+        concat_batches(first.schema_ref(), kept.range(from..).map(|(_, batch)| batch)).map(|whole| (*start, whole));
+    // Where dictionaries have more values together than codes tell apart, they stay as they are.
+    if let Ok((start, whole)) = whole {
+        kept.truncate(from);
+        kept.push_back((start, of_its_own(whole)));
+    }
+}
+
+/// The batch with text of its own where it is views of that of others, which would stay for it.
+fn of_its_own(batch: RecordBatch) -> RecordBatch {
+    let columns = batch.columns().iter().map(|column| match column.data_type() {
+        DataType::Utf8View => Arc::new(column.as_string_view().gc()) as ArrayRef,
+        DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+        _ => column.clone(),
+    });
+    RecordBatch::try_new(batch.schema(), columns.collect()).unwrap_or(batch)
+}
+
 /// The rows of these numbers in a batch, one by one.
 fn slices(start: u64, batch: &RecordBatch, rows: &[u64]) -> Vec<(u64, RecordBatch)> {
     let end = start + batch.num_rows() as u64;
     let inside = rows.iter().filter(|row| (start..end).contains(row));
     inside.map(|row| (*row, batch.slice((row - start) as usize, 1))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::types::{Int32Type, Int64Type};
+    use arrow_array::{DictionaryArray, Int64Array, RecordBatchIterator, StringArray, StringViewArray};
+
+    use super::*;
+
+    /// A batch of so many rows, which begins at this one; the text is the row's number.
+    fn batch(start: u64, rows: u64) -> RecordBatch {
+        let numbers = start..start + rows;
+        let text = |row: u64| format!("a text of more than twelve bytes: {row}");
+        let dictionary = StringArray::from_iter_values(numbers.clone().map(text));
+        let codes = (0..rows as i32).collect::<Vec<_>>();
+        let columns = [
+            (
+                "n",
+                Arc::new(Int64Array::from_iter(numbers.clone().map(|row| (row % 3 > 0).then_some(row as i64))))
+                    as ArrayRef,
+            ),
+            ("v", Arc::new(StringViewArray::from_iter_values(numbers.map(text)))),
+            ("d", Arc::new(DictionaryArray::<Int32Type>::new(codes.into(), Arc::new(dictionary)))),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).expect("sound")
+    }
+
+    #[test]
+    fn small_batches_that_are_kept_are_put_together() {
+        let sizes: Vec<u64> = (0..4_000).map(|i| if i % 2_500 == 2_499 { 600 } else { 1 + i % 2 }).collect();
+        let mut end = 0;
+        let batches: Vec<_> = sizes
+            .iter()
+            .map(|rows| {
+                end += rows;
+                batch(end - rows, *rows)
+            })
+            .collect();
+        let reader = RecordBatchIterator::new(batches.iter().cloned().map(Ok), batches[0].schema());
+        let mut feed = Resumable::new(reader);
+        while let Some(next) = feed.next(|| (0, Vec::new())) {
+            next.expect("sound");
+        }
+        let kept = feed.kept.as_ref().expect("a stream").len();
+        assert!(kept < 1_000, "{kept} batches");
+        for from in [0, 1, 777, 3_000, end - 1, end] {
+            let rest = feed.kept_from(from);
+            let mut row = rest.first().map_or(end, |(start, _)| *start);
+            assert!(row <= from);
+            for (start, batch) in rest {
+                assert_eq!(start, row);
+                row += batch.num_rows() as u64;
+                let (numbers, codes) =
+                    (batch["n"].as_primitive::<Int64Type>(), batch["d"].as_dictionary::<Int32Type>());
+                let texts = codes.downcast_dict::<StringArray>().expect("strings");
+                for (i, number) in numbers.iter().enumerate() {
+                    let expected = start + i as u64;
+                    assert_eq!(number, (!expected.is_multiple_of(3)).then_some(expected as i64));
+                    let text = format!("a text of more than twelve bytes: {expected}");
+                    assert_eq!(batch["v"].as_string_view().value(i), text);
+                    assert_eq!(arrow_array::ArrayAccessor::value(&texts, i), text);
+                }
+            }
+            assert_eq!(row, end);
+        }
+    }
 }

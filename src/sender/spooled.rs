@@ -1,7 +1,7 @@
 //! Encoding what is left of a write into the spool instead of a request.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::account::Account;
 use super::cut::{Limits, Outlet, Request, cut};
@@ -70,7 +70,7 @@ fn made_for(job: &Keeping<'_>, first_row: Option<u64>) -> Option<MadeFor> {
         let is_from_another = match column.cast {
             Cast::Boolean | Cast::Hex | Cast::Float => true,
             Cast::Integer => matches!(column.kind, Kind::Float { .. } | Kind::Decimal { .. }),
-            Cast::Keep | Cast::Text | Cast::WholeDecimal | Cast::Array => false,
+            Cast::Keep | Cast::Text { .. } | Cast::WholeDecimal | Cast::Array => false,
         };
         // Nulls have become false.
         let has_false = content == Content::Boolean && column.nullable && plan.null_bool == NullBool::False;
@@ -103,9 +103,10 @@ struct SpoolOutlet<'a> {
 
 impl Outlet for SpoolOutlet<'_> {
     fn acquire(&mut self) -> Result<Buffer, Error> {
+        let asked = Instant::now();
         loop {
-            let acquired = self.job.pool.acquire(TICK).map_err(|NoMemory(bytes)| Error::of(Cause::NoMemory(bytes)))?;
-            if let Some(buffer) = acquired {
+            let acquired = self.job.pool.acquire_within(TICK, asked, true);
+            if let Some(buffer) = acquired.map_err(|NoMemory(bytes)| Error::of(Cause::NoMemory(bytes)))? {
                 return Ok(buffer);
             }
         }

@@ -255,10 +255,13 @@ impl FlightOutlet<'_> {
 
 impl Outlet for FlightOutlet<'_> {
     fn acquire(&mut self) -> Result<Buffer, Error> {
+        let asked = Instant::now();
         loop {
             self.tick()?;
-            let acquired = self.pool.acquire(TICK).map_err(|NoMemory(bytes)| Error::of(Cause::NoMemory(bytes)))?;
-            if let Some(buffer) = acquired {
+            // A request of its own gives its buffer back.
+            let is_alone = self.settled == self.submitted;
+            let acquired = self.pool.acquire_within(TICK, asked, is_alone);
+            if let Some(buffer) = acquired.map_err(|NoMemory(bytes)| Error::of(Cause::NoMemory(bytes)))? {
                 return Ok(buffer);
             }
         }
@@ -271,6 +274,8 @@ impl Outlet for FlightOutlet<'_> {
             self.account.nothing_of(rows);
             return Ok(());
         }
+        // Reading a stream may have taken long: what is not wanted any more is not sent.
+        self.tick()?;
         let manifest = Manifest { rows, skipped, bytes: buffer.len() as u64, at: self.at.or(at) };
         self.submitted += 1;
         self.flight.send(manifest, buffer.into_bytes());

@@ -19,9 +19,11 @@ from servers import HOST, SETTINGS, FakeQuestDB, a_table, answer, answer_json, e
 
 import questframe as qf
 from questframe import IngressErrorCode as Code
+from questframe import _api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
+    from pathlib import Path
 
     from questframe.local import QuestDB
 
@@ -365,6 +367,85 @@ def test_cancelled_after_the_last_row(fake: FakeQuestDB) -> None:
         return found[0]
 
     assert covered(asyncio.run(work()), 30).acked == (range(30),)
+
+
+def cancelled_late(monkeypatch: pytest.MonkeyPatch, call: Callable[[], Coroutine[Any, Any, Any]]) -> qf.IngressError:
+    """What a write tells that had ended when its task was cancelled, before the loop had heard of it."""
+    go, ended = threading.Event(), threading.Event()
+    write = _api._write
+
+    def noted(*arguments: Any) -> Any:
+        assert go.wait(20)
+        try:
+            return write(*arguments)
+        finally:
+            ended.set()
+
+    async def work() -> BaseException | None:
+        async def writing() -> None:
+            try:
+                await call()
+            except asyncio.CancelledError as error:
+                found.append(error.__cause__)
+                raise
+
+        found: list[BaseException | None] = []
+        task = asyncio.create_task(writing())
+        # It starts its thread, and from here on the loop stands still.
+        await asyncio.sleep(0.01)
+        go.set()
+        assert ended.wait(20)
+        time.sleep(0.1)
+        task.cancel()
+        await asyncio.wait([task])
+        return found[0]
+
+    monkeypatch.setattr(_api, "_write", noted)
+    error = asyncio.run(work())
+    assert isinstance(error, qf.IngressError)
+    assert error.report is not None
+    assert str(error.report) in str(error)
+    return error
+
+
+def test_refused_rows_of_a_write_that_had_ended(monkeypatch: pytest.MonkeyPatch, server: QuestDB, table: str) -> None:
+    data = frame(3).with_columns(s=pl.Series(["a", "x\0y", "b"], dtype=pl.Categorical))
+    options: dict[str, Any] = {"table": table, "at": "ts", "on_error": "quarantine"}
+    error = cancelled_late(monkeypatch, lambda: qf.awrite_questdb(data, server.conf, **options))
+    assert (error.acked, error.doubtful, error.unsent) == ((range(1), range(2, 3)), (), (range(1, 2),))
+    assert "; 1 row refused by the server and set aside" in repr(error.report)
+    assert error.report is not None
+    assert error.report.rejected is not None
+    assert error.report.rejected.rows == [1]
+
+
+def test_rows_on_disk_of_a_write_that_had_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    conf = f"http::addr={HOST}:1;retry_timeout=0;"
+    with qf.connect(conf) as client:
+        error = cancelled_late(monkeypatch, lambda: client.awrite(frame(), table="t", spool_dir=tmp_path))
+    # They are not to be sent again, but from there.
+    assert (error.acked, error.unsent) == ((range(30),), ())
+    assert "0 rows into" in str(error)
+    assert "; 30 rows waiting on disk" in str(error)
+
+
+def test_streams_of_a_write_that_had_ended(monkeypatch: pytest.MonkeyPatch, fake: FakeQuestDB) -> None:
+    """Of a stream the rows before count, and those that held nothing."""
+    batches = [frame(10, start).to_arrow().to_batches()[0] for start in range(0, 30, 10)]
+    reader = pa.RecordBatchReader.from_batches(batches[0].schema, iter(batches))
+    fake.script = [stored, answer(403)]
+    with qf.connect(f"{fake.conf}auto_flush_rows=10;connections=1;") as client:
+        with pytest.raises(qf.IngressError) as failed:
+            client.write(reader, table="t")
+        assert failed.value.acked == (range(10),)
+        error = cancelled_late(monkeypatch, lambda: client.awrite(reader, table="t", resume=failed.value))
+        assert (error.acked, error.unsent) == ((range(30),), ())
+        columns = {"n": [1, None, 3], "ts": pa.array([1, 2, 3], pa.timestamp("us"))}
+        gaps = pa.table(columns).to_reader()
+        error = cancelled_late(monkeypatch, lambda: client.awrite(gaps, table="t", at="ts", empty_rows="skip"))
+        assert (error.acked, error.unsent) == ((range(3),), ())
+        assert "2 rows into" in str(error)
+        assert "; 1 row held nothing and left out" in str(error)
 
 
 def test_timeouts_of_asyncio(fake: FakeQuestDB) -> None:

@@ -767,6 +767,21 @@ def test_what_a_table_that_is_there_does_not_have_is_told(server: QuestDB, table
         assert eventually(lambda: client.write(data, table=table, at="ts", create=other).notes == [])
 
 
+@pytest.mark.parametrize("create", ["never", qf.TableSpec(dedup_keys=["n"]), "auto", "server"], ids=repr)
+def test_without_a_look_at_the_table_nothing_is_made_or_missed(create: Any, server: QuestDB, table: str) -> None:
+    data = pl.DataFrame({"n": [1], "ts": moments(1)})
+    options: dict[str, Any] = {"table": table, "at": "ts", "create": create, "check": False}
+    if create in ("auto", "server"):
+        assert data.write_questdb(server.conf, **options).rows == 1
+        return
+    for call in (qf.write_questdb, qf.plan):
+        with pytest.raises(
+            qf.IngressError, match=r"with `check=False` the table is not looked up, and so is.*leave out"
+        ):
+            call(data, server.conf, **options)
+    assert server.sql(f"select count() from tables() where table_name = '{table}'").scalar() == 0
+
+
 @pytest.mark.parametrize("part", [{"dedup_keys": ["no"]}, {"symbol_capacity": {"no": 5}}, {"symbol_index": ["no"]}])
 def test_a_column_of_nulls_without_a_type_cannot_be_listed(part: dict[str, Any]) -> None:
     data = pl.DataFrame({"n": [1], "no": [None], "ts": [1]}).with_columns(pl.from_epoch("ts"))

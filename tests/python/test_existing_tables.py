@@ -820,3 +820,59 @@ def test_never_makes_nothing_and_says_what_would_have_to_be_made(
     assert eventually(lambda: {"prize", "kind"} <= set(types_of(server, table)))
     qf.write_questdb(more, server.conf, table=table, create="never")
     assert [row["prize"] for row in read(table, 2)] == [None, 2.5]
+
+
+@pytest.mark.parametrize(("kind", "reads"), [("BOOLEAN", False), ("BYTE", 0), ("SHORT", 0), ("LONG", None)])
+def test_nulls_alone_where_a_column_has_none_are_told(kind: str, reads: object, server: QuestDB, table: str) -> None:
+    server.sql(f"create table {table} (v {kind}, k long, ts timestamp) timestamp(ts) partition by day wal")
+    data = pl.DataFrame({"v": [None, None], "k": [1, 2]})
+    report = qf.write_questdb(data, server.conf, table=table, at=qf.ServerTimestamp)
+    said = (
+        f'column "v" holds nulls only and is not written: the table\'s column is {kind}, which has no NULL, and reads '
+    )
+    assert [note.startswith(said) for note in report.notes] == [True] * (reads is not None)
+    server.wait_visible(table, 2)
+    assert server.sql(f"select v from {table}").rows == [(reads,)] * 2
+
+
+def test_what_is_beside_a_misfit_is_no_null(server: QuestDB, table: str) -> None:
+    """A value that cannot be sent is told once, and not as a null as well."""
+    server.sql(f"create table {table} (v boolean, b byte, f float, ts timestamp) timestamp(ts) partition by day wal")
+    data = pl.DataFrame({"v": [5, 1, None], "b": [1.0, 0.5, 2.0]})
+    with pytest.raises(qf.IngressError) as caught:
+        qf.write_questdb(data, server.conf, table=table, at=qf.ServerTimestamp)
+    problems = caught.value.problems
+    assert len(problems) == 3, problems
+    assert 'column "v", row 0 (value 5)' in problems[0]
+    assert 'column "v", row 2' in problems[1]
+    assert 'column "b", row 1 (value 0.5)' in problems[2]
+
+
+def test_the_largest_values_of_a_float(server: QuestDB, table: str) -> None:
+    server.sql(f"create table {table} (f float, ts timestamp) timestamp(ts) partition by day wal")
+    most = 3.4028235677973366e38
+    fit = [3.4028235e38, np.nextafter(most, 0), -3.4028235e38]
+    qf.write_questdb(pl.DataFrame({"f": fit}), server.conf, table=table, at=qf.ServerTimestamp)
+    server.wait_visible(table, 3)
+    assert server.sql(f"select count() from {table} where abs(f) > 3.4e38").scalar() == 3
+    for value in (most, -most):
+        with pytest.raises(qf.IngressError, match="row 0"):
+            qf.write_questdb(pl.DataFrame({"f": [value]}), server.conf, table=table, at=qf.ServerTimestamp)
+
+
+def test_a_column_that_gives_the_rows_time_is_told(server: QuestDB, table: str) -> None:
+    server.sql(f"create table {table} (n long, ts timestamp) timestamp(ts) partition by day wal")
+    data = pl.DataFrame({"n": [1], "ts": pl.Series([5], dtype=pl.Datetime("us"))})
+    (note,) = qf.write_questdb(data, server.conf, table=table, at=qf.ServerTimestamp).notes
+    assert note.startswith("column \"ts\" gives the rows' time where it is not null, and not the server's clock")
+
+
+@pytest.mark.parametrize("kind", ["varchar", "string", "symbol"])
+def test_nan_as_text_is_left_out_if_that_is_wanted(kind: str, server: QuestDB, table: str) -> None:
+    server.sql(f"create table {table} (v {kind}, k long, ts timestamp) timestamp(ts) partition by day wal")
+    for start, nan in ((0, "send"), (10, "omit")):
+        data = pl.DataFrame({"v": [1.5, float("nan"), None], "k": [start, start + 1, start + 2]})
+        qf.write_questdb(data, server.conf, table=table, at=qf.ServerTimestamp, nan=nan)
+    server.wait_visible(table, 6)
+    rows = server.sql(f"select k, v from {table} order by k").rows
+    assert rows == [(0, "1.5"), (1, "NaN"), (2, None), (10, "1.5"), (11, None), (12, None)]

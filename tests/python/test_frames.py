@@ -202,6 +202,56 @@ def test_nulls_where_a_schema_says_that_there_are_none() -> None:
         v1(pa.RecordBatchReader.from_batches(strict, batches), at="ts")
 
 
+NUMBERS = pa.schema([("n", pa.int64()), ("m", pa.int64()), ("ts", pa.timestamp("us"))])
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        (
+            {"n": pa.array(range(1000), pa.int16()).cast(pa.int8(), safe=False)},
+            'a column "n" of type Int8 where the st',
+        ),
+        ({"n": pa.array([1.5])}, 'a column "n" of type Float64 where the stream\'s schema has Int64'),
+        ({"ts": pa.array([1], pa.timestamp("ns"))}, 'a column "ts" of type Timestamp(ns) where'),
+        ({"n": pa.array(["x"])}, 'a column "n" of type Utf8 where'),
+    ],
+    ids=["int8", "float64", "ns", "string"],
+)
+def test_streams_whose_batches_are_of_another_schema(other: dict[str, pa.Array], says: str) -> None:
+    """pyarrow exports them as if they were of the stream's; read so, they are something else, or not even there."""
+    rows = len(next(iter(other.values())))
+    columns = {field.name: pa.array([7] * rows).cast(field.type) for field in NUMBERS} | other
+    first = pa.record_batch([pa.array([1, 2]).cast(field.type) for field in NUMBERS], schema=NUMBERS)
+    for second in (pa.record_batch(columns), pa.record_batch({name: columns[name] for name in ("m", "n", "ts")})):
+        reader = pa.RecordBatchReader.from_batches(NUMBERS, iter([first, second]))
+        with pytest.raises(qf.IngressError) as caught:
+            v1(reader, at="ts")
+        swapped = 'has the columns "m", "n", "ts" where the stream\'s schema has "n", "m", "ts"'
+        expected = says if second.schema.names == NUMBERS.names else swapped
+        assert expected in str(caught.value)
+        assert "batch 1, from row 2 on" in str(caught.value)
+        assert "make all batches of one schema" in str(caught.value)
+
+
+def test_what_a_generator_raises_is_the_cause() -> None:
+    def batches(raised: BaseException) -> Any:
+        yield pa.record_batch([pa.array([1]).cast(field.type) for field in NUMBERS], schema=NUMBERS)
+        raise raised
+
+    def failure(raised: BaseException) -> BaseException:
+        with pytest.raises(BaseException, match="reading|interrupted") as caught:
+            v1(pa.RecordBatchReader.from_batches(NUMBERS, batches(raised)), at="ts")
+        return caught.value
+
+    for raised in (ValueError("ended by KeyboardInterrupt; see the log"), OSError(5, "no disk")):
+        error = failure(raised)
+        assert isinstance(error, qf.IngressError)
+        assert error.__cause__ is raised
+        assert str(raised) in str(error)
+    assert isinstance(failure(KeyboardInterrupt()), qf.WriteInterrupted)
+
+
 def test_nulls_that_cannot_be_sent_where_a_schema_says_that_there_are_none() -> None:
     schema = pa.schema([pa.field("n", pa.int64(), nullable=False), pa.field("ts", pa.timestamp("us"), nullable=False)])
     for columns, says in [

@@ -210,6 +210,23 @@ def test_in_asyncio_run(fake: FakeQuestDB) -> None:
     assert output == "cancelled IngressError [[(0, 10)], [(10, 20)], [(20, 30)]]\nKeyboardInterrupt\n"
 
 
+def test_a_flush_of_rows_has_them_in_the_cause(fake: FakeQuestDB) -> None:
+    fake.script = [silent]
+    call = """
+        from questframe.ingress import Sender, TimestampNanos
+        sender = Sender.from_conf(conf)
+        sender.establish()
+        sender.row("t", columns={"n": 1}, at=TimestampNanos(1))
+        try:
+            sender.flush()
+        except KeyboardInterrupt as error:
+            print(type(error.__cause__).__name__, bytes(error.__cause__.pending), len(sender), flush=True)
+            raise
+    """
+    output = interrupted(call, fake.conf, lambda: len(fake.writes) == 1)
+    assert output == f"IngressError {b't n=1i 1n' + bytes([10])!r} 0\nKeyboardInterrupt\n"
+
+
 def test_without_a_handler_of_the_caller_the_process_ends(fake: FakeQuestDB) -> None:
     """As in a script: a traceback with what was stored."""
     fake.script = [silent]

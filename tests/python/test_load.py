@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import gc
 import json
 import subprocess
 import sys
+import threading
 import urllib.parse
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from process import held, memory
 from servers import HOST, FakeQuestDB, answer, eventually, refused, reset, silent
 
 import questframe as qf
+from questframe import _api
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from questframe.local import QuestDB
 
 LOAD = Path(__file__).parents[1] / "support" / "load.py"
@@ -78,6 +86,47 @@ def test_a_stream_of_ten_gigabytes_through_the_default_pool() -> None:
     assert told["gigabytes"] >= 9.9
     first, _, most, _ = told["rss_mib"]
     assert most - first < 64 + 64
+
+
+def test_streams_that_wait_stop_no_other_write(fake: FakeQuestDB) -> None:
+    """Each holds a buffer with its first rows, and there are four of them; one waits for a write of the same client."""
+    go = threading.Event()
+    waiting = threading.Semaphore(0)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield from FRAME.to_arrow().to_batches()
+        waiting.release()
+        assert go.wait(60)
+
+    def write(number: int) -> int:
+        reader = pa.RecordBatchReader.from_batches(FRAME.to_arrow().schema, batches())
+        return client.write(reader, table=f"t{number}").rows
+
+    with qf.connect(fake.conf) as client, ThreadPoolExecutor(6) as threads:
+        try:
+            streams = [threads.submit(write, number) for number in range(6)]
+            for _ in streams:
+                assert waiting.acquire(timeout=30)
+            assert client.write(FRAME, table="other", deadline=dt.timedelta(seconds=30)).rows == 30
+        finally:
+            go.set()
+        assert [stream.result() for stream in streams] == [30] * 6
+
+
+def test_clients_of_strings_that_are_not_used_any_more_are_let_go(
+    fake: FakeQuestDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_api, "_shared", {})
+    often = f"{fake.conf}token=often;"
+    clients = []
+    for number in range(30):
+        for conf in (often, f"{fake.conf}token=secret{number};"):
+            qf.write_questdb(FRAME, conf, table="t")
+            clients.append(weakref.ref(_api._shared[conf]))
+    gc.collect()
+    kept = {id(client) for client in (each() for each in clients) if client is not None}
+    assert len(kept) == len(_api._shared) == _api._MOST_SHARED
+    assert {id(each()) for each in clients[::2]} == {id(_api._shared[often])}
 
 
 # --- leaks ----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import enum
 import ipaddress
 import math
 import subprocess
@@ -293,6 +294,8 @@ def test_numpy_scalars_in_objects() -> None:
     assert (became.type, became.to_pylist()) == (pa.float64(), [float(np.float32(0.1)), 0.5, None, 1.5, 2.5])
     became = arrow(objects(np.float32("nan"), np.int8(1)))
     assert (became.type, became.to_pylist()) == (pa.int64(), [None, 1])
+    became = arrow(objects(enum.IntEnum("Colour", "red green").green, None, 3))
+    assert (became.type, became.to_pylist()) == (pa.int64(), [2, None, 3])
     became = arrow(objects(np.bool_(True), None, False))
     assert (became.type, became.to_pylist()) == (pa.bool_(), [True, None, False])
 

@@ -57,7 +57,7 @@ def test_what_is_not_delivered_waits_and_is_sent_first(client: qf.Client, fake: 
     fake.script = [stored, BUSY]
     report = client.write(frame(), table="t")
     assert (report.rows, report.rows_spooled) == (10, 20)
-    assert "20 rows wait on disk" in repr(report)
+    assert "20 rows waiting on disk" in repr(report)
     assert "busy" in report.notes[0]
     assert len(report.notes) == 1
     assert len(segments(folder)) == 2
@@ -120,12 +120,41 @@ def test_a_wrong_password_does_not_hide_behind_what_waits(client: qf.Client, fak
     assert caught.value.code is Code.AuthError
 
 
+def test_what_is_too_large_for_a_proxy_does_not_stop_all_else(
+    client: qf.Client, fake: FakeQuestDB, folder: Path
+) -> None:
+    fake.script = [BUSY]
+    assert client.write(frame(10), table="big").rows_spooled == 10
+    fake.script = [answer(413, b"<html>nginx</html>", content_type="text/html")]
+    report = client.write(frame(3), table="small")
+    assert (report.rows, lines(fake, 2)) == (3, [0, 1, 2])
+    assert "rows that had waited on disk were refused and set aside" in report.notes[0]
+    (reason,) = folder.glob("**/rejected/*.txt")
+    assert "a web page (status 413)" in reason.read_text()
+    assert "pool_bytes" in reason.read_text()
+    assert client.drain_spool().segments_waiting == 0
+
+
+def test_a_folder_is_the_one_of_its_first_place(
+    fake: FakeQuestDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    with qf.connect(f"{fake.conf}retry_timeout=0;") as client:
+        for place in (first, second):
+            place.mkdir()
+            monkeypatch.chdir(place)
+            fake.script = [BUSY]
+            assert client.write(frame(10), table=place.name, spool_dir=".").rows_spooled == 10
+            assert len(segments(place)) + len(list(place.glob("*.seg"))) == 1, list(place.glob("**/*"))
+
+
 def test_a_failure_of_what_waits_names_the_table_of_the_write(client: qf.Client, fake: FakeQuestDB) -> None:
     fake.script = [BUSY]
     assert client.write(frame(), table="a").rows_spooled == 30
     fake.script = [answer(401, b"who?")]
     error = failure(client.write, frame(3), table="b")
     assert (error.code, error.table, error.unsent) == (Code.AuthError, "b", (range(3),))
+    assert 'it is about rows of "a" that wait on disk and go first' in str(error)
     assert client.write(frame(3), table="b", resume=error).rows == 3
 
 

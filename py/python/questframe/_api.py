@@ -127,6 +127,8 @@ def connect(conf: str | None = None) -> Client:
     return client
 
 
+#: Clients that are kept, each with its connections, threads and buffers: of strings that were used last.
+_MOST_SHARED = 8
 _shared: dict[str, Client] = {}
 _shared_lock = allocate_lock()
 _shared_pid = os.getpid()
@@ -144,10 +146,14 @@ def _shared_client(conf: str | None) -> Client:
         if _shared_pid != os.getpid():
             # The parent's connections and thread do not exist in this process.
             _shared, _shared_pid = {}, os.getpid()
-        client = _shared.get(conf)
+        client = _shared.pop(conf, None)
         if client is None:
-            client = _shared[conf] = Client(conf)
-        return client
+            client = Client(conf)
+        # The last one is the one used last. What is let go of closes when its last call has ended, outside of the lock.
+        _shared[conf] = client
+        others = [_shared.pop(next(iter(_shared))) for _ in range(len(_shared) - _MOST_SHARED)]
+    del others
+    return client
 
 
 def _renew_lock() -> None:
@@ -225,7 +231,7 @@ def _begin(client: _questframe.Client, data: object, options: dict[str, Any], fu
 def _interrupted_while_reading(error: IngressError | WriteInterrupted) -> WriteInterrupted | None:
     """Ctrl-C in the Python code behind a pyarrow stream, of which pyarrow makes a text like any other."""
     text = str(error)
-    if isinstance(error, WriteInterrupted) or "Python exception: " not in text or "KeyboardInterrupt" not in text:
+    if isinstance(error, WriteInterrupted) or "Python exception: KeyboardInterrupt" not in text:
         return None
     where = "" if error.table is None else f"table {quoted(error.table)}: "
     return WriteInterrupted(
@@ -330,11 +336,31 @@ def _what_became_of(task: asyncio.Task[WriteReport], data: object, options: dict
         error = IngressError(exceptions.IngressErrorCode.InvalidApiCall, msg, table=options.get("table"))
         _remember(error, data, options)
         return error
-    report = task.result()
-    msg = f"the write was cancelled after its end: all is stored, {report}"
-    stored = _length(data) or report.rows
-    acked = (range(stored),) if stored else ()
-    return IngressError(exceptions.IngressErrorCode.InvalidApiCall, msg, table=report.table, acked=acked)
+    return _after_its_end(task.result(), data, options)
+
+
+def _after_its_end(report: WriteReport, data: object, options: dict[str, Any]) -> IngressError:
+    """That a write was cancelled which had ended by then: with its report, and with what is not to be sent again."""
+    before: Any = options.get("resume")
+    is_resumed = isinstance(before, (IngressError, WriteInterrupted))
+    acked = before.acked if is_resumed else ()
+    doubtful = before.doubtful if is_resumed and options.get("doubtful") is False else ()
+    refused = [] if report.rejected is None else report.rejected.rows
+    known = sum(map(len, (*acked, *doubtful))) + len(refused)
+    total = _length(data) or known + report.rows + report.skipped_rows + report.rows_spooled
+    unsent = tuple(range(row, row + 1) for row in sorted(refused))
+    others = sorted([*doubtful, *unsent], key=lambda rows: rows.start)
+    ends = zip([0, *(rows.stop for rows in others)], [*(rows.start for rows in others), total], strict=True)
+    error = IngressError(
+        exceptions.IngressErrorCode.InvalidApiCall,
+        f"the write was cancelled after its end: {report}",
+        table=report.table,
+        acked=tuple(range(start, end) for start, end in ends if start < end),
+        doubtful=doubtful,
+        unsent=unsent,
+    )
+    error.report = report
+    return error
 
 
 def _until(
@@ -450,7 +476,8 @@ def to_ilp(
         The bytes, or with `out` their number.
 
     Raises:
-        IngressError: everything that a write would refuse before sending.
+        IngressError: everything that lines cannot carry. What a table would make of a value, only a write knows: here
+            the least integer is rendered, which means NULL, and version 1 cuts the nanoseconds of fields.
         OSError: if `out` cannot be opened.
 
     Example:

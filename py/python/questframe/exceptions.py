@@ -9,7 +9,7 @@ import questframe.exceptions  # noqa: PLW0406, TC001 - who evaluates annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from questframe._codes import IngressErrorCode
-    from questframe._questframe import RowBuffer
+    from questframe._questframe import RowBuffer, WriteReport
 
 __all__ = ["IngressError", "IngressErrorCode", "IngressTypeError", "WriteInterrupted"]
 
@@ -43,7 +43,7 @@ class _Delivery:
 
     @property
     def rows_acked(self) -> int:
-        """How many rows were stored."""
+        """How many rows are in ``acked``: stored, or left out because they held nothing (``empty_rows="skip"``)."""
         return sum(len(rows) for rows in self.acked)
 
     @property
@@ -74,11 +74,14 @@ class IngressError(_Delivery, Exception):
         server_message: what the server said.
         error_id: the server's id of the error, which also stands in its log.
         problems: every problem of the frame, one text each.
-        acked: ranges of rows that were stored (over TCP: handed over, see `unacknowledged`).
+        acked: ranges of rows that were stored, or left out because they held nothing (``empty_rows="skip"``); over TCP
+            those that were handed over, see `unacknowledged`.
         doubtful: ranges of rows that may have been stored.
         unsent: ranges of rows that were not stored. The three cover the frame, or of a stream the rows that were read;
             they are empty in errors that are not of a write. ``resume=error`` goes on from there.
         pending: of :mod:`questframe.ingress`: after a failed flush of the sender's own rows, a ``Buffer`` of them.
+        report: of a write whose task was cancelled when it had ended: its report. ``acked`` has all of its rows then
+            that are not to be sent again, those that wait on disk among them; rows that were refused are ``unsent``.
 
     Example:
         >>> import questframe as qf
@@ -121,6 +124,7 @@ class IngressError(_Delivery, Exception):
         self.doubtful = doubtful
         self.unsent = unsent
         self.pending: RowBuffer | None = None
+        self.report: WriteReport | None = None
 
     @property
     def code(self) -> questframe.exceptions.IngressErrorCode:

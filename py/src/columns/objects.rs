@@ -81,7 +81,7 @@ fn kind_of(cell: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
         Kind::Boolean
     } else if cell.is_instance_of::<PyString>() {
         Kind::String
-    } else if cell.is_exact_instance_of::<PyInt>() {
+    } else if cell.is_instance_of::<PyInt>() {
         Kind::Integer
     } else if cell.is_instance_of::<PyFloat>() {
         float()?

@@ -427,7 +427,11 @@ fn sending(py: Python<'_>, is_http: bool, call: impl FnOnce(Tick<'_>) -> Result<
     });
     match failure {
         Some((failed, pending)) => Err(match done {
-            Err(error) if !is_ours(py, &error) => error,
+            Err(error) if !is_ours(py, &error) => {
+                // The rows are in the error that tells what became of them.
+                error.set_cause(py, Some(raise(py, failed, pending, is_http)));
+                error
+            }
             _ => raise(py, failed, pending, is_http),
         }),
         None => done,
