@@ -64,20 +64,25 @@ struct PyArrowReader {
 }
 
 impl PyArrowReader {
-    fn read(&mut self, py: Python<'_>) -> Result<Option<RecordBatch>, ArrowError> {
-        let failed = |error: PyErr| ArrowError::ExternalError(Box::new(error));
-        let batch = match self.reader.bind(py).call_method0("read_next_batch") {
-            Ok(batch) => batch,
-            Err(error) if error.is_instance_of::<PyStopIteration>(py) => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        let (array, field) = batch.extract::<PyArray>().map_err(failed)?.into_inner();
-        let own = schema_of(&field).map_err(failed)?;
-        self.check(&own)?;
-        let batch = strict(&rows_of(&array)?, &self.schema, self.rows)?;
+    /// The next batch, as pyarrow gives it.
+    fn read(&self) -> PyResult<Option<(ArrayRef, SchemaRef)>> {
+        Python::attach(|py| match self.reader.bind(py).call_method0("read_next_batch") {
+            Ok(batch) => {
+                let (array, field) = batch.extract::<PyArray>()?.into_inner();
+                Ok(Some((array, schema_of(&field)?)))
+            }
+            Err(error) if error.is_instance_of::<PyStopIteration>(py) => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// The batch under the stream's schema. Without the GIL: its values are looked at.
+    fn checked(&mut self, array: &ArrayRef, own: &Schema) -> Result<RecordBatch, ArrowError> {
+        self.check(own)?;
+        let batch = strict(&rows_of(array)?, &self.schema, self.rows)?;
         self.batches += 1;
         self.rows += batch.num_rows();
-        Ok(Some(batch))
+        Ok(batch)
     }
 
     /// Whether a batch of this schema is one of the stream.
@@ -107,7 +112,11 @@ impl Iterator for PyArrowReader {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Python::attach(|py| self.read(py)).transpose()
+        match self.read() {
+            Ok(Some((array, own))) => Some(self.checked(&array, &own)),
+            Ok(None) => None,
+            Err(error) => Some(Err(ArrowError::ExternalError(Box::new(error)))),
+        }
     }
 }
 

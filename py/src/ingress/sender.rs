@@ -429,7 +429,9 @@ fn sending(py: Python<'_>, is_http: bool, call: impl FnOnce(Tick<'_>) -> Result<
         Some((failed, pending)) => Err(match done {
             Err(error) if !is_ours(py, &error) => {
                 // The rows are in the error that tells what became of them.
-                error.set_cause(py, Some(raise(py, failed, pending, is_http)));
+                if error.cause(py).is_none() {
+                    error.set_cause(py, Some(raise(py, failed, pending, is_http)));
+                }
                 error
             }
             _ => raise(py, failed, pending, is_http),
