@@ -255,7 +255,8 @@ impl WriteOptions {
     /// Whether the target table is looked up before the first byte is sent. Default: true.
     ///
     /// Without it values are not held against the types of the table's columns, nothing is made but by the server, and
-    /// the rows of a first write after the table was dropped elsewhere may be lost.
+    /// the rows of a first write after the table was dropped elsewhere may be lost. It is an error with [`Create::Table`] and
+    /// [`Create::Never`]: nobody would know that the table is missing.
     pub fn check(mut self, check: bool) -> Self {
         self.check = Some(check);
         self

@@ -335,40 +335,6 @@ def test_cancelled_before_a_thread_was_free(fake: FakeQuestDB) -> None:
     assert fake.requests == []
 
 
-def test_cancelled_after_the_last_row(fake: FakeQuestDB) -> None:
-    """Too late for the write, which is stored whole; the task is cancelled all the same, and says so."""
-    go, ended = threading.Event(), threading.Event()
-
-    async def work() -> BaseException | None:
-        async def writing() -> None:
-            try:
-                await qf.awrite_questdb(frame(), fake.conf, table="t")
-            except asyncio.CancelledError as error:
-                found.append(error.__cause__)
-                raise
-
-        def reply(exchange: Any) -> None:
-            assert go.wait(10)
-            stored(exchange)
-            ended.set()
-
-        found: list[BaseException | None] = []
-        fake.script = [reply]
-        task = asyncio.create_task(writing())
-        while not fake.writes:
-            await asyncio.sleep(0.005)
-        # From here on the loop stands still, and hears nothing of the end before the cancellation.
-        go.set()
-        assert ended.wait(10)
-        time.sleep(0.3)
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled()
-        return found[0]
-
-    assert covered(asyncio.run(work()), 30).acked == (range(30),)
-
-
 def cancelled_late(monkeypatch: pytest.MonkeyPatch, call: Callable[[], Coroutine[Any, Any, Any]]) -> qf.IngressError:
     """What a write tells that had ended when its task was cancelled, before the loop had heard of it."""
     go, ended = threading.Event(), threading.Event()
@@ -398,6 +364,7 @@ def cancelled_late(monkeypatch: pytest.MonkeyPatch, call: Callable[[], Coroutine
         time.sleep(0.1)
         task.cancel()
         await asyncio.wait([task])
+        assert task.cancelled()
         return found[0]
 
     monkeypatch.setattr(_api, "_write", noted)
@@ -406,6 +373,12 @@ def cancelled_late(monkeypatch: pytest.MonkeyPatch, call: Callable[[], Coroutine
     assert error.report is not None
     assert str(error.report) in str(error)
     return error
+
+
+def test_cancelled_after_the_last_row(monkeypatch: pytest.MonkeyPatch, fake: FakeQuestDB) -> None:
+    """Too late for the write, which is stored whole; the task is cancelled all the same, and says so."""
+    error = cancelled_late(monkeypatch, lambda: qf.awrite_questdb(frame(), fake.conf, table="t"))
+    assert covered(error, 30).acked == (range(30),)
 
 
 def test_refused_rows_of_a_write_that_had_ended(monkeypatch: pytest.MonkeyPatch, server: QuestDB, table: str) -> None:

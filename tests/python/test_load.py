@@ -89,7 +89,7 @@ def test_a_stream_of_ten_gigabytes_through_the_default_pool() -> None:
 
 
 def test_streams_that_wait_stop_no_other_write(fake: FakeQuestDB) -> None:
-    """Each holds a buffer with its first rows, and there are four of them; one waits for a write of the same client."""
+    """Each holds a buffer with its first rows, and the client has four of them; more than four wait."""
     go = threading.Event()
     waiting = threading.Semaphore(0)
 

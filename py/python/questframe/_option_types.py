@@ -56,7 +56,8 @@ class CheckedPlanOptions(PlanOptions, total=False):
             designated timestamp under its own name, in partitions of a day; a :class:`questframe.TableSpec` with your
             choices; ``"server"`` as ILP does (the designated timestamp is then called ``timestamp``); ``"never"``: a
             missing table or column is an error.
-        check: whether the target table is looked up first. Default True.
+        check: whether the target table is looked up first. Default True. False with a ``TableSpec`` or
+            ``create="never"`` is an error: nobody would know that the table is missing.
     """
 
     # By the package's name: it loads the class when somebody evaluates this.
