@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use questframe::{Error, ErrorKind};
 
 /// The name of the `IngressErrorCode` member.
@@ -131,12 +131,34 @@ fn try_map(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     exception(py, code(error.kind()), &error.to_string(), &details)
 }
 
+/// What is wrong with a frame of a stream, found where Python's frames are read: that very exception, which knows what
+/// was stored now.
+fn own(py: Python<'_>, raised: &PyErr, error: &Error) -> Option<PyErr> {
+    let value = raised.value(py);
+    let known = || {
+        if !value.is_instance(&py.import("questframe.exceptions")?.getattr("IngressError")?)? {
+            return Ok(false);
+        }
+        for (name, rows) in delivery(py, error)?.iter().filter(|(name, _)| !matches!(name.extract(), Ok("table"))) {
+            value.setattr(name.cast::<PyString>()?, rows)?;
+        }
+        if let Some(table) = error.table() {
+            value.call_method1("_in_table", (table,))?;
+        }
+        Ok::<_, PyErr>(true)
+    };
+    known().is_ok_and(|known| known).then(|| raised.clone_ref(py))
+}
+
 /// The exception for an error of the crate. What Python code raised while the frame was read is its cause; of Ctrl-C it
 /// makes what a signal handler's would be.
 pub(crate) fn map(py: Python<'_>, error: &Error) -> PyErr {
     let mut source = std::error::Error::source(error);
     while let Some(reason) = source {
         if let Some(raised) = reason.downcast_ref::<PyErr>() {
+            if let Some(own) = own(py, raised, error) {
+                return own;
+            }
             if raised.is_instance_of::<PyKeyboardInterrupt>(py) {
                 return stopped(py, raised.clone_ref(py), error);
             }
@@ -160,6 +182,11 @@ pub(crate) fn bad_value(py: Python<'_>, column: &str, row: usize, value: &str, m
         exception(py, code(ErrorKind::BadDataFrame), &message, &details)
     };
     make().unwrap_or_else(|failed| failed)
+}
+
+/// The exception for a frame that is no part of a stream.
+pub(crate) fn bad_frame(py: Python<'_>, message: &str) -> PyErr {
+    bare(py, ErrorKind::BadDataFrame, message)
 }
 
 /// The exception for a column that has no Arrow form.

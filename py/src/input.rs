@@ -1,7 +1,8 @@
 //! Frames as Python holds them, to sources of record batches. Nothing is copied but what the producer copies.
 //!
-//! Three shapes arrive here, chosen by `_frames.py`: [`Columns`] (pandas), an adapter object that streams a frame in
-//! slices and can do so again (Polars), and any object with `__arrow_c_stream__` or `__arrow_c_array__`.
+//! Four shapes arrive here, chosen by `_frames.py`: [`Columns`] (pandas), an adapter object that streams a frame in
+//! slices and can do so again (Polars), one that gives frames one after another, and any object with
+//! `__arrow_c_stream__` or `__arrow_c_array__`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use questframe::{Batches, Dictionaries, Frame, IntoSource, Source, coded, coded_
 use crate::columns::{CollectedFrame, Columns};
 use crate::error::bad_arrow;
 use crate::foreign::{ForeignReader, foreign_batch, foreign_stream};
+use crate::frames::FrameStream;
 
 /// A frame taken over from Python, ready to cross to where the GIL is released.
 pub(crate) enum Input {
@@ -26,7 +28,7 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// Takes over `data`: [`Columns`], an adapter with `streams`, or an Arrow object.
+    /// Takes over `data`: [`Columns`], an adapter with `streams` or `located`, or an Arrow object.
     pub(crate) fn take(data: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(columns) = data.cast::<Columns>() {
             let columns = columns.borrow();
@@ -38,6 +40,9 @@ impl Input {
         }
         if data.hasattr("streams")? {
             return Slices::take(data);
+        }
+        if data.hasattr("located")? {
+            return Ok(Self::Reader(Box::new(FrameStream::take(data)?)));
         }
         if data.hasattr("__arrow_c_stream__")? {
             return Ok(Self::Reader(foreign_stream(data)?));

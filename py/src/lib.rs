@@ -6,7 +6,9 @@
 mod client;
 mod columns;
 mod error;
+mod fit;
 mod foreign;
+mod frames;
 mod ingress;
 mod input;
 mod options;

@@ -1,8 +1,9 @@
 """Writes the Python of README.md as one module, so that mypy and pyright check it: `readme_python.py OUT`.
 
 Each block is a function of its own, where names of other blocks are not known. A block marked `python continued` goes
-on where the one before it ended; one marked `python no-check` is left out. `frame.write_questdb(...)`, which type
-checkers cannot know of, is checked as the typed function under it, `questframe.write_questdb(frame, ...)`.
+on where the one before it ended; one marked `python no-check` is left out. `frame.write_questdb(...)` and
+`lazy.sink_questdb(...)`, which type checkers cannot know of, are checked as the typed function under them,
+`questframe.write_questdb(frame, ...)`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 BLOCK = re.compile(
     r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<code>.*?)^(?P=indent)```[ \t]*$", re.MULTILINE | re.DOTALL
 )
-METHOD = "write_questdb"
+FUNCTION = "write_questdb"
+METHODS = {FUNCTION, "sink_questdb"}
 MODULES = {"qf", "questframe"}
 
 
@@ -26,11 +28,11 @@ class Typed(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         called = node.func
-        if not isinstance(called, ast.Attribute) or called.attr != METHOD:
+        if not isinstance(called, ast.Attribute) or called.attr not in METHODS:
             return node
         if isinstance(called.value, ast.Name) and called.value.id in MODULES:
             return node
-        function = ast.Attribute(ast.Name("questframe"), METHOD)
+        function = ast.Attribute(ast.Name("questframe"), FUNCTION)
         return ast.Call(function, [called.value, *node.args], node.keywords)
 
 
@@ -56,7 +58,7 @@ def module(text: str) -> str:
     for line, code in blocks(text):
         # What stands at the start of a module only.
         body = re.sub(r"^from __future__ .*$", "", code, flags=re.MULTILINE)
-        if f".{METHOD}(" in body:
+        if any(f".{method}(" in body for method in METHODS):
             body = ast.unparse(ast.fix_missing_locations(Typed().visit(ast.parse(body))))
         body = "\n".join(f"    {each}" if each.strip() else "" for each in body.splitlines())
         parts.append(f"# README.md, line {line}\ndef block_at_line_{line}() -> None:\n{body}\n    return")

@@ -719,7 +719,6 @@ NO_FRAMES = {
     "str": ("frame.csv", "polars or pandas DataFrame"),
     "numpy": (np.zeros(3), "polars or pandas DataFrame"),
     "polars_series": (pl.Series([1]), "series.to_frame()"),
-    "polars_lazy": (pl.LazyFrame({"a": [1]}), "lf.collect()"),
     "pandas_series": (pd.Series([1]), "series.to_frame()"),
     "pyarrow_array": (pa.array([1]), "pyarrow.table"),
     "pyarrow_chunked_array": (pa.chunked_array([[1]]), "pyarrow.table"),

@@ -92,6 +92,15 @@ def test_writing_pandas_loads_no_polars() -> None:
     assert run(code) == """b't,c=y s="x"\\n' False"""
 
 
+def test_the_method_of_lazy_frames_is_there() -> None:
+    code = """
+        import questframe, sys
+        import polars as pl
+        print(pl.LazyFrame({"n": [1]}).sink_questdb, "questframe._api" in sys.modules)
+    """
+    assert "SinkQuestDB" in run(code)
+
+
 @pytest.mark.parametrize("first", ["questframe", "polars"])
 def test_the_method_is_there_in_both_import_orders(first: str) -> None:
     second = {"questframe": "polars", "polars": "questframe"}[first]
@@ -172,10 +181,14 @@ def test_a_polars_repaired_after_a_failure_gets_the_method(alone: Path) -> None:
         if marker.broken:
             raise ImportError("broken")
         class DataFrame: ...
+        class LazyFrame: ...
         class api:
             @staticmethod
             def register_dataframe_namespace(name):
                 return lambda kind: setattr(DataFrame, name, kind)
+            @staticmethod
+            def register_lazyframe_namespace(name):
+                return lambda kind: setattr(LazyFrame, name, kind)
         """)
     )
     code = """

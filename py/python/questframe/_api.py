@@ -7,8 +7,9 @@ import warnings
 from _thread import allocate_lock
 
 from questframe import _questframe, exceptions
-from questframe._frames import prepare
+from questframe._frames import prepare, prepare_plan
 from questframe._options import CHECKED_PLAN, PLAN, WRITE, is_unicode, normalize
+from questframe._stream import Frames
 from questframe.exceptions import IngressError, IngressTypeError, WriteInterrupted, quoted
 
 TYPE_CHECKING = False
@@ -167,7 +168,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _plan(client: _questframe.Client, data: object, options: dict[str, Any]) -> Plan:
-    prepared, table = prepare(data, options.get("at", client.at), options.get("table", client.table), options)
+    prepared, table = prepare_plan(data, options.get("at", client.at), options.get("table", client.table), options)
     return client.plan(prepared, table, options)
 
 
@@ -194,8 +195,10 @@ def _remember(error: IngressError, data: object, options: dict[str, Any]) -> Non
 
 
 def _length(data: Any) -> int:
-    """How many rows a frame says that it has; 0 of a stream."""
-    return len(data) if hasattr(data, "__len__") else 0
+    """How many rows a frame says that it has; 0 of a stream, and of several frames."""
+    from collections.abc import Sequence
+
+    return len(data) if hasattr(data, "__len__") and not isinstance(data, Sequence) else 0
 
 
 def _begin(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
@@ -205,11 +208,11 @@ def _begin(client: _questframe.Client, data: object, options: dict[str, Any], fu
     ahead = client.ask_ahead(normalized.get("table")) if normalized.get("check") is not False else None
     at, named = normalized.get("at", client.at), normalized.get("table", client.table)
     prepared, table = prepare(data, at, named, normalized)
-    if prepared is data and not table:
+    if isinstance(prepared, Frames) or (prepared is data and not table):
         # What may be readable once. The object that a failed write had is gone on with, any other begins at row 0.
         before: IngressError | WriteInterrupted | None = options.get("resume")
         is_same = before is not None and before._source is data  # noqa: SLF001
-        prepared = getattr(before, "_stream", None) if is_same else _questframe.Stream(data)
+        prepared = getattr(before, "_stream", None) if is_same else _questframe.Stream(prepared)
     from questframe._progress import progress_of
 
     with progress_of(progress, normalized.get("table")) as report:
@@ -384,8 +387,11 @@ def write_questdb(data: Frame, conf: str | None = None, **options: Unpack[WriteO
     server. Memory beside the frame is bounded by ``pool_bytes`` of the configuration string (64 MiB by default).
 
     Args:
-        data: a polars or pandas DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader, or any object with
-            ``__arrow_c_stream__`` or ``__arrow_c_array__``.
+        data: a polars or pandas DataFrame, a polars LazyFrame, a pyarrow Table, RecordBatch or RecordBatchReader, any
+            object with ``__arrow_c_stream__`` or ``__arrow_c_array__``, or a list or an iterator of those, as of
+            ``pandas.read_csv(..., chunksize=...)``. A frame in memory is checked whole before its first byte is sent;
+            of a LazyFrame, a stream or an iterator, which are read once, each piece is when it comes. All frames of an
+            iterator have the columns of the first, and its types, or such as hold the same values.
         conf: a configuration string such as ``"http::addr=localhost:9000;"``; None for ``QDB_CLIENT_CONF``. It may
             name ``table`` and ``at``, too.
         **options: see :class:`questframe.WriteOptions`; most used are `table`, `at`, `symbols` and `progress`.
@@ -428,7 +434,8 @@ def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOpti
     """How each column of a frame would land, without writing anything; prints as a table.
 
     Args:
-        data: as for :func:`write_questdb`. A one-shot stream is used up.
+        data: as for :func:`write_questdb`. A one-shot stream is used up; of a LazyFrame the schema is enough, and it is
+            not run.
         conf: with a configuration string the plan is checked against that server's table; without one the table is
             taken to be missing.
         **options: see :class:`questframe.WriteOptions`.
@@ -448,7 +455,7 @@ def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOpti
     """
     normalized = normalize(dict(options), CHECKED_PLAN, "plan")
     if conf is None:
-        prepared, table = prepare(data, normalized.get("at"), normalized.get("table"), normalized)
+        prepared, table = prepare_plan(data, normalized.get("at"), normalized.get("table"), normalized)
         return _questframe.plan(prepared, table, normalized)
     return _plan(_shared_client(conf)._client, data, normalized)  # noqa: SLF001
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from questframe import _questframe, exceptions
+from questframe import _questframe, _stream, exceptions
 from questframe.exceptions import IngressError, IngressTypeError, and_more, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["prepare", "prepare_schema"]
+__all__ = ["prepare", "prepare_plan", "prepare_schema"]
 
 
 def prepare_schema(data: object) -> Any | None:
@@ -40,7 +40,7 @@ def prepare(
         IngressError: for all that a frame holds that has no Arrow form.
     """
     try:
-        return _prepare(data, at)
+        prepared, is_table = _prepare(data, at)
     except IngressError as error:
         if isinstance(error, TypeError):
             raise
@@ -53,6 +53,9 @@ def prepare(
         finally:
             # The frame would stay as long as its own error.
             del whole
+    if isinstance(prepared, _stream.Frames):
+        prepared.table = table
+    return prepared, is_table
 
 
 def _with_others(error: IngressError, options: dict[str, Any]) -> IngressError:
@@ -73,13 +76,28 @@ def _with_others(error: IngressError, options: dict[str, Any]) -> IngressError:
     return error
 
 
-def _prepare(data: object, at: object) -> tuple[Any, bool]:
+def prepare_plan(
+    data: object, at: object, table: str | None = None, options: dict[str, Any] | None = None
+) -> tuple[Any, bool]:
+    """As `prepare`, for a plan: of a LazyFrame the schema is enough."""
+    if "polars" in sys.modules:
+        from questframe import _polars
+
+        if _polars.is_lazy(data):
+            data = _polars.schema_of(data, table)  # type: ignore[arg-type]
+    return prepare(data, at, table, options)
+
+
+def _prepare(data: object, at: object, *, one: bool = False) -> tuple[Any, bool]:
+    """As `prepare`; `one` is one of several frames, and no list or iterator again."""
     # An object of a library cannot exist unless that library is loaded, so none is imported for this.
     if "polars" in sys.modules:
         from questframe import _polars
 
         if _polars.is_frame(data):
             return _polars.PolarsFrame(data), False  # type: ignore[arg-type]
+        if _polars.is_lazy(data):
+            return _polars.frames_of(data), False  # type: ignore[arg-type]
         _refuse(_polars.advice(data), data)
     if "pandas" in sys.modules:
         from questframe import _pandas
@@ -87,21 +105,30 @@ def _prepare(data: object, at: object) -> tuple[Any, bool]:
         if _pandas.is_frame(data):
             return _pandas.columns_of(data, at), False  # type: ignore[arg-type]
         _refuse(_pandas.advice(data), data)
-    if "pyarrow" in sys.modules:
-        import pyarrow as pa
-
-        if isinstance(data, (pa.Table, pa.RecordBatch)):
-            return data, True
-        if isinstance(data, (pa.Array, pa.ChunkedArray)) and not isinstance(data, pa.StructArray):
-            _refuse('make it a table: pyarrow.table({"name": array})', data)
+    if _is_table(data):
+        return data, True
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
         return data, False
+    frames = None if one else _stream.frames_of(data, lambda frame: _prepare(frame, at, one=True))
+    if frames is not None:
+        return frames, False
     _refuse(
-        "pass a polars or pandas DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader, "
-        "or any object with __arrow_c_stream__",
+        "pass a polars or pandas DataFrame, a polars LazyFrame, a pyarrow Table, RecordBatch or RecordBatchReader, "
+        "any object with __arrow_c_stream__, or an iterator of those",
         data,
     )
     raise AssertionError
+
+
+def _is_table(data: object) -> bool:
+    """Whether it is an Arrow table of pyarrow's, in memory."""
+    if "pyarrow" not in sys.modules:
+        return False
+    import pyarrow as pa
+
+    if isinstance(data, (pa.Array, pa.ChunkedArray)) and not isinstance(data, pa.StructArray):
+        _refuse('make it a table: pyarrow.table({"name": array})', data)
+    return isinstance(data, (pa.Table, pa.RecordBatch))
 
 
 def _refuse(advice: str | None, data: object) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from questframe._stream import Frames, unread
 from questframe.exceptions import IngressError, IngressErrorCode, quoted, together
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ _FEW = 4_096
 
 #: Rows from which on it is cheaper to ask how many categories there are than to look for the largest code.
 _ASKED = 131_072
+
+#: Rows and values of a piece of a LazyFrame: what Polars takes by itself, and less of many columns.
+_BATCH, _BATCH_CELLS = 100_000, 4_000_000
 
 #: Types whose Arrow form is private to polars, but for integers of 128 bits in columns of their own.
 _PRIVATE = {"Int128", "UInt128", "Object"}
@@ -361,12 +365,54 @@ def is_frame(data: object) -> bool:
     return isinstance(data, pl.DataFrame)
 
 
+def is_lazy(data: object) -> bool:
+    """Whether `data` is a Polars LazyFrame. Its module is loaded if so."""
+    import polars as pl
+
+    return isinstance(data, pl.LazyFrame)
+
+
+def schema_of(lazy: pl.LazyFrame, table: str | None) -> pl.DataFrame:
+    """An empty frame of the schema of a query, which is not run.
+
+    Raises:
+        IngressError: for a query that has none: a column or a file that is not there.
+    """
+    import polars as pl
+
+    try:
+        return pl.DataFrame(schema=lazy.collect_schema())
+    except Exception as error:
+        raise unread(error, table) from error
+
+
+def frames_of(lazy: pl.LazyFrame) -> Frames:
+    """The rows of a query, in order and as they become ready. It runs when the first ones are asked for."""
+    return Frames(lazy, lambda: _collected(lazy), lambda frame: (PolarsFrame(frame), False))  # type: ignore[arg-type]
+
+
+def _collected(lazy: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """One frame at least, if need be without rows. A query that is not read to its end is stopped."""
+    import polars as pl
+
+    empty = pl.DataFrame(schema=lazy.collect_schema())
+    if not hasattr(lazy, "collect_batches"):
+        # Older than the Polars that has it: all at once.
+        yield lazy.collect()
+        return
+    given = False
+    rows = min(_BATCH, max(1, _BATCH_CELLS // max(1, empty.width)))
+    for frame in lazy.collect_batches(chunk_size=rows, maintain_order=True):
+        given = True
+        yield frame
+    if not given:
+        yield empty
+
+
 def advice(data: object) -> str | None:
     """What to do with other objects of Polars."""
     import polars as pl
 
-    if isinstance(data, pl.LazyFrame):
-        return "collect the LazyFrame first: lf.collect()"
     if isinstance(data, pl.Series):
         return "make it a frame: series.to_frame()"
     return None

@@ -1,4 +1,4 @@
-"""Gives `polars.DataFrame` its `write_questdb`, without importing polars.
+"""Gives `polars.DataFrame` its `write_questdb`, and `polars.LazyFrame` its `sink_questdb`, without importing polars.
 
 Through polars' own namespace registration: a namespace whose instance is callable reads like a method. If polars is
 not loaded yet, a finder waits for its import, and registers once polars has loaded itself.
@@ -41,11 +41,27 @@ class WriteQuestDB:
         return write_questdb(self._frame, conf, **options)
 
 
+class SinkQuestDB:
+    """``lf.sink_questdb(conf, table=..., at=...)``: see :func:`questframe.write_questdb`."""
+
+    def __init__(self, frame: pl.LazyFrame) -> None:
+        """Called by polars with the query whose attribute is read."""
+        self._frame = frame
+
+    def __call__(self, conf: str | None = None, **options: Unpack[WriteOptions]) -> WriteReport:
+        """Run the query and write its rows as they become ready; see :func:`questframe.write_questdb`."""
+        from questframe._api import write_questdb
+
+        return write_questdb(self._frame, conf, **options)
+
+
 def _register() -> None:
     import polars as pl
 
     if not hasattr(pl.DataFrame, "write_questdb"):
         pl.api.register_dataframe_namespace("write_questdb")(WriteQuestDB)
+    if not hasattr(pl.LazyFrame, "sink_questdb"):
+        pl.api.register_lazyframe_namespace("sink_questdb")(SinkQuestDB)
 
 
 class _Loader(Loader):

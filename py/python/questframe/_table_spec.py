@@ -101,13 +101,15 @@ PARTITION BY MONTH WAL DEDUP UPSERT KEYS("ts", "id")
         Raises:
             IngressError: everything that is wrong with the schema, the options and the specification, together.
         """
-        from questframe._frames import prepare, prepare_schema
+        from questframe._frames import prepare_plan, prepare_schema
         from questframe._options import CHECKED_PLAN, normalize
 
         given = {"table": table, "at": at, "symbols": symbols, "create": self, "protocol_version": protocol_version}
         options = normalize(given, CHECKED_PLAN, "sql")
         of_schema = prepare_schema(schema)
-        prepared = (of_schema, False) if of_schema is not None else prepare(schema, options.get("at"), table, options)
+        prepared = (
+            (of_schema, False) if of_schema is not None else prepare_plan(schema, options.get("at"), table, options)
+        )
         return ";\n".join(_questframe.plan(*prepared, options).statements)
 
 

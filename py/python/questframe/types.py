@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from typing import TypeAlias
 
     import pandas as pd
+    import polars as pl
 
 __all__ = ["ArrowArrayExportable", "ArrowSchemaExportable", "ArrowStreamExportable", "Frame"]
 
@@ -40,7 +42,8 @@ class ArrowSchemaExportable(Protocol):
 
 
 if TYPE_CHECKING:
-    #: What can be written.
-    Frame: TypeAlias = Union[ArrowStreamExportable, ArrowArrayExportable, pd.DataFrame]
+    OneFrame: TypeAlias = Union[ArrowStreamExportable, ArrowArrayExportable, pd.DataFrame, pl.LazyFrame]
+    #: What can be written: a frame, or several that come one after another.
+    Frame: TypeAlias = Union[OneFrame, Iterator[OneFrame], Sequence[OneFrame]]
 else:
     Frame = Union[ArrowStreamExportable, ArrowArrayExportable]

@@ -1,0 +1,103 @@
+"""Frames that come one after another: of a list, an iterator, or a Polars LazyFrame. Each is read once.
+
+All have the columns of the first one, in any order. What types a column may have in the others is the business of
+`py/src/frames.rs`, which asks for them.
+"""
+
+from __future__ import annotations
+
+from questframe import exceptions
+from questframe.exceptions import IngressError, IngressTypeError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+__all__ = ["Frames", "frames_of"]
+
+
+class Frames:
+    """The frames that an object gives, asked for one by one by the compiled part.
+
+    Nothing is asked for before the first `next`: a write that is gone on with makes another one, and goes on with the
+    stream that it had.
+    """
+
+    def __init__(
+        self, source: object, begin: Callable[[], Iterator[Any]], prepare: Callable[[object], tuple[Any, bool]]
+    ) -> None:
+        """`begin` gives the iterator; `prepare` the form of a frame that the compiled part takes."""
+        self._kind = f"{type(source).__module__}.{type(source).__qualname__}"
+        self._begin = begin
+        self._prepare = prepare
+        self._frames: Iterator[Any] | None = None
+        self._count = 0
+        #: The table, for errors that come before the compiled part knows of it.
+        self.table: str | None = None
+
+    def next(self, row: int) -> tuple[Any, bool, bool] | None:
+        """The next frame, which starts at this row; whether it is a table in memory; and whether NaN means missing.
+
+        Raises:
+            IngressError: for a frame that cannot be read, for what is no frame, and if the first one is not there. What
+                is raised instead of others goes on as it is, and the compiled part makes the same of it.
+        """
+        try:
+            if self._frames is None:
+                self._frames = self._begin()
+            frame = next(self._frames)
+        except StopIteration:
+            if self._count:
+                return None
+            msg = f"the {self._kind} gives no frame, and so no columns; let it give one, even without rows"
+            raise _in_table(IngressError(exceptions.IngressErrorCode.BadDataFrame, msg), self.table) from None
+        except Exception as error:
+            if self._count:
+                raise
+            raise unread(error, self.table) from error
+        self._count += 1
+        try:
+            prepared, is_table = self._prepare(frame)
+        except IngressError as error:
+            raise self.located(error, row) from None
+        # Polars tells nulls from NaN.
+        return prepared, is_table, type(frame).__module__.startswith("pandas")
+
+    def located(self, error: IngressError, row: int) -> IngressError:
+        """The error of the last frame, which starts at this row, as one of the whole stream."""
+        if isinstance(error, TypeError):
+            text = f"an object of type {self._kind} is no frame, since its item {self._count - 1} is none: {error}"
+            return _in_table(IngressTypeError(error.code, text), self.table)
+        if self._count == 1:
+            return _in_table(error, self.table)
+        place = f"in frame {self._count - 1}, which starts at row {row}: "
+        problems = tuple(f"{place}{problem}" for problem in error.problems)
+        text = f"{place}{error}"
+        start = None if error.row is None else error.row + row
+        problems = problems or (text,)
+        whole = IngressError(error.code, text, column=error.column, row=start, value=error.value, problems=problems)
+        return _in_table(whole, self.table)
+
+
+def _in_table(error: IngressError, table: str | None) -> IngressError:
+    if table is not None:
+        error._in_table(table)  # noqa: SLF001
+    return error
+
+
+def unread(error: Exception, table: str | None) -> IngressError:
+    """What Python code raised where rows are read, as the compiled part tells it."""
+    msg = f"reading the frame failed: {type(error).__name__}: {error}"
+    return _in_table(IngressError(exceptions.IngressErrorCode.BadDataFrame, msg), table)
+
+
+def frames_of(data: Any, prepare: Callable[[object], tuple[Any, bool]]) -> Frames | None:
+    """The frames that `data` gives, if it is an iterator or a sequence; else None."""
+    from collections.abc import Iterator, Sequence
+
+    if isinstance(data, (str, bytes, bytearray, memoryview)):
+        return None
+    if isinstance(data, (Iterator, Sequence)):
+        return Frames(data, lambda: iter(data), prepare)
+    return None

@@ -1,0 +1,210 @@
+//! A stream of the frames that Python gives one after another: those of an iterator, or of a LazyFrame as its rows
+//! become ready. What they are is told by `_stream.py`.
+
+use std::sync::Arc;
+
+use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader};
+use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
+use pyo3::prelude::*;
+use questframe::Frame;
+
+use crate::client::take;
+use crate::error::{bad_column, bad_frame, bad_value};
+use crate::fit::{Misfit, fit, with_room};
+use crate::input::Input;
+
+type OwnBatches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
+
+/// The batches of frames that an object of Python's class `Frames` gives.
+pub(crate) struct FrameStream {
+    frames: Py<PyAny>,
+    /// Of the first frame; any column may be null in others.
+    schema: SchemaRef,
+    /// What is left of the frame that is read.
+    batches: OwnBatches,
+    /// The schema of the last batch, and which of its columns are those of the stream, in order.
+    last: Option<(SchemaRef, Vec<usize>)>,
+    nan_is_missing: bool,
+    /// Rows before the frame that is read, and before what is left of it.
+    start: usize,
+    rows: usize,
+}
+
+/// A frame's batches, read as they are asked for where it is itself a stream.
+fn batches_of(input: Input) -> OwnBatches {
+    match input {
+        Input::Batches(batches, _) => Box::new(batches.into_iter().map(Ok)),
+        Input::Reader(reader) => reader,
+        Input::Objects(frame) => Box::new(frame.batches(None).collect::<Vec<_>>().into_iter()),
+        Input::Slices(frame) => Box::new(frame.batches(None).collect::<Vec<_>>().into_iter()),
+    }
+}
+
+/// The next frame, from this row on, and whether NaN means missing there; None at the end.
+fn next_frame(frames: &Bound<'_, PyAny>, row: usize) -> PyResult<Option<(Input, bool)>> {
+    let next: Option<(Bound<'_, PyAny>, bool, bool)> = frames.call_method1("next", (row,))?.extract()?;
+    let Some((frame, is_table, nan_is_missing)) = next else { return Ok(None) };
+    Ok(Some((take(&frame, is_table)?, nan_is_missing)))
+}
+
+impl FrameStream {
+    /// Asks for the first frame, which has the schema.
+    pub(crate) fn take(frames: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let Some((first, nan_is_missing)) = next_frame(frames, 0)? else {
+            return Err(bad_frame(frames.py(), "the stream has no frame"));
+        };
+        let schema = first.schema();
+        let fields = schema.fields().iter().map(|field| {
+            let kind = with_room(field.data_type());
+            Field::new(field.name(), kind, true).with_metadata(field.metadata().clone())
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let (frames, batches) = (frames.clone().unbind(), batches_of(first));
+        Ok(Self { frames, schema, batches, last: None, nan_is_missing, start: 0, rows: 0 })
+    }
+
+    /// The next batch, whatever its schema.
+    fn read(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
+        loop {
+            match self.batches.next() {
+                Some(Ok(batch)) => return Ok(Some(batch)),
+                Some(Err(error)) => return Err(self.located(error)),
+                None => {}
+            }
+            self.start = self.rows;
+            let next = Python::attach(|py| next_frame(self.frames.bind(py), self.start));
+            let Some((frame, nan_is_missing)) = next.map_err(failed)? else { return Ok(None) };
+            self.nan_is_missing = nan_is_missing;
+            self.batches = batches_of(frame);
+        }
+    }
+
+    /// An error of the frame that is read, as one of the stream.
+    fn located(&self, error: ArrowError) -> ArrowError {
+        let ArrowError::ExternalError(source) = &error else { return error };
+        let Some(raised) = source.downcast_ref::<PyErr>() else { return error };
+        Python::attach(|py| {
+            let is_ours = py.import("questframe.exceptions")?.getattr("IngressError")?;
+            if !raised.value(py).is_instance(&is_ours)? {
+                return Ok(None);
+            }
+            let located = self.frames.bind(py).call_method1("located", (raised.value(py), self.start))?;
+            Ok::<_, PyErr>(Some(PyErr::from_value(located)))
+        })
+        .map_or_else(failed, |located| located.map_or(error, failed))
+    }
+
+    /// Which of the batch's columns are those of the stream, in order.
+    fn places(&mut self, schema: &SchemaRef) -> Result<Vec<usize>, ArrowError> {
+        if let Some((last, places)) = &self.last
+            && Arc::ptr_eq(last, schema)
+        {
+            return Ok(places.clone());
+        }
+        let names = |schema: &Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+        let (known, found) = (names(&self.schema), names(schema));
+        let places = if known == found {
+            (0..known.len()).collect()
+        } else {
+            let place = |name| found.iter().position(|other| other == name);
+            let places = known.iter().map(place).collect::<Option<Vec<_>>>();
+            match places {
+                // Of two columns of one name none is known to be the one.
+                Some(places) if known.len() == found.len() && are_distinct(&known) && are_distinct(&found) => places,
+                _ => return Err(self.refused(|py| bad_frame(py, &other_columns(&known, &found)))),
+            }
+        };
+        self.last = Some((schema.clone(), places.clone()));
+        Ok(places)
+    }
+
+    /// The batch under the schema of the stream.
+    fn fitted(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let places = self.places(batch.schema_ref())?;
+        let mut columns = Vec::with_capacity(places.len());
+        for (field, place) in self.schema.fields().iter().zip(places) {
+            let column = batch.column(place);
+            match fit(column, field.data_type(), self.nan_is_missing) {
+                Ok(column) => columns.push(column),
+                Err(misfit) => {
+                    let (known, found) = (field.data_type(), column.data_type());
+                    return Err(self.unfit(field.name(), &known.to_string(), &found.to_string(), &misfit));
+                }
+            }
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows())).with_match_field_names(false);
+        let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
+        self.rows += batch.num_rows();
+        Ok(batch)
+    }
+
+    fn unfit(&self, column: &str, known: &str, found: &str, misfit: &Misfit) -> ArrowError {
+        let Misfit::Value(row, value) = misfit else {
+            return self.refused(|py| {
+                let why = format!(
+                    "it is of type {found}, and of type {known} in the first frame; give all frames the same types, as \
+                     with a schema, or with dtype= of pandas"
+                );
+                bad_column(py, column, &why)
+            });
+        };
+        let why = format!(
+            "the column is of type {found} here and of type {known} in the first frame, which has no place for this \
+             value; give all frames the same type"
+        );
+        Python::attach(|py| failed(bad_value(py, column, self.rows + row, value, &why)))
+    }
+
+    /// Something is wrong with the frame that is read.
+    fn refused(&self, why: impl FnOnce(Python<'_>) -> PyErr) -> ArrowError {
+        Python::attach(|py| {
+            let error = why(py);
+            let located = self.frames.bind(py).call_method1("located", (error.value(py), self.start));
+            failed(located.map_or_else(|failed| failed, PyErr::from_value))
+        })
+    }
+}
+
+fn failed(error: PyErr) -> ArrowError {
+    ArrowError::ExternalError(Box::new(error))
+}
+
+fn are_distinct(names: &[String]) -> bool {
+    let mut names: Vec<_> = names.iter().collect();
+    names.sort_unstable();
+    names.windows(2).all(|pair| pair[0] != pair[1])
+}
+
+/// How the columns of a frame are not those of the first.
+fn other_columns(known: &[String], found: &[String]) -> String {
+    let beyond = |names: &[String], others: &[String]| {
+        let names = names.iter().filter(|name| !others.contains(name)).map(|name| format!("{name:?}"));
+        names.collect::<Vec<_>>()
+    };
+    let (missing, new) = (beyond(known, found), beyond(found, known));
+    let told = match (missing.as_slice(), new.as_slice()) {
+        ([], []) => "its columns come in another order, and some share a name".to_owned(),
+        (missing, []) => format!("it lacks {}, which the first frame has", missing.join(", ")),
+        ([], new) => format!("it has {}, which the first frame has not", new.join(", ")),
+        (missing, new) => format!("it has {} where the first frame has {}", new.join(", "), missing.join(", ")),
+    };
+    format!("{told}; give all frames the same columns")
+}
+
+impl Iterator for FrameStream {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.read() {
+            Ok(Some(batch)) => Some(self.fitted(&batch)),
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl RecordBatchReader for FrameStream {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}

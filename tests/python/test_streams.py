@@ -1,0 +1,380 @@
+"""Frames that come one after another: lists, iterators, and what a LazyFrame gives as it becomes ready."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import gc
+import io
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numbered import failure
+from servers import answer, stored
+
+import questframe as qf
+from questframe import IngressErrorCode as Code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from servers import FakeQuestDB
+
+    from questframe.local import QuestDB
+
+CLOCK = qf.ServerTimestamp
+
+
+def frame(rows: int, start: int = 0) -> pl.DataFrame:
+    """Numbers, text, symbols and instants, each with nulls but the last."""
+    numbers = pl.int_range(start, start + rows, eager=True)
+    return pl.DataFrame({"n": numbers}).select(
+        pl.col("n"),
+        pl.when(pl.col("n") % 7 != 0).then(pl.col("n")).alias("i"),
+        pl.when(pl.col("n") % 5 != 0).then(pl.col("n") / 4).alias("x"),
+        pl.when(pl.col("n") % 3 != 0).then(pl.format("text {}", pl.col("n") % 100)).alias("s"),
+        pl.when(pl.col("n") % 4 != 0).then(pl.format("tag {}", pl.col("n") % 10)).cast(pl.Categorical).alias("c"),
+        pl.from_epoch(pl.col("n") + 1_735_787_045).alias("ts"),
+    )
+
+
+def pieces(data: pl.DataFrame, rows: int) -> list[pl.DataFrame]:
+    return [data[start : start + rows] for start in range(0, data.height, rows)]
+
+
+FORMS: dict[str, Callable[[pl.DataFrame], Any]] = {
+    "polars": lambda piece: piece,
+    "lazy": lambda piece: piece.lazy(),
+    # Of pandas, integers with nulls are floats, and a piece of nulls alone has no type.
+    "pandas": lambda piece: piece.select("n", "x", "ts", s=pl.col("s").fill_null("none")).to_pandas(),
+    "table": lambda piece: piece.to_arrow(),
+    "batch": lambda piece: piece.rechunk().to_arrow().to_batches()[0],
+    "reader": lambda piece: pa.RecordBatchReader.from_batches(
+        piece.to_arrow().schema, piece.to_arrow().to_batches(max_chunksize=3)
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("rows", [1, 13, 5_000])
+def test_pieces_are_written_as_the_whole(form: str, rows: int) -> None:
+    data = frame(20 if rows < 20 else 11_000)
+    whole = FORMS[form](data)
+    expected = qf.to_ilp(whole, table="t", at="ts")
+    assert expected.count(b"n=") == data.height
+    for given_as in (list, tuple, iter):
+        parts = given_as(FORMS[form](piece) for piece in pieces(data, rows))
+        assert qf.to_ilp(parts, table="t", at="ts") == expected
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=8), st.sampled_from(["polars", "pandas", "table"]))
+def test_pieces_of_any_size(sizes: list[int], form: str) -> None:
+    ends = list(itertools.accumulate(sizes))
+    parts = [frame(size, end - size) for size, end in zip(sizes, ends, strict=True)]
+    expected = qf.to_ilp(FORMS[form](frame(ends[-1])), table="t", at="ts")
+    assert qf.to_ilp(iter([FORMS[form](part) for part in parts]), table="t", at="ts") == expected
+
+
+def test_a_lazy_frame_is_written_in_order() -> None:
+    data = frame(300_000)
+    assert qf.to_ilp(data.lazy(), table="t", at="ts") == qf.to_ilp(data, table="t", at="ts")
+    wanted = pl.col("n") % 2 == 0
+    file = io.BytesIO()
+    written = qf.to_ilp(data.lazy().filter(wanted), table="t", at="ts", out=file)
+    assert file.getvalue() == qf.to_ilp(data.filter(wanted), table="t", at="ts")
+    assert written == len(file.getvalue())
+    assert qf.to_ilp(data.lazy().filter(pl.col("n") < 0), table="t", at="ts") == b""
+
+
+def test_a_lazy_frame_is_planned_without_being_run() -> None:
+    runs = []
+
+    def seen(piece: pl.DataFrame) -> pl.DataFrame:
+        runs.append(piece.height)
+        return piece
+
+    query = frame(10).lazy().map_batches(seen, schema=frame(10).schema)
+    plan = qf.plan(query, table="t")
+    assert [column.questdb_type for column in plan.columns] == [
+        "LONG",
+        "LONG",
+        "DOUBLE",
+        "VARCHAR",
+        "SYMBOL",
+        "TIMESTAMP",
+    ]
+    assert 'TIMESTAMP("ts")' in qf.TableSpec().sql(query, table="t", at="ts")
+    assert runs == []
+    assert qf.to_ilp(query, table="t", at="ts") == qf.to_ilp(frame(10), table="t", at="ts")
+    assert sum(runs) == 10
+
+
+# --- what a column may be in later frames ---------------------------------------------------------------------------
+
+
+NOON = datetime.datetime(2025, 1, 2, 12, tzinfo=datetime.timezone.utc)
+INT, FLOAT = pl.Int64, pl.Float64
+
+FITS: dict[str, tuple[list[Any], bytes]] = {
+    "nulls": ([pl.Series([1]), pl.Series([None], dtype=pl.Null), pl.Series([2])], b"1i  2i"),
+    "wider": ([pl.Series([1], dtype=pl.Int8), pl.Series([-128, 127, None], dtype=pl.Int64)], b"1i -128i 127i "),
+    "unsigned": ([pl.Series([1], dtype=pl.UInt8), pl.Series([0, 255], dtype=pl.Int16)], b"1i 0i 255i"),
+    "whole_floats": ([pl.Series([1]), pl.Series([2.0**62, -3.0])], b"1i 4611686018427387904i -3i"),
+    "float32": ([pl.Series([1.5]), pl.Series([2.25], dtype=pl.Float32)], b"1.5 2.25"),
+    "into_float32": ([pl.Series([1.5], dtype=pl.Float32), pl.Series([2.25, float("nan")])], b"1.5 2.25 NaN"),
+    "integers": ([pl.Series([1.5]), pl.Series([2**53, None])], b"1.5 9007199254740992.0 "),
+    "nan_stays": ([pl.Series([1.5]), pl.Series([float("nan")])], b"1.5 NaN"),
+    "text": ([pl.Series(["a"]), pa.array(["b", None]), pd.Series(["c"])], b'"a" "b"  "c"'),
+    "units": (
+        [pl.Series([NOON]).cast(pl.Datetime("us", "UTC")), pl.Series([NOON]).cast(pl.Datetime("ms")), pa.array([NOON])],
+        b"1735819200000000t 1735819200000000t 1735819200000000t",
+    ),
+    "coarser": (
+        [pl.Series([NOON]).cast(pl.Datetime("ms")), pl.Series([NOON]).cast(pl.Datetime("ns"))],
+        b"1735819200000000t 1735819200000000t",
+    ),
+    "pandas_missing": ([pd.Series([1, 2]), pd.Series([3.0, None])], b"1i 2i 3i "),
+    "pandas_nothing": ([pd.Series(["a"]), pd.Series([None, float("nan")], dtype=float)], b'"a"  '),
+    "pandas_objects": ([pd.Series([True]), pd.Series([False, True], dtype=object)], b"t f t"),
+}
+
+
+def column_of(values: Any) -> Any:
+    """A frame of this column, and of one that is never null."""
+    if isinstance(values, pd.Series):
+        return pd.DataFrame({"v": values.reset_index(drop=True), "k": [1] * len(values)})
+    if isinstance(values, pl.Series):
+        return pl.DataFrame({"v": values, "k": [1] * len(values)})
+    return pa.table({"v": values, "k": [1] * len(values)})
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_types_that_differ_and_fit(name: str) -> None:
+    columns, expected = FITS[name]
+    lines = qf.to_ilp([column_of(column) for column in columns], table="t", at=CLOCK, protocol_version=1)
+    cells = [
+        line.removeprefix(b"t ").removesuffix(b"k=1i").removesuffix(b",").removeprefix(b"v=")
+        for line in lines.splitlines()
+    ]
+    assert cells == expected.split(b" ")
+
+
+MISFITS: dict[str, tuple[list[Any], int | None, str]] = {
+    "fraction": ([pl.Series([1, 2]), pl.Series([3.0, 1.5])], 3, "Float64 here and of type Int64 in the first frame"),
+    "too_large": ([pl.Series([1], dtype=pl.Int8), pl.Series([128])], 1, "no place for this value"),
+    "inexact": ([pl.Series([0.5]), pl.Series([2**53 + 1])], 1, "no place for this value"),
+    "nan_of_polars": ([pl.Series([1]), pl.Series([float("nan")])], 1, "no place for this value"),
+    "finer": ([pl.Series([NOON]).cast(pl.Datetime("ms")), pl.Series([1]).cast(pl.Datetime("ns"))], 1, "no place"),
+    "far": ([pl.Series([1]).cast(pl.Datetime("ns")), pl.Series([2**62]).cast(pl.Datetime("us"))], 1, "no place"),
+    "negative_zero": ([pl.Series([1]), pl.Series([-0.0])], 1, "no place for this value"),
+    "text": ([pl.Series([1]), pl.Series(["a"])], None, "it is of type Utf8View, and of type Int64 in the first frame"),
+    "number": ([pl.Series(["a"]), pl.Series([1])], None, "give all frames the same types"),
+    "instant": ([pl.Series([1]), pl.Series([NOON])], None, "give all frames the same types"),
+    "null_first": ([pl.Series([None], dtype=pl.Null), pl.Series([1])], None, "and of type Null in the first frame"),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_types_that_differ_and_do_not_fit(name: str, fake: FakeQuestDB) -> None:
+    columns, row, words = MISFITS[name]
+    frames = [column_of(column) for column in columns]
+    for write in (
+        lambda: qf.to_ilp(frames, table="t", at=CLOCK),
+        lambda: qf.write_questdb(frames, fake.conf, table="t", at=CLOCK),
+    ):
+        error = failure(write)
+        assert (error.code, error.table, error.column, error.row) == (Code.BadDataFrame, "t", "v", row)
+        assert words in str(error)
+        if row is None:
+            assert f"in frame 1, which starts at row {len(frames[0])}" in str(error)
+
+
+def test_categories_of_each_piece_for_itself() -> None:
+    """As pandas reads them: codes are as wide as the piece needs."""
+
+    def part(count: int, start: int) -> pd.DataFrame:
+        names = [f"name {number}" for number in range(start, start + count)]
+        return pd.DataFrame({"c": pd.Categorical(names), "n": range(start, start + count)})
+
+    sizes = [3, 300, 70_000, 1]
+    starts = [0, *itertools.accumulate(sizes)]
+    lines = qf.to_ilp((part(size, start) for size, start in zip(sizes, starts, strict=False)), table="t", at=CLOCK)
+    assert lines.splitlines() == [f"t,c=name\\ {n} n={n}i".encode() for n in range(sum(sizes))]
+
+
+def test_a_file_in_pieces() -> None:
+    text = "n,s,f\n1,a,1.5\n2,b,2.5\n,,7\n4,c,4.0\n5,,\n"
+    lines = qf.to_ilp(pd.read_csv(io.StringIO(text), chunksize=2), table="t", at=CLOCK, protocol_version=1)
+    assert lines == b't n=1i,s="a",f=1.5\nt n=2i,s="b",f=2.5\nt f=7.0\nt n=4i,s="c",f=4.0\nt n=5i,f=NaN\n'
+
+
+def test_columns_in_another_order() -> None:
+    frames = [pl.DataFrame({"a": [1], "b": ["x"]}), pl.DataFrame({"b": ["y"], "a": [2]})]
+    assert qf.to_ilp(frames, table="t", at=CLOCK) == b't a=1i,b="x"\nt a=2i,b="y"\n'
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        ({"a": [1]}, 'it lacks "b", which the first frame has'),
+        ({"a": [1], "b": [1], "c": [1], "d": [1]}, 'it has "c", "d", which the first frame has not'),
+        ({"a": [1], "B": [1]}, 'it has "B" where the first frame has "b"'),
+    ],
+)
+def test_other_columns(later: dict[str, list[int]], words: str) -> None:
+    error = failure(qf.to_ilp, [pl.DataFrame({"a": [1], "b": [1]}), pl.DataFrame(later)], table="t", at=CLOCK)
+    assert error.code is Code.BadDataFrame
+    assert f"in frame 1, which starts at row 1: {words}; give all frames the same columns" in str(error)
+
+
+# --- what is no frame, and what cannot be read ----------------------------------------------------------------------
+
+
+def test_no_frames() -> None:
+    for data in ([], (), iter([]), (part for part in [])):
+        error = failure(qf.to_ilp, data, table="t", at=CLOCK)
+        assert (error.code, error.table) == (Code.BadDataFrame, "t")
+        assert f"{type(data).__qualname__} gives no frame" in str(error)
+    for data in ([1], iter([1]), range(3), [[pl.DataFrame()]], ["frame.csv"]):
+        error = failure(qf.to_ilp, data, table="t", at=CLOCK)
+        assert type(error) is qf.IngressTypeError
+        assert f"builtins.{type(data).__qualname__} is no frame, since its item 0 is none" in str(error)
+    error = failure(qf.to_ilp, iter([frame(3), frame(2), 7]), table="t", at="ts")
+    assert type(error) is qf.IngressTypeError
+    assert "its item 2 is none: an object of type builtins.int" in str(error)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_what_an_iterator_raises_is_the_cause(before: int) -> None:
+    def frames() -> Iterator[pl.DataFrame]:
+        yield from [frame(3)] * before
+        msg = "no more"
+        raise RuntimeError(msg)
+
+    error = failure(qf.to_ilp, frames(), table="t", at="ts")
+    assert (error.code, error.table) == (Code.BadDataFrame, "t")
+    assert "reading the frame failed: RuntimeError: no more" in str(error)
+    assert isinstance(error.__cause__, RuntimeError)
+
+
+def test_what_a_query_raises_is_the_cause() -> None:
+    for query in (pl.scan_csv("/no/such/file.csv"), frame(1).lazy().select("nothing")):
+        for use in (qf.to_ilp, qf.plan):
+            error = failure(use, query, table="t", at="ts")
+            assert (error.code, error.table) == (Code.BadDataFrame, "t")
+            assert str(error).startswith('table "t": reading the frame failed: ')
+            assert error.__cause__ is not None
+
+
+def test_errors_tell_the_row_of_the_stream(fake: FakeQuestDB) -> None:
+    objects = pd.DataFrame({"v": [1, 2, object()]})
+    frames = [pd.DataFrame({"v": [1, 2]}), pd.DataFrame({"v": [3]}), objects]
+    error = failure(qf.write_questdb, frames, fake.conf, table="t", at=CLOCK)
+    assert (error.table, error.column, error.row) == ("t", "v", 5)
+    assert 'in frame 2, which starts at row 3: column "v", row 2' in str(error)
+    nulls = [frame(4), frame(2).with_columns(ts=pl.when(pl.col("n") == 1).then(pl.col("ts")))]
+    error = failure(qf.write_questdb, nulls, fake.conf, table="t", at="ts")
+    assert (error.table, error.column, error.row) == ("t", "ts", 4)
+    # A first frame's own problems are told as those of a frame are.
+    error = failure(qf.write_questdb, iter([objects]), fake.conf, table="t", at=CLOCK)
+    assert (error.table, error.column, error.row) == ("t", "v", 2)
+    assert str(error).startswith('table "t", column "v", row 2')
+
+
+# --- what was stored ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["list", "generator", "lazy"])
+def test_a_failed_write_is_gone_on_with(form: str, fake: FakeQuestDB) -> None:
+    asked = []
+
+    def part(start: int) -> pl.DataFrame:
+        asked.append(start)
+        return frame(10, start)
+
+    whole = frame(60)
+    data: Any = {
+        "list": lambda: [frame(10, start) for start in range(0, 60, 10)],
+        "generator": lambda: (part(start) for start in range(0, 60, 10)),
+        "lazy": whole.lazy,
+    }[form]()
+    fake.script = [stored, answer(403, b"no grant")]
+    with qf.connect(f"{fake.conf}auto_flush_rows=10;connections=1;") as client:
+        error = failure(client.write, data, table="t", at="ts")
+        assert error.acked == (range(10),)
+        assert error.unsent[0].start == 10
+        report = client.write(data, table="t", at="ts", resume=error)
+    assert report.rows == 50
+    assert b"".join([fake.writes[0], *fake.writes[2:]]) == qf.to_ilp(whole, table="t", at="ts", protocol_version=2)
+    assert asked == ([*range(0, 60, 10)] if form == "generator" else [])
+
+
+def test_a_failure_tells_what_was_stored_before_it(fake: FakeQuestDB) -> None:
+    def frames() -> Iterator[pl.DataFrame]:
+        for start in range(0, 200, 10):
+            yield frame(10, start)
+        yield frame(10).drop("x")
+
+    with qf.connect(f"{fake.conf}auto_flush_rows=10;connections=1;") as client:
+        error = failure(client.write, frames(), table="t", at="ts")
+    assert "in frame 20, which starts at row 200" in str(error)
+    assert error.table == "t"
+    told = sorted(row for rows in (*error.acked, *error.doubtful, *error.unsent) for row in rows)
+    assert told == list(range(200))
+    assert sum(map(len, error.acked)) == sum(body.count(b"n=") for body in fake.writes)
+
+
+def test_ctrl_c_in_an_iterator(fake: FakeQuestDB) -> None:
+    def frames() -> Iterator[pl.DataFrame]:
+        yield frame(10)
+        raise KeyboardInterrupt
+
+    with pytest.raises(qf.WriteInterrupted) as raised:
+        qf.write_questdb(frames(), fake.conf, table="t", at="ts")
+    assert raised.value.table == "t"
+    told = (*raised.value.acked, *raised.value.doubtful, *raised.value.unsent)
+    assert sorted(row for rows in told for row in rows) == list(range(10))
+
+
+def test_a_query_stops_when_its_write_fails(fake: FakeQuestDB) -> None:
+    runs = []
+
+    def seen(piece: pl.DataFrame) -> pl.DataFrame:
+        runs.append(piece.height)
+        return piece
+
+    data = pl.LazyFrame({"n": range(3_000_000)}).map_batches(seen, streamable=True, schema={"n": pl.Int64})
+    fake.script = [answer(403, b"no grant")]
+    error = failure(qf.write_questdb, data, f"{fake.conf}auto_flush_rows=100;connections=1;", table="t", at=CLOCK)
+    assert error.unsent
+    del error
+    gc.collect()
+    assert sum(runs) < 3_000_000
+
+
+def test_beside_an_event_loop(fake: FakeQuestDB) -> None:
+    report = asyncio.run(qf.awrite_questdb(frame(50).lazy(), fake.conf, table="t", at="ts"))
+    assert report.rows == 50
+    report = asyncio.run(qf.awrite_questdb(iter([frame(20), frame(30, 20)]), fake.conf, table="t", at="ts"))
+    assert report.rows == 50
+
+
+def test_sinks_of_lazy_frames(server: QuestDB, table: str) -> None:
+    data = frame(250_000)
+    report = data.lazy().sink_questdb(server.conf, table=table, at="ts", wait_visible=30)  # type: ignore[attr-defined]
+    assert (report.rows, report.created) == (250_000, True)
+    query = f'select count() rows, sum(n) n, sum(i) i, sum(x) x, count_distinct(c) c, max(ts) ts from "{table}"'
+    ((*found, last),) = server.sql(query).rows
+    assert found == [250_000, data["n"].sum(), data["i"].sum(), data["x"].sum(), data["c"].drop_nulls().n_unique()]
+    assert str(last).startswith(data["ts"].max().isoformat())  # type: ignore[union-attr]
+    report = qf.write_questdb(
+        iter([data[:10].to_pandas(), data[10:20].to_pandas()]), server.conf, table=table, wait_visible=30
+    )
+    assert report.rows == 20
+    assert server.sql(f'select count() from "{table}"').rows[0][0] == 250_020
