@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use pyo3::exceptions::{PyBlockingIOError, PyOSError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -15,6 +16,9 @@ use crate::error::{closed, map, stopped};
 use crate::input::Input;
 use crate::options;
 use crate::report::{DrainReport, Plan, ServerInfo, WriteReport};
+
+/// Longer than anybody waits, and short enough to be counted from now.
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 pub(crate) fn take(data: &Bound<'_, PyAny>, table: bool) -> PyResult<Input> {
     if table { Input::take_table(data) } else { Input::take(data) }
@@ -207,6 +211,16 @@ impl Client {
         let client = self.open(py)?;
         let took = interruptible(py, |tick| client.ping_with(tick))?;
         Ok(took.as_secs_f64())
+    }
+
+    /// The JSON of the answer to a query.
+    #[pyo3(signature = (sql, timeout))]
+    fn read_query<'py>(&self, py: Python<'py>, sql: &str, timeout: f64) -> PyResult<Bound<'py, PyBytes>> {
+        let client = self.open(py)?;
+        // What is no time is refused in Python.
+        let timeout = Duration::try_from_secs_f64(timeout).unwrap_or(A_YEAR).min(A_YEAR);
+        let body = interruptible(py, |tick| client.read_query(sql, timeout, tick))?;
+        Ok(PyBytes::new(py, &body))
     }
 
     fn server_info(&self, py: Python<'_>) -> PyResult<ServerInfo> {

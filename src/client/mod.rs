@@ -214,6 +214,28 @@ impl Client {
         self.on_some_host(hosts, tour, tick, |host, tick| self.info_of(host, tick))
     }
 
+    /// The JSON that the server answers a query with, within this time; for the Python package, which makes a frame of it.
+    ///
+    /// It is asked once, of the first server that can be reached: what is asked may be no query. `tick` as for
+    /// [`ping_with`](Self::ping_with).
+    ///
+    /// # Errors
+    /// If no server can be reached, or it refuses the query; over TCP always; [`Error::is_interrupted`] when ended.
+    #[doc(hidden)]
+    pub fn read_query(
+        &self,
+        sql: &str,
+        timeout: Duration,
+        tick: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Vec<u8>> {
+        let hosts = self.hosts("nothing can be read")?;
+        self.on_some_host(hosts, Tour::once(&self.0.config), tick, |host, tick| {
+            let sql = sql.to_owned();
+            self.ask(host, tick, |transport| async move { transport.read_query(&sql, timeout).await })?
+                .map_err(Error::from)
+        })
+    }
+
     /// The servers, if they answer; else an error that begins with `what`, which there is not.
     fn hosts(&self, what: &'static str) -> Result<&Hosts> {
         match &self.0.servers {

@@ -78,10 +78,7 @@ pub enum TransportError {
         cure: &'static str,
     },
     /// No answer in time.
-    #[error(
-        "{address} did not answer {request} within {after:?}; raise \"request_timeout\" or lower \
-         \"request_min_throughput\" if it is only slow"
-    )]
+    #[error("{address} did not answer {request} within {after:?}; {}", more_time(*request))]
     Timeout {
         /// Host and port.
         address: String,
@@ -152,8 +149,18 @@ pub enum Request {
     Ping,
     /// To store rows.
     Write,
-    /// To run a query.
+    /// To tell of its tables.
     Query,
+    /// To run the caller's query.
+    Read,
+}
+
+/// What helps where an answer took too long.
+fn more_time(request: Request) -> &'static str {
+    match request {
+        Request::Read => "ask for less at once, or give it more time (`timeout`)",
+        _ => "raise \"request_timeout\" or lower \"request_min_throughput\" if it is only slow",
+    }
 }
 
 impl fmt::Display for Request {
@@ -162,7 +169,7 @@ impl fmt::Display for Request {
             Self::Settings => "GET /settings",
             Self::Ping => "GET /ping",
             Self::Write => "POST /write",
-            Self::Query => "GET /exec",
+            Self::Query | Self::Read => "GET /exec",
         })
     }
 }
@@ -184,7 +191,7 @@ impl Refusal {
             (401 | 403, _) => ErrorKind::AuthError,
             (404 | 405, Request::Write) => ErrorKind::HttpNotSupported,
             (_, Request::Settings | Request::Ping) => ErrorKind::ProtocolVersionError,
-            (_, Request::Write | Request::Query) => ErrorKind::ServerFlushError,
+            (_, Request::Write | Request::Query | Request::Read) => ErrorKind::ServerFlushError,
         }
     }
 }
@@ -197,7 +204,7 @@ impl fmt::Display for Refusal {
             (403, _) => write!(f, "{address} does not permit {request} with these credentials")?,
             (404 | 405, Request::Write) => write!(f, "{address} does not take {request}")?,
             (_, Request::Write) if classify(*status) == Certainty::Refused => write!(f, "the server refused the data")?,
-            (_, Request::Query) => write!(f, "the server refused the query")?,
+            (_, Request::Query | Request::Read) => write!(f, "the server refused the query")?,
             _ => write!(f, "{address} failed at {request}")?,
         }
         write!(f, " (status {status}")?;

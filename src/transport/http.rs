@@ -205,6 +205,22 @@ impl HttpTransport {
         }
     }
 
+    /// Runs a query and gives its answer as it comes: JSON of any size. Whether that is an error, a part of it tells.
+    pub(crate) async fn read_query(&self, sql: &str, limit: Duration) -> Result<Vec<u8>, TransportError> {
+        let request = Request::Read;
+        let mut url = self.url("exec");
+        url.query_pairs_mut().append_pair("query", sql);
+        let mut response = self.send(request, self.authorized(self.request(Method::GET, url)), limit).await?;
+        if response.status() != StatusCode::OK {
+            return Err(self.unexpected(request, response).await);
+        }
+        let mut body = Vec::new();
+        match read_into(&mut body, &mut response, usize::MAX).await {
+            Ok(_) => Ok(body),
+            Err(error) => Err(self.no_answer(request, limit, &error)),
+        }
+    }
+
     async fn is_old_questdb(&self) -> Result<bool, TransportError> {
         let response =
             self.send(Request::Ping, self.request(Method::GET, self.url("ping")), self.time_limit(None)).await?;

@@ -102,9 +102,12 @@ def test_a_write_that_is_stuck_on_a_silent_server(call: str, path: str, fake: Fa
     assert output == f"WriteInterrupted {sets}\n"
 
 
-@pytest.mark.parametrize("call", ["client.ping()", "client.server_info()", "client.plan(frame(), table='t')"])
+CALLS = ["client.ping()", "client.server_info()", "client.plan(frame(), table='t')", "client.read('select 1')"]
+
+
+@pytest.mark.parametrize("call", CALLS)
 def test_what_writes_nothing_is_interrupted_as_usual(call: str, fake: FakeQuestDB) -> None:
-    fake.ping = fake.settings = silent
+    fake.ping = fake.settings = fake.exec = silent
     assert interrupted(call, fake.conf, lambda: len(fake.requests) == 1) == "KeyboardInterrupt\n"
 
 

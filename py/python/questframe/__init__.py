@@ -15,7 +15,7 @@ Example:
 from __future__ import annotations
 
 from questframe import _register, spool
-from questframe._api import Client, awrite_questdb, connect, plan, to_ilp, write_questdb
+from questframe._api import Client, awrite_questdb, connect, plan, read_questdb, to_ilp, write_questdb
 from questframe._questframe import ColumnReport, Plan, PlannedColumn, Rejected, ServerInfo, WriteReport, __version__
 from questframe._timestamps import ServerTimestamp, ServerTimestampType, TimestampMicros, TimestampNanos
 from questframe.exceptions import IngressError, IngressTypeError, WriteInterrupted
@@ -49,6 +49,7 @@ __all__ = [
     "awrite_questdb",
     "connect",
     "plan",
+    "read_questdb",
     "spool",
     "to_ilp",
     "write_questdb",

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, BinaryIO, overload
 
+    import polars as pl
     from typing_extensions import Self, Unpack
 
     from questframe._option_types import CheckedPlanOptions, PlanOptions, WriteOptions
     from questframe._questframe import DrainReport, Plan, ServerInfo, WriteReport
     from questframe.types import Frame
 
-__all__ = ["Client", "awrite_questdb", "connect", "plan", "to_ilp", "write_questdb"]
+__all__ = ["Client", "awrite_questdb", "connect", "plan", "read_questdb", "to_ilp", "write_questdb"]
+
+#: Seconds that the answer to a query may take.
+READ_TIMEOUT = 300.0
 
 
 class Client:
@@ -62,6 +66,10 @@ class Client:
     def drain_spool(self, spool_dir: str | os.PathLike[str] | None = None) -> DrainReport:
         """Send what waits on disk; see :func:`questframe.spool.drain`."""
         return self._client.drain_spool(None if spool_dir is None else os.fspath(spool_dir))
+
+    def read(self, sql: str, *, timeout: float = READ_TIMEOUT) -> pl.DataFrame:
+        """The rows of a query as a Polars frame; see :func:`read_questdb`."""
+        return _read(self._client, sql, timeout)
 
     def ping(self) -> float:
         """The seconds the server takes to answer a ping.
@@ -428,6 +436,50 @@ async def awrite_questdb(data: Frame, conf: str | None = None, **options: Unpack
         WriteReport(2 rows into "t" in 0.004 s: ...)
     """
     return await _awrite(_shared_client(conf)._client, data, dict(options), "awrite_questdb")  # noqa: SLF001
+
+
+def _read(client: _questframe.Client, sql: str, timeout: float) -> pl.DataFrame:
+    code = exceptions.IngressErrorCode.InvalidApiCall
+    if not isinstance(sql, str) or not is_unicode(sql):
+        what = "valid Unicode" if isinstance(sql, str) else f"a str, not {type(sql).__name__}"
+        msg = f"sql must be {what}"
+        raise IngressTypeError(code, msg)
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
+        msg = f"timeout must be a number of seconds above 0, not {timeout!r}"
+        raise IngressTypeError(code, msg)
+    from questframe._read import frame_of
+
+    return frame_of(client.read_query(sql, float(timeout)))
+
+
+def read_questdb(sql: str, conf: str | None = None, *, timeout: float = READ_TIMEOUT) -> pl.DataFrame:
+    """The rows of a query as a Polars frame, each value as it is stored; for looking at what was written.
+
+    The answer is in memory whole, as JSON and as Python's values for a while: a million rows of four columns take 4 s
+    and some hundred bytes a value. Of more than a few million rows export Parquet from QuestDB.
+
+    Args:
+        sql: a query, of some 60 kB at most. It is asked once of each host of `conf` until one answers.
+        conf: a configuration string; None for ``QDB_CLIENT_CONF``. Over TCP nothing can be read.
+        timeout: seconds for the whole answer.
+
+    Returns:
+        The columns in the query's order: integers, floats and booleans of QuestDB's width; TIMESTAMP, TIMESTAMP_NS and
+        DATE as ``Datetime`` in UTC of microseconds, nanoseconds and milliseconds; SYMBOL as ``Categorical``; DECIMAL as
+        ``Decimal``; arrays as lists of ``Float64``; all else as text. NaN and infinities, which QuestDB tells as NULL,
+        are null.
+
+    Raises:
+        IngressError: for a query that the server refuses, with its words; for a column of type BINARY; and if no host
+            answers in time.
+        IngressTypeError: for arguments of other types.
+        ImportError: if polars is missing.
+
+    Example:
+        >>> import questframe as qf
+        >>> qf.read_questdb("select count() from trades", "http::addr=localhost:9000;")  # doctest: +SKIP
+    """
+    return _read(_shared_client(conf)._client, sql, timeout)  # noqa: SLF001
 
 
 def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOptions]) -> Plan:
