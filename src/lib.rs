@@ -20,6 +20,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Arrow of another version
+//!
+//! [`arrow`] is what this crate takes. A reader of another major version of arrow-rs, or of any other producer, comes over the
+//! C stream interface, which copies nothing:
+//!
+//! ```
+//! # use questframe::arrow as other; // in place of another version
+//! # use other::array::{Int64Array, RecordBatch, RecordBatchIterator};
+//! # use std::sync::Arc;
+//! # let batch = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![1, 2])) as other::array::ArrayRef)])?;
+//! # let reader = RecordBatchIterator::new([Ok(batch.clone())], batch.schema());
+//! use questframe::arrow::ffi_stream::{ArrowArrayStreamReader, FFI_ArrowArrayStream};
+//! use questframe::{At, WriteOptions, to_ilp};
+//!
+//! // `reader` and `other` are those of the other version.
+//! let mut stream = other::ffi_stream::FFI_ArrowArrayStream::new(Box::new(reader));
+//! // SAFETY: both structs are the `ArrowArrayStream` of the C interface; `from_raw` leaves an empty one behind.
+//! let reader = unsafe { ArrowArrayStreamReader::from_raw(std::ptr::from_mut(&mut stream).cast::<FFI_ArrowArrayStream>())? };
+//! let lines = to_ilp(reader, &WriteOptions::table("t").at(At::Server))?;
+//! assert_eq!(lines, b"t n=1i\nt n=2i\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Data goes one way: `frontend -> plan -> check -> encode -> buffer -> transport`; `DESIGN.md` tells why.
 
 #![forbid(unsafe_op_in_unsafe_fn)]

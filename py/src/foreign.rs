@@ -87,18 +87,20 @@ impl PyArrowReader {
 
     /// Whether a batch of this schema is one of the stream.
     fn check(&self, own: &Schema) -> Result<(), ArrowError> {
-        let names =
-            |schema: &Schema| schema.fields().iter().map(|field| format!("{:?}", field.name())).collect::<Vec<_>>();
-        let (known, found) = (names(&self.schema), names(own));
-        let place = format!("batch {}, from row {} on,", self.batches, self.rows);
+        let place = || format!("batch {}, from row {} on,", self.batches, self.rows);
         let cure = "make all batches of one schema";
-        if known != found {
-            let (known, found) = (known.join(", "), found.join(", "));
+        if !self.schema.fields().iter().map(|field| field.name()).eq(own.fields().iter().map(|field| field.name())) {
+            let told = |schema: &Schema| {
+                let names = schema.fields().iter().map(|field| format!("{:?}", field.name()));
+                names.collect::<Vec<_>>().join(", ")
+            };
+            let (place, known, found) = (place(), told(&self.schema), told(own));
             return invalid(format!("{place} has the columns {found} where the stream's schema has {known}; {cure}"));
         }
         for (known, found) in self.schema.fields().iter().zip(own.fields()) {
             let (name, known, found) = (known.name(), known.data_type(), found.data_type());
             if !known.equals_datatype(found) {
+                let place = place();
                 return invalid(format!(
                     "{place} has a column {name:?} of type {found} where the stream's schema has {known}; {cure}"
                 ));
