@@ -9,6 +9,7 @@ import io
 import itertools
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numbered import failure
+from polars.testing import assert_frame_equal
 from servers import answer, stored
 
 import questframe as qf
@@ -378,3 +380,21 @@ def test_sinks_of_lazy_frames(server: QuestDB, table: str) -> None:
     )
     assert report.rows == 20
     assert server.sql(f'select count() from "{table}"').rows[0][0] == 250_020
+
+
+def test_relations_of_duckdb(server: QuestDB, table: str) -> None:
+    """Through the Arrow stream interface, each vector of rows a batch."""
+    source = duckdb.connect().sql("""
+        select range n, range / 4 x, 'text ' || range % 100 s,
+            (['buy', 'sell'])[1 + range % 2]::enum('buy', 'sell') side,
+            (range / 8)::decimal(12, 3) d, [range, 0.5]::double[] l, if(range % 3 = 0, null, range) i,
+            timestamp '2025-01-02' + interval (range) second ts
+        from range(10000)
+    """)
+    report = qf.write_questdb(source, server.conf, table=table, at="ts", wait_visible=30)
+    assert report.rows == 10_000
+    back = qf.read_questdb(f'select * from "{table}"', server.conf)
+    utc = pl.col("ts").dt.replace_time_zone("UTC")
+    assert_frame_equal(back, source.pl().with_columns(utc), categorical_as_str=True, check_dtypes=False)
+    parts = [source.filter("n < 4000"), source.filter("n >= 4000")]
+    assert qf.to_ilp(parts, table="t", at="ts") == qf.to_ilp(source, table="t", at="ts")
