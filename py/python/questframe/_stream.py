@@ -6,7 +6,7 @@ All have the columns of the first one, in any order. What types a column may hav
 
 from __future__ import annotations
 
-from questframe import exceptions
+from questframe import _questframe, exceptions
 from questframe.exceptions import IngressError, IngressTypeError
 
 TYPE_CHECKING = False
@@ -61,8 +61,8 @@ class Frames:
             prepared, is_table = self._prepare(frame)
         except IngressError as error:
             raise self.located(error, row) from None
-        # Polars tells nulls from NaN.
-        return prepared, is_table, type(frame).__module__.startswith("pandas")
+        # Of pandas. All others tell nulls from NaN.
+        return prepared, is_table, isinstance(prepared, _questframe.Columns)
 
     def located(self, error: IngressError, row: int) -> IngressError:
         """The error of the last frame, which starts at this row, as one of the whole stream."""
