@@ -204,9 +204,9 @@ def _remember(error: IngressError, data: object, options: dict[str, Any]) -> Non
 
 def _length(data: Any) -> int:
     """How many rows a frame says that it has; 0 of a stream, and of several frames."""
-    from collections.abc import Sequence
+    from collections.abc import Sequence, ValuesView
 
-    return len(data) if hasattr(data, "__len__") and not isinstance(data, Sequence) else 0
+    return len(data) if hasattr(data, "__len__") and not isinstance(data, (Sequence, ValuesView)) else 0
 
 
 def _begin(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:

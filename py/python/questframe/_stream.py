@@ -93,11 +93,11 @@ def unread(error: Exception, table: str | None) -> IngressError:
 
 
 def frames_of(data: Any, prepare: Callable[[object], tuple[Any, bool]]) -> Frames | None:
-    """The frames that `data` gives, if it is an iterator or a sequence; else None."""
-    from collections.abc import Iterator, Sequence
+    """The frames that `data` gives, if it is an iterator, a sequence or the values of a dict; else None."""
+    from collections.abc import Iterator, Sequence, ValuesView
 
     if isinstance(data, (str, bytes, bytearray, memoryview)):
         return None
-    if isinstance(data, (Iterator, Sequence)):
+    if isinstance(data, (Iterator, Sequence, ValuesView)):
         return Frames(data, lambda: iter(data), prepare)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Sequence, ValuesView
     from typing import TypeAlias
 
     import pandas as pd
@@ -44,6 +44,6 @@ class ArrowSchemaExportable(Protocol):
 if TYPE_CHECKING:
     OneFrame: TypeAlias = Union[ArrowStreamExportable, ArrowArrayExportable, pd.DataFrame, pl.LazyFrame]
     #: What can be written: a frame, or several that come one after another.
-    Frame: TypeAlias = Union[OneFrame, Iterator[OneFrame], Sequence[OneFrame]]
+    Frame: TypeAlias = Union[OneFrame, Iterator[OneFrame], Sequence[OneFrame], ValuesView[OneFrame]]
 else:
     Frame = Union[ArrowStreamExportable, ArrowArrayExportable]
