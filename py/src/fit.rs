@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowDictionaryKeyType, ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    ArrowDictionaryKeyType, ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, LargeStringArray, PrimitiveArray, StringArray, StringViewArray, new_null_array,
+    Array, ArrayRef, DictionaryArray, LargeStringArray, PrimitiveArray, StringArray, StringViewArray, UInt64Array,
+    new_null_array,
 };
 use arrow_schema::{DataType, TimeUnit};
 
@@ -55,6 +56,13 @@ pub(crate) fn fit(column: &ArrayRef, known: &DataType, nan_is_missing: bool) -> 
         (DataType::Dictionary(key, known), DataType::Dictionary(_, found)) if known == found => {
             with_codes(column, key).ok_or(Misfit::Type)
         }
+        // A category for each row: those that are alike are written alike.
+        (DataType::Dictionary(key, value), _) => {
+            let values = fit(column, value, false)?;
+            let present = |row: usize| (!values.is_null(row)).then_some(row as u64);
+            let codes: ArrayRef = Arc::new((0..values.len()).map(present).collect::<UInt64Array>());
+            with_key(&codes, &values, key).ok_or(Misfit::Type)
+        }
         (DataType::Utf8, _) => Ok(Arc::new(texts(column)?.collect::<StringArray>())),
         (DataType::LargeUtf8, _) => Ok(Arc::new(texts(column)?.collect::<LargeStringArray>())),
         (DataType::Utf8View, _) => Ok(Arc::new(texts(column)?.collect::<StringViewArray>())),
@@ -68,6 +76,18 @@ fn texts(column: &ArrayRef) -> Result<Box<dyn Iterator<Item = Option<&str>> + '_
         DataType::Utf8 => Ok(Box::new(column.as_string::<i32>().iter())),
         DataType::LargeUtf8 => Ok(Box::new(column.as_string::<i64>().iter())),
         DataType::Utf8View => Ok(Box::new(column.as_string_view().iter())),
+        DataType::Dictionary(..) => {
+            let dictionary = column.as_any_dictionary();
+            if dictionary.values().is_empty() {
+                // Then there are no codes, either, and nothing to be asked for them.
+                return Ok(Box::new(std::iter::repeat_n(None, column.len())));
+            }
+            let texts = texts(dictionary.values())?.collect::<Vec<_>>();
+            let codes = dictionary.normalized_keys().into_iter().enumerate();
+            // The code of a null may be any.
+            let text = move |(row, code)| if column.is_null(row) { None } else { texts.get(code).copied().flatten() };
+            Ok(Box::new(codes.map(text)))
+        }
         _ => Err(Misfit::Type),
     }
 }
@@ -83,13 +103,17 @@ fn is_nothing(column: &ArrayRef) -> bool {
 
 /// A dictionary of the same values, by codes of another type; None if that has no room for them.
 fn with_codes(column: &ArrayRef, key: &DataType) -> Option<ArrayRef> {
+    let dictionary = column.as_any_dictionary_opt()?;
+    with_key(&dictionary.keys().slice(0, column.len()), dictionary.values(), key)
+}
+
+/// A dictionary of these codes as those of another type.
+fn with_key(codes: &ArrayRef, values: &ArrayRef, key: &DataType) -> Option<ArrayRef> {
     fn made<K: ArrowDictionaryKeyType>(codes: ArrayRef, values: &ArrayRef) -> Option<ArrayRef> {
         let made = DictionaryArray::<K>::try_new(codes.as_primitive::<K>().clone(), values.clone()).ok()?;
         Some(Arc::new(made))
     }
-    let dictionary = column.as_any_dictionary_opt()?;
-    let codes = dictionary.keys().slice(0, column.len());
-    let (codes, values) = (numbers(&codes, key, false).ok()?, dictionary.values());
+    let codes = numbers(codes, key, false).ok()?;
     match key {
         DataType::Int8 => made::<Int8Type>(codes, values),
         DataType::Int16 => made::<Int16Type>(codes, values),
@@ -162,6 +186,7 @@ fn values(column: &ArrayRef) -> Option<Values<'_>> {
         DataType::UInt16 => of::<UInt16Type>(column, whole),
         DataType::UInt32 => of::<UInt32Type>(column, whole),
         DataType::UInt64 => of::<UInt64Type>(column, whole),
+        DataType::Float16 => of::<Float16Type>(column, |value| number(value.to_f64())),
         DataType::Float32 => of::<Float32Type>(column, |value| number(value.into())),
         DataType::Float64 => of::<Float64Type>(column, number),
         DataType::Timestamp(unit, _) => {

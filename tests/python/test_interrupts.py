@@ -102,7 +102,12 @@ def test_a_write_that_is_stuck_on_a_silent_server(call: str, path: str, fake: Fa
     assert output == f"WriteInterrupted {sets}\n"
 
 
-CALLS = ["client.ping()", "client.server_info()", "client.plan(frame(), table='t')", "client.read('select 1')"]
+CALLS = [
+    "client.ping()",
+    "client.server_info()",
+    "client.plan(frame(), table='t')",
+    "qf.read_questdb('select 1', conf)",
+]
 
 
 @pytest.mark.parametrize("call", CALLS)

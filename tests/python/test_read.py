@@ -136,8 +136,8 @@ def test_wrong_arguments(nobody: str) -> None:
 def test_other_hosts_and_passwords(locked_server: QuestDB, nobody: str) -> None:
     address = locked_server.http_url.removeprefix("http://")
     dead = nobody.removeprefix("http::addr=").split(";")[0]
-    with qf.connect(f"http::addr={dead},{address};username={USER};password={PASSWORD.replace(';', ';;')};") as client:
-        assert client.read("select 1 x")["x"].to_list() == [1]
+    conf = f"http::addr={dead},{address};username={USER};password={PASSWORD.replace(';', ';;')};"
+    assert qf.read_questdb("select 1 x", conf)["x"].to_list() == [1]
     error = failure(qf.read_questdb, "select 1", f"http::addr={address};username={USER};password=wrong;")
     assert error.code is Code.AuthError
     assert "wrong" not in str(error)

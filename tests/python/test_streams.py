@@ -133,6 +133,12 @@ FITS: dict[str, tuple[list[Any], bytes]] = {
     "integers": ([pl.Series([1.5]), pl.Series([2**53, None])], b"1.5 9007199254740992.0 "),
     "nan_stays": ([pl.Series([1.5]), pl.Series([float("nan")])], b"1.5 NaN"),
     "text": ([pl.Series(["a"]), pa.array(["b", None]), pd.Series(["c"])], b'"a" "b"  "c"'),
+    "text_of_categories": (
+        [pl.Series(["a"]), pl.Series(["b", None, "b"], dtype=pl.Categorical), pd.Series(["c", "b"], dtype="category")],
+        b'"a" "b"  "b" "c" "b"',
+    ),
+    "no_categories": ([pl.Series(["a"]), pl.Series([None, None], dtype=pl.Categorical)], b'"a"  '),
+    "half": ([pl.Series([1.5]), pa.array([2.5, None], type=pa.float16())], b"1.5 2.5 "),
     "units": (
         [pl.Series([NOON]).cast(pl.Datetime("us", "UTC")), pl.Series([NOON]).cast(pl.Datetime("ms")), pa.array([NOON])],
         b"1735819200000000t 1735819200000000t 1735819200000000t",
@@ -208,6 +214,18 @@ def test_categories_of_each_piece_for_itself() -> None:
     starts = [0, *itertools.accumulate(sizes)]
     lines = qf.to_ilp((part(size, start) for size, start in zip(sizes, starts, strict=False)), table="t", at=CLOCK)
     assert lines.splitlines() == [f"t,c=name\\ {n} n={n}i".encode() for n in range(sum(sizes))]
+
+
+def test_text_among_categories() -> None:
+    """Which are symbols where the first frame has categories, and text where it has text."""
+    parts = [["a", "b"], ["b", None, "c", "b"]]
+    frames = [pl.DataFrame({"c": part, "n": range(len(part))}) for part in parts]
+    categories = [part.with_columns(pl.col("c").cast(pl.Categorical)) for part in frames]
+    symbols = b"t,c=a n=0i\nt,c=b n=1i\nt,c=b n=0i\nt n=1i\nt,c=c n=2i\nt,c=b n=3i\n"
+    assert qf.to_ilp([categories[0], frames[1]], table="t", at=CLOCK) == symbols
+    assert qf.to_ilp([categories[0], frames[1][::2], frames[1].to_arrow()[1::2]], table="t", at=CLOCK).count(b"c=") == 5
+    text = b't c="a",n=0i\nt c="b",n=1i\nt c="b",n=0i\nt n=1i\nt c="c",n=2i\nt c="b",n=3i\n'
+    assert qf.to_ilp([frames[0], categories[1]], table="t", at=CLOCK) == text
 
 
 def test_a_file_in_pieces() -> None:

@@ -67,10 +67,6 @@ class Client:
         """Send what waits on disk; see :func:`questframe.spool.drain`."""
         return self._client.drain_spool(None if spool_dir is None else os.fspath(spool_dir))
 
-    def read(self, sql: str, *, timeout: float = READ_TIMEOUT) -> pl.DataFrame:
-        """The rows of a query as a Polars frame; see :func:`read_questdb`."""
-        return _read(self._client, sql, timeout)
-
     def ping(self) -> float:
         """The seconds the server takes to answer a ping.
 
@@ -438,20 +434,6 @@ async def awrite_questdb(data: Frame, conf: str | None = None, **options: Unpack
     return await _awrite(_shared_client(conf)._client, data, dict(options), "awrite_questdb")  # noqa: SLF001
 
 
-def _read(client: _questframe.Client, sql: str, timeout: float) -> pl.DataFrame:
-    code = exceptions.IngressErrorCode.InvalidApiCall
-    if not isinstance(sql, str) or not is_unicode(sql):
-        what = "valid Unicode" if isinstance(sql, str) else f"a str, not {type(sql).__name__}"
-        msg = f"sql must be {what}"
-        raise IngressTypeError(code, msg)
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
-        msg = f"timeout must be a number of seconds above 0, not {timeout!r}"
-        raise IngressTypeError(code, msg)
-    from questframe._read import frame_of
-
-    return frame_of(client.read_query(sql, float(timeout)))
-
-
 def read_questdb(sql: str, conf: str | None = None, *, timeout: float = READ_TIMEOUT) -> pl.DataFrame:
     """The rows of a query as a Polars frame, each value as it is stored; for looking at what was written.
 
@@ -479,7 +461,17 @@ def read_questdb(sql: str, conf: str | None = None, *, timeout: float = READ_TIM
         >>> import questframe as qf
         >>> qf.read_questdb("select count() from trades", "http::addr=localhost:9000;")  # doctest: +SKIP
     """
-    return _read(_shared_client(conf)._client, sql, timeout)  # noqa: SLF001
+    code = exceptions.IngressErrorCode.InvalidApiCall
+    if not isinstance(sql, str) or not is_unicode(sql):
+        what = "valid Unicode" if isinstance(sql, str) else f"a str, not {type(sql).__name__}"
+        msg = f"sql must be {what}"
+        raise IngressTypeError(code, msg)
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
+        msg = f"timeout must be a number of seconds above 0, not {timeout!r}"
+        raise IngressTypeError(code, msg)
+    from questframe._read import frame_of
+
+    return frame_of(_shared_client(conf)._client.read_query(sql, float(timeout)))  # noqa: SLF001
 
 
 def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOptions]) -> Plan:
