@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use questframe::{Error, ErrorKind};
@@ -131,12 +131,29 @@ fn try_map(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     exception(py, code(error.kind()), &error.to_string(), &details)
 }
 
+/// Says of an `IngressError` that it is about a frame of the stream that is written.
+const OF_STREAM: &str = "_is_of_stream";
+
+/// Whether an exception is about a frame of the stream that is written.
+pub(crate) fn is_of_stream(raised: &Bound<'_, PyBaseException>) -> PyResult<bool> {
+    Ok(raised.hasattr(OF_STREAM)? && raised.getattr(OF_STREAM)?.is_truthy()?)
+}
+
+/// The error as one about a frame of the stream that is written, if it is one of ours.
+pub(crate) fn of_stream(py: Python<'_>, error: PyErr) -> PyErr {
+    if error.value(py).hasattr(OF_STREAM).is_ok_and(|is_ours| is_ours) {
+        // One that cannot be marked is told as what Python code raised.
+        let _ = error.value(py).setattr(OF_STREAM, true);
+    }
+    error
+}
+
 /// What is wrong with a frame of a stream, found where Python's frames are read: that very exception, which knows what
 /// was stored now.
 fn own(py: Python<'_>, raised: &PyErr, error: &Error) -> Option<PyErr> {
     let value = raised.value(py);
     let known = || {
-        if !value.is_instance(&py.import("questframe.exceptions")?.getattr("IngressError")?)? {
+        if !is_of_stream(value)? {
             return Ok(false);
         }
         for (name, rows) in delivery(py, error)?.iter().filter(|(name, _)| !matches!(name.extract(), Ok("table"))) {

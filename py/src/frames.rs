@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use questframe::Frame;
 
 use crate::client::take;
-use crate::error::{bad_column, bad_frame, bad_value};
+use crate::error::{bad_column, bad_frame, bad_value, is_of_stream, of_stream};
 use crate::fit::{Misfit, fit, with_room};
 use crate::input::Input;
 
@@ -22,6 +22,8 @@ pub(crate) struct FrameStream {
     schema: SchemaRef,
     /// What is left of the frame that is read.
     batches: OwnBatches,
+    /// Whether that is itself a stream: what it raises is its own.
+    is_stream: bool,
     /// The schema of the last batch, and which of its columns are those of the stream, in order.
     last: Option<(SchemaRef, Vec<usize>)>,
     nan_is_missing: bool,
@@ -44,7 +46,12 @@ fn batches_of(input: Input) -> OwnBatches {
 fn next_frame(frames: &Bound<'_, PyAny>, row: usize) -> PyResult<Option<(Input, bool)>> {
     let next: Option<(Bound<'_, PyAny>, bool, bool)> = frames.call_method1("next", (row,))?.extract()?;
     let Some((frame, is_table, nan_is_missing)) = next else { return Ok(None) };
-    Ok(Some((take(&frame, is_table)?, nan_is_missing)))
+    // A frame that is itself a stream counts rows from its own start.
+    let input = take(&frame, is_table).or_else(|error| match is_of_stream(error.value(frames.py())) {
+        Ok(true) => Err(PyErr::from_value(frames.call_method1("located", (error.value(frames.py()), row))?)),
+        _ => Err(error),
+    })?;
+    Ok(Some((input, nan_is_missing)))
 }
 
 impl FrameStream {
@@ -59,8 +66,9 @@ impl FrameStream {
             Field::new(field.name(), kind, true).with_metadata(field.metadata().clone())
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let is_stream = matches!(first, Input::Reader(_));
         let (frames, batches) = (frames.clone().unbind(), batches_of(first));
-        Ok(Self { frames, schema, batches, last: None, nan_is_missing, start: 0, rows: 0 })
+        Ok(Self { frames, schema, batches, is_stream, last: None, nan_is_missing, start: 0, rows: 0 })
     }
 
     /// The next batch, whatever its schema.
@@ -75,6 +83,7 @@ impl FrameStream {
             let next = Python::attach(|py| next_frame(self.frames.bind(py), self.start));
             let Some((frame, nan_is_missing)) = next.map_err(failed)? else { return Ok(None) };
             self.nan_is_missing = nan_is_missing;
+            self.is_stream = matches!(frame, Input::Reader(_));
             self.batches = batches_of(frame);
         }
     }
@@ -84,8 +93,9 @@ impl FrameStream {
         let ArrowError::ExternalError(source) = &error else { return error };
         let Some(raised) = source.downcast_ref::<PyErr>() else { return error };
         Python::attach(|py| {
-            let is_ours = py.import("questframe.exceptions")?.getattr("IngressError")?;
-            if !raised.value(py).is_instance(&is_ours)? {
+            let ours = py.import("questframe.exceptions")?.getattr("IngressError")?;
+            let is_ours = raised.value(py).is_instance(&ours)?;
+            if !is_ours || (self.is_stream && !is_of_stream(raised.value(py))?) {
                 return Ok(None);
             }
             let located = self.frames.bind(py).call_method1("located", (raised.value(py), self.start))?;
@@ -152,7 +162,7 @@ impl FrameStream {
             "the column is of type {found} here and of type {known} in the first frame, which has no place for this \
              value; give all frames the same type"
         );
-        Python::attach(|py| failed(bad_value(py, column, self.rows + row, value, &why)))
+        Python::attach(|py| failed(of_stream(py, bad_value(py, column, self.rows + row, value, &why))))
     }
 
     /// Something is wrong with the frame that is read.

@@ -301,6 +301,10 @@ def test_errors_tell_the_row_of_the_stream(fake: FakeQuestDB) -> None:
     nulls = [frame(4), frame(2).with_columns(ts=pl.when(pl.col("n") == 1).then(pl.col("ts")))]
     error = failure(qf.write_questdb, nulls, fake.conf, table="t", at="ts")
     assert (error.table, error.column, error.row) == ("t", "ts", 4)
+    # Also of a query among several.
+    wide = [pl.LazyFrame({"v": values}, schema={"v": pl.Int128}) for values in ([1, 2, 3], [4, 2**70])]
+    error = failure(qf.write_questdb, iter(wide), fake.conf, table="t", at=CLOCK)
+    assert (error.table, error.column, error.row) == ("t", "v", 4)
     # A first frame's own problems are told as those of a frame are.
     error = failure(qf.write_questdb, iter([objects]), fake.conf, table="t", at=CLOCK)
     assert (error.table, error.column, error.row) == ("t", "v", 2)
@@ -308,6 +312,34 @@ def test_errors_tell_the_row_of_the_stream(fake: FakeQuestDB) -> None:
 
 
 # --- what was stored ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["iterator", "reader", "reader_in_iterator"])
+def test_the_error_of_another_write_stays_as_it_is(form: str, fake: FakeQuestDB, nobody: str) -> None:
+    """A generator may write, too; what becomes of its rows is not what becomes of those it gives."""
+
+    def frames(count: int) -> Iterator[pl.DataFrame]:
+        for start in range(count):
+            yield frame(10, 10 * start)
+        qf.write_questdb(frame(3), nobody, table="inner", at="ts")
+
+    def reader(count: int) -> pa.RecordBatchReader:
+        schema = frame(1).to_arrow().schema
+        return pa.RecordBatchReader.from_batches(
+            schema, (batch for part in frames(count) for batch in part.to_arrow().to_batches())
+        )
+
+    for count in (1, 3) if form == "iterator" else (0, 1, 3):
+        data = {"iterator": frames, "reader": reader, "reader_in_iterator": lambda count: iter([reader(count)])}[form](
+            count
+        )
+        error = failure(qf.write_questdb, data, fake.conf, table="outer", at="ts")
+        assert error.table == "outer"
+        told = (*error.acked, *error.doubtful, *error.unsent)
+        assert sorted(row for rows in told for row in rows) == list(range(10 * count))
+        inner = error.__cause__
+        assert isinstance(inner, qf.IngressError)
+        assert (inner.table, inner.acked, inner.unsent) == ("inner", (), (range(3),))
 
 
 @pytest.mark.parametrize("form", ["list", "generator", "lazy"])

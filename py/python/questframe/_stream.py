@@ -68,16 +68,20 @@ class Frames:
         """The error of the last frame, which starts at this row, as one of the whole stream."""
         if isinstance(error, TypeError):
             text = f"an object of type {self._kind} is no frame, since its item {self._count - 1} is none: {error}"
-            return _in_table(IngressTypeError(error.code, text), self.table)
+            return self._ours(IngressTypeError(error.code, text))
         if self._count == 1:
-            return _in_table(error, self.table)
+            return self._ours(error)
         place = f"in frame {self._count - 1}, which starts at row {row}: "
         problems = tuple(f"{place}{problem}" for problem in error.problems)
         text = f"{place}{error}"
         start = None if error.row is None else error.row + row
         problems = problems or (text,)
         whole = IngressError(error.code, text, column=error.column, row=start, value=error.value, problems=problems)
-        return _in_table(whole, self.table)
+        return self._ours(whole)
+
+    def _ours(self, error: IngressError) -> IngressError:
+        error._is_of_stream = True  # noqa: SLF001
+        return _in_table(error, self.table)
 
 
 def _in_table(error: IngressError, table: str | None) -> IngressError:

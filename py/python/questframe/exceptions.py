@@ -92,6 +92,9 @@ class IngressError(_Delivery, Exception):
     #: The columns of a frame that could not be read, and the frame with nulls there, as the compiled part takes it.
     _blamed: tuple[str, ...] = ()
     _rest: object = None
+    #: Whether it tells what is wrong with a frame of a stream, so that the write which reads it gives it its rows. What
+    #: Python code raises there, maybe of a write of its own, is a cause and stays as it is.
+    _is_of_stream: bool = False
 
     def __init__(  # noqa: PLR0913 - what is known of an error, each by its name
         self,
