@@ -205,6 +205,11 @@ impl Tables {
     }
 }
 
+/// What decides how rows go into a table, of itself and of each of its columns: in one answer, since each question may
+/// take a long way.
+const FACTS: &str = "id, designatedTimestamp, partitionBy, walEnabled, dedup, table_type, \"column\", type, designated, \
+                     upsertKey";
+
 /// Asks the server which table a name stands for, and for its columns; if `identity_only`, only whether they are what
 /// they were, where one answer tells both.
 ///
@@ -216,13 +221,6 @@ pub(super) async fn look_up(
     table: String,
     identity_only: bool,
 ) -> Result<Answer, TransportError> {
-    let unreadable = |error: TransportError| match error.certainty() {
-        // The server answers, but not this: `/exec` may be closed to us. Writing may still be open.
-        Certainty::Refused if !error.is_unauthorized() => {
-            Ok(Answer { identity: None, dedup: false, columns: None, target: Some(Target::Unreadable) })
-        }
-        _ => Err(error),
-    };
     let literal = folded(&table).replace('\'', "''");
     let quoted = table.replace('\'', "''");
     if identity_only {
@@ -237,6 +235,21 @@ pub(super) async fn look_up(
             Err(error) => return Err(error),
         }
     }
+    let whole = format!(
+        "SELECT {FACTS} FROM tables() CROSS JOIN table_columns('{quoted}') WHERE lower(table_name) = '{literal}'"
+    );
+    match transport.query(&whole).await {
+        Ok(listed) if listed.rows.is_empty() => Ok(missing()),
+        Ok(listed) => Ok(whole_answer(&listed, &listed)),
+        Err(error) if is_missing(&error) => Ok(missing()),
+        // An older server, which does not know all these names.
+        Err(error) if error.status() == Some(400) => look_up_in_turn(&transport, &quoted, &literal).await,
+        Err(error) => unreadable(error),
+    }
+}
+
+/// As [`look_up`], in the words of older servers: first the table, then its columns.
+async fn look_up_in_turn(transport: &HttpTransport, quoted: &str, literal: &str) -> Result<Answer, TransportError> {
     let listed = transport.query(&format!("SELECT * FROM tables() WHERE lower(table_name) = '{literal}'")).await;
     let listed = match listed {
         // Until version 8 the column was called otherwise.
@@ -245,14 +258,35 @@ pub(super) async fn look_up(
         }
         listed => listed,
     };
-    let listed = match listed {
-        Ok(listed) => listed,
-        Err(error) => return unreadable(error),
-    };
-    let Some(facts) = listed.rows.first() else {
-        return Ok(missing());
-    };
-    let fact = |name: &str| position(&listed, name).and_then(|at| facts.get(at));
+    match listed {
+        Ok(listed) if listed.rows.is_empty() => Ok(missing()),
+        Ok(listed) => match transport.query(&format!("SHOW COLUMNS FROM '{quoted}'")).await {
+            Ok(columns) => Ok(whole_answer(&listed, &columns)),
+            Err(error) if is_missing(&error) => Ok(missing()),
+            Err(error) => unreadable(error),
+        },
+        Err(error) => unreadable(error),
+    }
+}
+
+fn is_missing(error: &TransportError) -> bool {
+    error.server_message().is_some_and(|text| text.contains("table does not exist"))
+}
+
+/// What a question that was not answered tells.
+fn unreadable(error: TransportError) -> Result<Answer, TransportError> {
+    match error.certainty() {
+        // The server answers, but not this: `/exec` may be closed to us. Writing may still be open.
+        Certainty::Refused if !error.is_unauthorized() => {
+            Ok(Answer { identity: None, dedup: false, columns: None, target: Some(Target::Unreadable) })
+        }
+        _ => Err(error),
+    }
+}
+
+/// What the row of a table and the rows of its columns say.
+fn whole_answer(listed: &QueryAnswer, columns: &QueryAnswer) -> Answer {
+    let fact = |name: &str| position(listed, name).and_then(|at| listed.rows.first()?.get(at));
     let identity = fact("id").and_then(|id| id.as_i64());
     let is = |name: &str, value: bool| fact(name).and_then(|fact| fact.as_bool()) == Some(value);
     let dedup = is("dedup", true);
@@ -268,15 +302,8 @@ pub(super) async fn look_up(
         _ if is("walEnabled", false) => Some(Obstacle::NoWal),
         _ => None,
     };
-    let columns = match transport.query(&format!("SHOW COLUMNS FROM '{quoted}'")).await {
-        Ok(columns) => columns,
-        Err(error) if error.server_message().is_some_and(|text| text.contains("table does not exist")) => {
-            return Ok(missing());
-        }
-        Err(error) => return unreadable(error),
-    };
-    let (name, kind) = (position(&columns, "column"), position(&columns, "type"));
-    let (designated, key) = (position(&columns, "designated"), position(&columns, "upsertKey"));
+    let (name, kind) = (position(columns, "column"), position(columns, "type"));
+    let (designated, key) = (position(columns, "designated"), position(columns, "upsertKey"));
     let mut found = TargetTable { obstacle, dedup, ..TargetTable::default() };
     let mut texts = Vec::with_capacity(columns.rows.len());
     for row in &columns.rows {
@@ -295,7 +322,7 @@ pub(super) async fn look_up(
         texts.push(format!("{name} {kind} {}", is(key)));
         found.columns.push((name.to_owned(), ColumnType::of_server(kind)));
     }
-    Ok(Answer { identity, dedup, columns: Some(texts.join(",")), target: Some(Target::Existing(found)) })
+    Answer { identity, dedup, columns: Some(texts.join(",")), target: Some(Target::Existing(found)) }
 }
 
 fn missing() -> Answer {

@@ -210,8 +210,8 @@ def test_the_function_keeps_its_connection_between_calls(fake: FakeQuestDB) -> N
     asked = [request.path for request in fake.requests]
     assert [path for path in asked if path != "/exec"] == ["/settings", "/write", "/write", "/write"]
     # Its columns once, and before each write at most which table the name stands for.
-    assert asked[:4] == ["/settings", "/exec", "/exec", "/write"]
-    assert asked.count("/exec") <= 4
+    assert asked[:3] == ["/settings", "/exec", "/write"]
+    assert asked.count("/exec") <= 3
     assert fake.connections == 1
 
 
@@ -395,6 +395,32 @@ def test_a_table_that_may_not_be_looked_up_is_written_all_the_same(fake: FakeQue
         assert (report.rows, report.created) == (30, False)
         assert client.write(frame(), table="u", check=False).rows == 30
     assert len(fake.of("/exec")) == 1
+
+
+@pytest.mark.parametrize("name", ["table_name", "name"])
+def test_an_older_server_is_asked_in_its_own_words(name: str, fake: FakeQuestDB) -> None:
+    def table(*names: str, rows: list[list[object]]) -> Reply:
+        columns = [{"name": name, "type": "STRING"} for name in names]
+        return answer_json(200, {"query": "", "columns": columns, "dataset": rows, "count": len(rows)})
+
+    def by_query(exchange: Exchange) -> None:
+        query = exchange.request.query
+        if "table_type" in query or f"lower%28{name}%29" not in query and "SHOW" not in query:
+            reply = answer_json(400, {"query": "", "error": "Invalid column: table_type", "position": 7})
+        elif "SHOW" in query:
+            reply = table("column", "type", "designated", rows=[["when", "TIMESTAMP", True], ["n", "SHORT", False]])
+        else:
+            reply = table("id", name, "walEnabled", "dedup", rows=[[7, "t", True, False]])
+        reply(exchange)
+
+    fake.exec = by_query
+    with qf.connect(fake.conf) as client:
+        report = client.write(frame(), table="t")
+        assert (report.rows, report.created) == (30, False)
+        # Its columns are known: a SHORT is not made of what it has no room for.
+        error = failure(client, frame().with_columns(n=pl.lit(1 << 20)))
+    assert (error.column, error.row) == ("n", 0)
+    assert "SHORT" in str(error)
 
 
 # --- threads ----------------------------------------------------------------------------------------------------

@@ -45,7 +45,8 @@ fn serve(stream: &TcpStream) -> io::Result<()> {
         let (status, body) = match path.split('?').next() {
             Some("/write") => (204, ""),
             Some("/settings") => (200, r#"{"config":{"line.proto.support.versions":[1,2,3]}}"#),
-            _ => (400, r#"{"query":"","error":"table does not exist [table=t]","position":0}"#),
+            // It has no tables to be asked about.
+            _ => (403, r#"{"query":"","error":"permission denied","position":0}"#),
         };
         let headers = match body.len() {
             0 => String::new(),
