@@ -11,10 +11,10 @@ dropped. The replays (`replay.py`) send bytes that are ready, and so show what t
 
 The frames are `trades` and `tsbs` (`data.py`), sorted by time, and `trades` in random order, whose requests the order
 rule sends one at a time. The rounds are interleaved after one warm-up round (`--no-warm-up`, for frames that take
-minutes) and change their order every time; medians are compared. Gates on both sorted frames: at least 90 % of the
-speed of the same cut, 85 % of the best, and twice the official client's; the unsorted frame is only reported. The exit
-status is 1 when a gate fails. Bytes are those of our requests; the official client writes the same rows in the same
-bytes (`compare_encode.py` asserts that).
+minutes) and change their order so that each follows each other equally often; medians are compared. Gates on both
+sorted frames: at least 90 % of the speed of the same cut, 85 % of the best, and twice the official client's; the
+unsorted frame is only reported. The exit status is 1 when a gate fails. Bytes are those of our requests; the official
+client writes the same rows in the same bytes (`compare_encode.py` asserts that).
 
     python benches/python/compare_send.py [--rows N] [--rounds N] [--frames NAME ...] [--record] [--no-gates]
 """
@@ -183,14 +183,23 @@ def sweep(course: Course, lines: Lines, rounds: int) -> tuple[int, int]:
 
 def interleave(course: Course, contenders: dict[str, Contender], rounds: int, *, warms_up: bool) -> None:
     """Time `rounds` interleaved rounds, every one into a table of its own, every one checked."""
-    order = list(contenders.values())
     warm_up = [0] if warms_up else []
     for number in track([*warm_up, *range(1, rounds + 1)], course.prefix, console=console, transient=True):
-        for contender in order:
+        for contender in in_turn(list(contenders.values()), number):
             taken = course.time(contender, number + 1)
             if number > 0:
                 contender.seconds.append(taken)
-        order.reverse()
+
+
+def in_turn(contenders: Sequence[Contender], number: int) -> list[Contender]:
+    """Give the order of a round: of an even number, within as many rounds each follows each other once.
+
+    What a server still does for one write (it clears away a table, say) slows the next, and so must not always be that
+    of the same contender. The orders are rows of a balanced Latin square.
+    """
+    count = len(contenders)
+    zigzag = [(place + 1) // 2 if place % 2 else -(place // 2) for place in range(count)]
+    return [contenders[(place + number) % count] for place in zigzag]
 
 
 def summarise(
