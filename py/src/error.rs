@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyException, PyKeyboardInterrupt, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use questframe::{Error, ErrorKind};
@@ -114,7 +114,8 @@ pub(crate) fn stopped(py: Python<'_>, raised: PyErr, error: &Error) -> PyErr {
         return make().unwrap_or_else(|failed| failed);
     }
     if raised.cause(py).is_none() {
-        raised.set_cause(py, Some(map(py, error)));
+        // Not by `map`, which would come back here for what was raised while rows were read.
+        raised.set_cause(py, Some(try_map(py, error).unwrap_or_else(|failed| failed)));
     }
     raised
 }
@@ -168,7 +169,7 @@ fn own(py: Python<'_>, raised: &PyErr, error: &Error) -> Option<PyErr> {
 }
 
 /// The exception for an error of the crate. What Python code raised while the frame was read is its cause; of Ctrl-C it
-/// makes what a signal handler's would be.
+/// makes what a signal handler's would be, and what else ends a program, as `SystemExit` does, goes on.
 pub(crate) fn map(py: Python<'_>, error: &Error) -> PyErr {
     let mut source = std::error::Error::source(error);
     while let Some(reason) = source {
@@ -176,7 +177,8 @@ pub(crate) fn map(py: Python<'_>, error: &Error) -> PyErr {
             if let Some(own) = own(py, raised, error) {
                 return own;
             }
-            if raised.is_instance_of::<PyKeyboardInterrupt>(py) {
+            // What ends a program is no failure of reading.
+            if !raised.is_instance_of::<PyException>(py) {
                 return stopped(py, raised.clone_ref(py), error);
             }
             let mapped = try_map(py, error).unwrap_or_else(|failed| failed);

@@ -15,9 +15,10 @@ use arrow_array::types::{
 };
 use arrow_array::{
     Array, ArrayRef, DictionaryArray, LargeStringArray, PrimitiveArray, StringArray, StringViewArray, UInt64Array,
-    new_null_array,
+    make_array, new_null_array,
 };
-use arrow_schema::{DataType, TimeUnit};
+use arrow_data::ArrayData;
+use arrow_schema::{DataType, Field, FieldRef, TimeUnit};
 
 /// Why a column does not fit.
 pub(crate) enum Misfit {
@@ -27,7 +28,8 @@ pub(crate) enum Misfit {
     Value(usize, String),
 }
 
-/// The type under which a column of the first frame is planned: codes with room for more categories than it has.
+/// The type under which a column of the first frame is planned: codes with room for more categories than it has, and lists
+/// of items that may be null.
 pub(crate) fn with_room(kind: &DataType) -> DataType {
     match kind {
         DataType::Dictionary(key, value) => {
@@ -38,16 +40,40 @@ pub(crate) fn with_room(kind: &DataType) -> DataType {
             };
             DataType::Dictionary(Box::new(key), value.clone())
         }
+        DataType::List(item) => DataType::List(any_item(item)),
+        DataType::LargeList(item) => DataType::LargeList(any_item(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(any_item(item), *size),
         other => other.clone(),
     }
+}
+
+fn any_item(item: &Field) -> FieldRef {
+    Arc::new(Field::new(item.name(), with_room(item.data_type()), true))
+}
+
+/// A list under a type that calls its items otherwise, or says otherwise of their nulls: the same memory.
+fn as_list(column: &ArrayRef, known: &DataType) -> Option<ArrayRef> {
+    fn under(data: ArrayData, known: &DataType) -> Option<ArrayData> {
+        let item = match (data.data_type(), known) {
+            (DataType::List(_), DataType::List(item)) | (DataType::LargeList(_), DataType::LargeList(item)) => item,
+            (DataType::FixedSizeList(_, size), DataType::FixedSizeList(item, known)) if size == known => item,
+            (found, known) => return (found == known).then_some(data),
+        };
+        let items = data.child_data().first()?.clone();
+        let items = under(items, item.data_type())?;
+        data.into_builder().data_type(known.clone()).child_data(vec![items]).build().ok()
+    }
+    Some(make_array(under(column.to_data(), known)?))
 }
 
 /// The column as one of type `known`. With `nan_is_missing` a NaN is null where there is no NaN otherwise.
 pub(crate) fn fit(column: &ArrayRef, known: &DataType, nan_is_missing: bool) -> Result<ArrayRef, Misfit> {
     let found = column.data_type();
-    // Whether lists' items and the like may be null is of no matter here.
-    if found.equals_datatype(known) {
+    if found == known {
         return Ok(column.clone());
+    }
+    if let Some(list) = as_list(column, known) {
+        return Ok(list);
     }
     if found.is_null() || (nan_is_missing && is_nothing(column)) {
         return Ok(new_null_array(known, column.len()));

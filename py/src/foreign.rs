@@ -25,6 +25,8 @@ pub(crate) struct ForeignReader {
     arrays: Box<dyn ArrayReader + Send>,
     schema: SchemaRef,
     rows: usize,
+    /// A batch that was refused: it is not passed over when the stream is gone on with.
+    refused: Option<ArrayRef>,
 }
 
 impl ForeignReader {
@@ -32,7 +34,7 @@ impl ForeignReader {
     pub(crate) fn take(data: &Bound<'_, PyAny>) -> PyResult<Self> {
         let arrays = data.extract::<PyArrayReader>().map_err(|error| no_frame(data, error))?.into_reader()?;
         let schema = schema_of(&arrays.field()).map_err(|error| no_frame(data, error))?;
-        Ok(Self { arrays, schema, rows: 0 })
+        Ok(Self { arrays, schema, rows: 0, refused: None })
     }
 
     /// All of its batches, of columns that have nulls as others do.
@@ -50,7 +52,13 @@ pub(crate) fn foreign_stream(data: &Bound<'_, PyAny>) -> PyResult<Box<dyn Record
         && data.is_instance(&pyarrow.getattr("RecordBatchReader")?)?
     {
         let schema = data.getattr("schema")?.extract::<PySchema>()?.into_inner();
-        return Ok(Box::new(PyArrowReader { reader: data.clone().unbind(), schema, batches: 0, rows: 0 }));
+        return Ok(Box::new(PyArrowReader {
+            reader: data.clone().unbind(),
+            schema,
+            batches: 0,
+            rows: 0,
+            refused: None,
+        }));
     }
     Ok(Box::new(ForeignReader::take(data)?))
 }
@@ -61,6 +69,8 @@ struct PyArrowReader {
     schema: SchemaRef,
     batches: usize,
     rows: usize,
+    /// As in [`ForeignReader`].
+    refused: Option<(ArrayRef, SchemaRef)>,
 }
 
 impl PyArrowReader {
@@ -114,8 +124,18 @@ impl Iterator for PyArrowReader {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.read() {
-            Ok(Some((array, own))) => Some(self.checked(&array, &own)),
+        let next = match self.refused.take() {
+            Some(refused) => Ok(Some(refused)),
+            None => self.read(),
+        };
+        match next {
+            Ok(Some((array, own))) => {
+                let checked = self.checked(&array, &own);
+                if checked.is_err() {
+                    self.refused = Some((array, own));
+                }
+                Some(checked)
+            }
             Ok(None) => None,
             Err(error) => Some(Err(ArrowError::ExternalError(Box::new(error)))),
         }
@@ -132,7 +152,17 @@ impl Iterator for ForeignReader {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.arrays.next()?.and_then(|array| strict(&rows_of(&array)?, &self.schema, self.rows));
+        let array = match self.refused.take() {
+            Some(refused) => Ok(refused),
+            None => self.arrays.next()?,
+        };
+        let batch = array.and_then(|array| {
+            let batch = rows_of(&array).and_then(|rows| strict(&rows, &self.schema, self.rows));
+            if batch.is_err() {
+                self.refused = Some(array);
+            }
+            batch
+        });
         self.rows += batch.as_ref().map_or(0, RecordBatch::num_rows);
         Some(batch)
     }

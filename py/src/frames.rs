@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use questframe::Frame;
 
 use crate::client::take;
-use crate::error::{bad_column, bad_frame, bad_value, is_of_stream, of_stream};
+use crate::error::{bad_arrow, bad_column, bad_frame, bad_value, is_of_stream, of_stream};
 use crate::fit::{Misfit, fit, with_room};
 use crate::input::Input;
 
@@ -27,6 +27,15 @@ pub(crate) struct FrameStream {
     /// The schema of the last batch, and which of its columns are those of the stream, in order.
     last: Option<(SchemaRef, Vec<usize>)>,
     nan_is_missing: bool,
+    /// A batch of a frame that is itself a stream, which was refused: it is not passed over when the stream is gone on with.
+    refused: Option<RecordBatch>,
+    /// Whether the frame, which is no stream, has to be asked for again, and read on where it was refused: it may have been
+    /// mended.
+    again: bool,
+    /// Rows of it that were taken before.
+    skip: usize,
+    /// Whether the frame, itself a stream, failed when it was last asked.
+    has_failed: bool,
     /// Rows before the frame that is read, and before what is left of it.
     start: usize,
     rows: usize,
@@ -42,14 +51,19 @@ fn batches_of(input: Input) -> OwnBatches {
     }
 }
 
-/// The next frame, from this row on, and whether NaN means missing there; None at the end.
-fn next_frame(frames: &Bound<'_, PyAny>, row: usize) -> PyResult<Option<(Input, bool)>> {
-    let next: Option<(Bound<'_, PyAny>, bool, bool)> = frames.call_method1("next", (row,))?.extract()?;
+/// The next frame, from this row on, or the last one `again`; and whether NaN means missing there. None at the end. A frame
+/// that cannot be taken is to be asked for again.
+fn next_frame(frames: &Bound<'_, PyAny>, row: usize, again: &mut bool) -> PyResult<Option<(Input, bool)>> {
+    let next: Option<(Bound<'_, PyAny>, bool, bool)> = frames.call_method1("next", (row, *again))?.extract()?;
+    *again = false;
     let Some((frame, is_table, nan_is_missing)) = next else { return Ok(None) };
     // A frame that is itself a stream counts rows from its own start.
-    let input = take(&frame, is_table).or_else(|error| match is_of_stream(error.value(frames.py())) {
-        Ok(true) => Err(PyErr::from_value(frames.call_method1("located", (error.value(frames.py()), row))?)),
-        _ => Err(error),
+    let input = take(&frame, is_table).or_else(|error| {
+        *again = true;
+        match is_of_stream(error.value(frames.py())) {
+            Ok(true) => Err(PyErr::from_value(frames.call_method1("located", (error.value(frames.py()), row))?)),
+            _ => Err(error),
+        }
     })?;
     Ok(Some((input, nan_is_missing)))
 }
@@ -57,7 +71,7 @@ fn next_frame(frames: &Bound<'_, PyAny>, row: usize) -> PyResult<Option<(Input, 
 impl FrameStream {
     /// Asks for the first frame, which has the schema.
     pub(crate) fn take(frames: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let Some((first, nan_is_missing)) = next_frame(frames, 0)? else {
+        let Some((first, nan_is_missing)) = next_frame(frames, 0, &mut false)? else {
             return Err(bad_frame(frames.py(), "the stream has no frame"));
         };
         let schema = first.schema();
@@ -68,19 +82,59 @@ impl FrameStream {
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let is_stream = matches!(first, Input::Reader(_));
         let (frames, batches) = (frames.clone().unbind(), batches_of(first));
-        Ok(Self { frames, schema, batches, is_stream, last: None, nan_is_missing, start: 0, rows: 0 })
+        Ok(Self {
+            frames,
+            schema,
+            batches,
+            is_stream,
+            last: None,
+            nan_is_missing,
+            refused: None,
+            again: false,
+            skip: 0,
+            has_failed: false,
+            start: 0,
+            rows: 0,
+        })
     }
 
     /// The next batch, whatever its schema.
     fn read(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
+        if let Some(batch) = self.refused.take() {
+            return Ok(Some(batch));
+        }
         loop {
             match self.batches.next() {
-                Some(Ok(batch)) => return Ok(Some(batch)),
-                Some(Err(error)) => return Err(self.located(error)),
+                Some(Ok(batch)) if batch.num_rows() <= self.skip && self.skip > 0 => {
+                    self.skip -= batch.num_rows();
+                    continue;
+                }
+                Some(Ok(batch)) => {
+                    self.has_failed = false;
+                    let skip = std::mem::take(&mut self.skip);
+                    return Ok(Some(if skip > 0 { batch.slice(skip, batch.num_rows() - skip) } else { batch }));
+                }
+                Some(Err(error)) => {
+                    self.has_failed = self.is_stream;
+                    self.put_back(None);
+                    return Err(self.located(error));
+                }
+                None if self.has_failed => {
+                    return Err(self.refused(|py| {
+                        bad_frame(
+                            py,
+                            "it failed before and has ended there, so its other rows cannot be asked for any more; pass all \
+                             frames anew, from the first on, with the same resume=",
+                        )
+                    }));
+                }
                 None => {}
             }
-            self.start = self.rows;
-            let next = Python::attach(|py| next_frame(self.frames.bind(py), self.start));
+            if !self.again {
+                self.start = self.rows;
+            }
+            self.skip = self.rows - self.start;
+            let next = Python::attach(|py| next_frame(self.frames.bind(py), self.start, &mut self.again));
             let Some((frame, nan_is_missing)) = next.map_err(failed)? else { return Ok(None) };
             self.nan_is_missing = nan_is_missing;
             self.is_stream = matches!(frame, Input::Reader(_));
@@ -88,9 +142,21 @@ impl FrameStream {
         }
     }
 
+    /// Has what was refused come again.
+    fn put_back(&mut self, batch: Option<RecordBatch>) {
+        if self.is_stream {
+            self.refused = batch;
+        } else {
+            self.again = true;
+            self.batches = Box::new(std::iter::empty());
+        }
+    }
+
     /// An error of the frame that is read, as one of the stream.
     fn located(&self, error: ArrowError) -> ArrowError {
-        let ArrowError::ExternalError(source) = &error else { return error };
+        let ArrowError::ExternalError(source) = &error else {
+            return self.refused(|py| bad_arrow(py, &error));
+        };
         let Some(raised) = source.downcast_ref::<PyErr>() else { return error };
         Python::attach(|py| {
             let ours = py.import("questframe.exceptions")?.getattr("IngressError")?;
@@ -206,7 +272,13 @@ impl Iterator for FrameStream {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.read() {
-            Ok(Some(batch)) => Some(self.fitted(&batch)),
+            Ok(Some(batch)) => {
+                let fitted = self.fitted(&batch);
+                if fitted.is_err() {
+                    self.put_back(Some(batch));
+                }
+                Some(fitted)
+            }
             Ok(None) => None,
             Err(error) => Some(Err(error)),
         }

@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 
@@ -23,6 +24,9 @@ use crate::rows::RowSet;
 
 /// The part of a request, one in so many, that a cut may go back over.
 const LOOK_BACK: usize = 10;
+
+/// How often one who reads a stream looks up, whether it is still wanted.
+const LOOK_UP: Duration = Duration::from_millis(10);
 
 /// Requests are not made smaller than this to share a frame among connections.
 const MIN_SHARED: usize = 1 << 20;
@@ -65,6 +69,10 @@ pub(super) trait Outlet {
     fn acquire(&mut self) -> Result<Buffer, Error>;
     /// Takes a request over.
     fn submit(&mut self, request: Request) -> Result<(), Error>;
+    /// Whether to go on: an error ends the reading.
+    fn look_up(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
     /// The pool's buffer size.
     fn buffer_size(&self) -> usize;
     /// The row up to which all rows are settled, and will not be asked for again.
@@ -146,15 +154,24 @@ pub(super) fn cut(
         cutter.checked(&batch, start, leave_out, read)?;
         end = start + batch.num_rows() as u64;
     }
+    let mut looked = Instant::now();
     while let Some(next) = feed.next(|| (cutter.outlet.settled(), cutter.outlet.rejected())) {
+        // A stream may take its time, and fill no buffer for long.
+        if looked.elapsed() >= LOOK_UP {
+            cutter.outlet.look_up()?;
+            looked = Instant::now();
+        }
         match next {
             Ok((start, batch)) => {
                 cutter.checked(&batch, start, leave_out, read)?;
                 end = start + batch.num_rows() as u64;
             }
             Err(error) => {
-                cutter.gathered(end, leave_out, read)?;
-                cutter.submit()?;
+                // As where a batch is unsound.
+                if !limits.atomic {
+                    cutter.gathered(end, leave_out, read)?;
+                    cutter.submit()?;
+                }
                 return Err(failed(error));
             }
         }

@@ -48,6 +48,8 @@ pub struct Resumable<'a> {
     set_aside: Vec<(u64, RecordBatch)>,
     /// Rows taken out of a stream.
     taken: u64,
+    /// Whether the stream failed when it was last asked: if it ends there, it has not given all of its rows.
+    has_failed: bool,
     /// How many of the last batches that are kept are small.
     small: usize,
 }
@@ -61,7 +63,7 @@ impl<'a> Resumable<'a> {
     /// `keeps`: whether rows may be wanted again.
     pub(crate) fn keeping(source: Source<'a>, keeps: bool) -> Self {
         let kept = (keeps && matches!(source, Source::Stream(_))).then(VecDeque::new);
-        Self { source, peeked: None, kept, set_aside: Vec::new(), taken: 0, small: 0 }
+        Self { source, peeked: None, kept, set_aside: Vec::new(), taken: 0, has_failed: false, small: 0 }
     }
 
     pub(crate) fn schema(&self) -> SchemaRef {
@@ -113,9 +115,10 @@ impl<'a> Resumable<'a> {
         }
     }
 
-    /// The batches of a stream that are kept, from this row on, with the row each begins at.
+    /// The batches of a stream that are kept, from this row on, with the row each begins at. Refused rows of others are
+    /// among them: a write that goes on with these has not heard of them.
     pub(super) fn kept_from(&self, row: u64) -> Vec<(u64, RecordBatch)> {
-        let kept = self.kept.iter().flatten();
+        let kept = self.set_aside.iter().chain(self.kept.iter().flatten());
         kept.filter(|(start, batch)| start + batch.num_rows() as u64 > row).cloned().collect()
     }
 
@@ -126,10 +129,16 @@ impl<'a> Resumable<'a> {
         settled: impl FnOnce() -> (u64, Vec<u64>),
     ) -> Option<Result<(u64, RecordBatch), ArrowError>> {
         let Source::Stream(reader) = &mut self.source else { return None };
-        let batch = match self.peeked.take().or_else(|| reader.next())? {
-            Ok(batch) => batch,
-            Err(error) => return Some(Err(error)),
+        let batch = match self.peeked.take().or_else(|| reader.next()) {
+            Some(Ok(batch)) => batch,
+            Some(Err(error)) => {
+                self.has_failed = true;
+                return Some(Err(error));
+            }
+            None if self.has_failed => return Some(Err(ArrowError::ExternalError(ENDED.into()))),
+            None => return None,
         };
+        self.has_failed = false;
         let start = self.taken;
         self.taken += batch.num_rows() as u64;
         if let Some(kept) = &mut self.kept {
@@ -155,7 +164,8 @@ impl<'a> Resumable<'a> {
     /// # Errors
     /// If the frame cannot be read again.
     pub(crate) fn pick(&self, rows: &[u64]) -> Result<RecordBatch, ArrowError> {
-        let mut picked: Vec<(u64, RecordBatch)> = self.set_aside.clone();
+        let set_aside = self.set_aside.iter().filter(|(row, _)| rows.contains(row));
+        let mut picked: Vec<(u64, RecordBatch)> = set_aside.cloned().collect();
         match &self.source {
             Source::Frame(frame) => {
                 let mut start = 0;
@@ -178,6 +188,10 @@ impl<'a> Resumable<'a> {
         concat_batches(&schema, picked.iter().map(|(_, batch)| batch))
     }
 }
+
+/// What is said of a stream that ends where it failed before, as a generator does that has raised.
+const ENDED: &str = "it failed before and has ended there, so its other rows cannot be asked for any more; open it again, and \
+                     pass that from its first row on, with the same resume=";
 
 /// Batches of at most so many rows are small: what each costs beside its values (some KiB a column, by a producer such as
 /// pyarrow) is more than those.

@@ -282,6 +282,10 @@ impl Outlet for FlightOutlet<'_> {
         self.tick()
     }
 
+    fn look_up(&mut self) -> Result<(), Error> {
+        self.tick()
+    }
+
     fn buffer_size(&self) -> usize {
         self.pool.buffer_size()
     }

@@ -494,6 +494,8 @@ def test_what_else_is_no_unicode() -> None:
         qf.TableSpec(dedup_keys=["a\ud800"]).sql(frame(), table="t")
     with pytest.raises(qf.IngressTypeError, match="conf must be a str, not int"):
         qf.connect(5)  # type: ignore[arg-type]
+    with pytest.raises(qf.IngressTypeError, match="conf must be a str, not DataFrame"):
+        qf.write_questdb("http::addr=h;", frame())  # type: ignore[arg-type]
     with pytest.raises(qf.IngressError, match="configuration string holds lone surrogates") as caught:
         qf.connect("http::addr=h;password=s3cret\ud800;")
     assert caught.value.code == Code.ConfigError

@@ -113,6 +113,21 @@ def test_nanoseconds(server: QuestDB, table: str) -> None:
     assert_frame_equal(qf.read_questdb(f'"{table}"', server.conf), data)
 
 
+def test_what_the_server_tells_wrong_is_refused(server: QuestDB, table: str) -> None:
+    """Instants of nanoseconds outside of their years, and characters that its JSON does not escape."""
+    server.sql(f"create table {table} (ns timestamp_ns, c char, ts timestamp) timestamp(ts) partition by year wal")
+    server.sql(f"insert into {table} values (cast(-9220000000000000000 as timestamp_ns), '\"', 0)")
+    assert server.wait_visible(table, 1) == 1
+    error = failure(qf.read_questdb, f"select ns from {table}", server.conf)
+    assert error.column == "ns"
+    assert "between 1678 and 2261" in str(error)
+    found = qf.read_questdb(f'select "ns"::long "ns" from {table}', server.conf)
+    assert found.rows() == [(-9_220_000_000_000_000_000,)]
+    error = failure(qf.read_questdb, f"select c from {table}", server.conf)
+    assert "CHAR" in str(error)
+    assert qf.read_questdb(f'select "c"::varchar "c" from {table}', server.conf).rows() == [('"',)]
+
+
 def test_what_is_no_query(server: QuestDB, table: str) -> None:
     assert qf.read_questdb(f'create table "{table}" (n int)', server.conf).shape == (0, 0)
     error = failure(qf.read_questdb, "select nothing", server.conf)

@@ -147,6 +147,9 @@ def _shared_client(conf: str | None) -> Client:
         if conf is None:
             # Let the parser say so.
             return Client(None)
+    if not isinstance(conf, str):
+        # No key of a dictionary, perhaps; and it says so.
+        return Client(conf)
     with _shared_lock:
         if _shared_pid != os.getpid():
             # The parent's connections and thread do not exist in this process.
@@ -449,11 +452,12 @@ def read_questdb(sql: str, conf: str | None = None, *, timeout: float = READ_TIM
         The columns in the query's order: integers, floats and booleans of QuestDB's width; TIMESTAMP, TIMESTAMP_NS and
         DATE as ``Datetime`` in UTC of microseconds, nanoseconds and milliseconds; SYMBOL as ``Categorical``; DECIMAL as
         ``Decimal``; arrays as lists of ``Float64``; all else as text. NaN and infinities, which QuestDB tells as NULL,
-        are null.
+        are null. Of some years before 1800 QuestDB 9.3.4 tells 31 December as the day after: where that matters, select
+        ``"ts"::long``.
 
     Raises:
-        IngressError: for a query that the server refuses, with its words; for a column of type BINARY; and if no host
-            answers in time.
+        IngressError: for a query that the server refuses, with its words; for a column of type BINARY, instants of
+            nanoseconds out of the years 1678 to 2261, and a CHAR that is a quote; and if no host answers in time.
         IngressTypeError: for arguments of other types.
         ImportError: if polars is missing.
 

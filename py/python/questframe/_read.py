@@ -22,6 +22,9 @@ __all__ = ["frame_of"]
 
 #: Digits of the widest decimals of polars.
 _MOST_DIGITS = 38
+#: Those that nanoseconds have from their first day to their last.
+_YEARS_OF_NANOS = ("1678", "2261")
+_INSTANTS = ("DATE", "TIMESTAMP", "TIMESTAMP_NS")
 _INSTANT = "%Y-%m-%dT%H:%M:%S%.fZ"
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 
@@ -45,6 +48,8 @@ def frame_of(body: bytes) -> pl.DataFrame:
         answer: Any = json.loads(body, strict=False)
     except ValueError as error:
         msg = f"the server's answer is no JSON ({error}); did the query fail midway? The server's log tells"
+        if b'"type":"CHAR"' in body[: body.find(b'"dataset"')]:
+            msg += '. Or a CHAR is one of " and \\, which QuestDB does not escape; select it as "name"::varchar'
         raise IngressError(IngressErrorCode.ServerFlushError, msg) from error
     if not isinstance(answer, dict):
         answer = {"error": f"{type(answer).__name__} in place of an answer"}
@@ -86,7 +91,10 @@ def _column(column: dict[str, Any], cells: list[Any]) -> pl.Series:
             exact = [None if cell is None else Decimal(cell) for cell in cells]
             return pl.Series(name, exact, dtype=pl.Decimal(precision, scale))
     except (TypeError, ValueError, OverflowError, ArithmeticError, pl.exceptions.PolarsError) as error:
-        raise _unreadable(name, f"its values are no {kind} ({error}); select {_as_text(name)}") from error
+        # Polars' first line; others are about its own functions.
+        why = str(error).partition("\n")[0]
+        cure = f"{quoted(name)}::long {quoted(name)} in its place" if kind in _INSTANTS else _as_text(name)
+        raise _unreadable(name, f"its values are no {kind} ({why}); select {cure}") from error
     if kind == "BINARY":
         raise _unreadable(name, f"BINARY has no form in JSON; select base64({quoted(name)}, 1000)")
     # Of these an empty text is a null.
@@ -112,6 +120,10 @@ def _makers() -> dict[str, Callable[[str, list[Any]], pl.Series]]:
     def instant(unit: Any) -> Callable[[str, list[Any]], pl.Series]:
         def made(name: str, cells: list[Any]) -> pl.Series:
             text = pl.Series(name, cells, dtype=pl.String)
+            if unit == "ns" and not text.str.slice(0, 4).is_between(*_YEARS_OF_NANOS).all():
+                # QuestDB shows wrong days there, and polars goes round.
+                msg = "some are not between 1678 and 2261"
+                raise ValueError(msg)
             return text.str.to_datetime(_INSTANT, time_unit=unit).dt.replace_time_zone("UTC")
 
         return made

@@ -25,44 +25,84 @@ class Frames:
     """
 
     def __init__(
-        self, source: object, begin: Callable[[], Iterator[Any]], prepare: Callable[[object], tuple[Any, bool]]
+        self,
+        source: object,
+        begin: Callable[[], Iterator[Any]],
+        prepare: Callable[[object], tuple[Any, bool]],
+        again: Callable[[int], Any] | None = None,
     ) -> None:
-        """`begin` gives the iterator; `prepare` the form of a frame that the compiled part takes."""
+        """`begin` gives the iterator; `prepare` the form of a frame that the compiled part takes.
+
+        `again` gives the frame of a number once more, which may have been mended; without it that is the same object.
+        """
         self._kind = f"{type(source).__module__}.{type(source).__qualname__}"
         self._begin = begin
         self._prepare = prepare
+        self._again = again
         self._frames: Iterator[Any] | None = None
+        #: The last frame, which is let go of before the next one is made; and whether it has yet to be prepared.
+        self._frame: Any = None
+        self._is_left = False
         self._count = 0
+        self._raised: BaseException | None = None
         #: The table, for errors that come before the compiled part knows of it.
         self.table: str | None = None
 
-    def next(self, row: int) -> tuple[Any, bool, bool] | None:
+    def next(self, row: int, again: bool) -> tuple[Any, bool, bool] | None:  # noqa: FBT001
         """The next frame, which starts at this row; whether it is a table in memory; and whether NaN means missing.
+
+        With `again` the last one is given once more, as one is that could not be prepared: a write that is gone on with
+        does not pass over what was refused, nor over what Ctrl-C came between.
 
         Raises:
             IngressError: for a frame that cannot be read, for what is no frame, and if the first one is not there. What
                 is raised instead of others goes on as it is, and the compiled part makes the same of it.
         """
+        if again or self._is_left:
+            if self._again is not None:
+                self._frame = self._again(self._count - 1)
+        elif not self._take():
+            return None
+        try:
+            prepared, is_table = self._prepare(self._frame)
+        except IngressError as error:
+            raise self.located(error, row) from None
+        self._is_left = False
+        # Of pandas. All others tell nulls from NaN.
+        return prepared, is_table, isinstance(prepared, _questframe.Columns)
+
+    def _take(self) -> bool:
+        """Ask for the next frame; False at the end."""
+        self._frame = None
         try:
             if self._frames is None:
                 self._frames = self._begin()
-            frame = next(self._frames)
+            self._frame = next(self._frames)
         except StopIteration:
+            if self._raised is not None:
+                msg = (
+                    f"the {self._kind} has ended where it raised {type(self._raised).__name__} before, so its other "
+                    "frames cannot be asked for any more; make it anew, and pass that from its first frame on, with "
+                    "the same resume="
+                )
+                error = IngressError(exceptions.IngressErrorCode.BadDataFrame, msg)
+                raise self._ours(error) from self._raised
             if self._count:
-                return None
+                return False
             msg = f"the {self._kind} gives no frame, and so no columns; let it give one, even without rows"
             raise _in_table(IngressError(exceptions.IngressErrorCode.BadDataFrame, msg), self.table) from None
         except Exception as error:
+            self._raised = error
             if self._count:
                 raise
             raise unread(error, self.table) from error
+        except BaseException as error:
+            self._raised = error
+            raise
+        self._raised = None
         self._count += 1
-        try:
-            prepared, is_table = self._prepare(frame)
-        except IngressError as error:
-            raise self.located(error, row) from None
-        # Of pandas. All others tell nulls from NaN.
-        return prepared, is_table, isinstance(prepared, _questframe.Columns)
+        self._is_left = True
+        return True
 
     def located(self, error: IngressError, row: int) -> IngressError:
         """The error of the last frame, which starts at this row, as one of the whole stream."""
@@ -103,5 +143,6 @@ def frames_of(data: Any, prepare: Callable[[object], tuple[Any, bool]]) -> Frame
     if isinstance(data, (str, bytes, bytearray, memoryview)):
         return None
     if isinstance(data, (Iterator, Sequence, ValuesView)):
-        return Frames(data, lambda: iter(data), prepare)
+        again = data.__getitem__ if isinstance(data, Sequence) else None
+        return Frames(data, lambda: iter(data), prepare, again)
     return None

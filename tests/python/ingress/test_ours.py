@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import polars as pl
 import pytest
 from servers import FakeQuestDB, after, answer, refused, reset
@@ -26,6 +27,8 @@ from questframe.ingress import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from questframe.local import QuestDB
 
 OPTIONS = "retry_timeout=0;auto_flush=off;protocol_version=2;"
@@ -282,3 +285,34 @@ def test_the_server_takes_it_for_the_designated_timestamp(server: QuestDB, table
         sender.row(table, columns={"timestamp": TimestampMicros(7), "n": 1}, at=TimestampNanos(5_000_000))
     assert server.wait_visible(table, 1) == 1
     assert server.sql(f"select cast(timestamp as long) from {table}").rows == [(7000,)]
+
+
+@pytest.fixture
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("new_york")
+def test_naive_instants_of_pandas_are_utc_in_rows_and_frames() -> None:
+    """As in 4.1.0 and 6.0.0; one of Python is local time, as in 4.1.0."""
+    at, line = pd.Timestamp("2025-01-01"), b"t a=1i 1735689600000000000n\n"
+    rows, frame = Buffer(protocol_version=2), Buffer(protocol_version=2)
+    rows.row("t", columns={"a": 1}, at=TimestampNanos.from_datetime(at))
+    frame.dataframe(pd.DataFrame({"a": [1]}), table_name="t", at=at)
+    assert bytes(rows) == bytes(frame) == line
+    frame.clear()
+    frame.dataframe(pd.DataFrame({"a": [1]}), table_name="t", at=at.to_pydatetime())
+    assert bytes(frame) == b"t a=1i 1735707600000000000n\n"
+
+
+@pytest.mark.parametrize("options", ["", "protocol_version=2;"])
+@pytest.mark.parametrize("scheme", ["http", "tcp"])
+def test_a_password_in_the_address_is_not_shown(scheme: str, options: str) -> None:
+    with pytest.raises(IngressError) as caught:
+        Sender.from_conf(f"{scheme}::addr=admin:S3CRET@127.0.0.1:1;{options}").establish()
+    assert "S3CRET" not in str(caught.value)
+    assert "username=" in str(caught.value)

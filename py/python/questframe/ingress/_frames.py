@@ -415,12 +415,15 @@ def _at(columns: list[Column], at: Any) -> tuple[int | None, Any]:
 
 
 def _nanos(at: dt.datetime) -> int:
-    """A datetime's nanoseconds, finer ones of pandas dropped; a naive datetime is local time."""
+    """A datetime's nanoseconds, finer ones of pandas dropped. A naive one is local time, but that of pandas UTC."""
     if at != at:  # noqa: PLR0124 - NaT
         msg = "NaTType does not support timestamp"
         raise ValueError(msg)
     to_python = getattr(at, "to_pydatetime", None)
-    nanos = micros_of_datetime(at if to_python is None else to_python(warn=False)) * 1000
+    if to_python is not None:
+        at = to_python(warn=False)
+        at = at.replace(tzinfo=dt.timezone.utc) if at.tzinfo is None else at
+    nanos = micros_of_datetime(at) * 1000
     if nanos < 0:
         text = "Bad argument `at`: Cannot use a datetime before the Unix epoch (1970-01-01 00:00:00)."
         raise refused(_INVALID, text)

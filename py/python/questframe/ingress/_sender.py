@@ -225,7 +225,7 @@ class Sender(RowSender):
             is_asked = settings.is_http and settings.protocol_version is None
             if not is_asked or error.code is IngressErrorCode.ConfigError:
                 raise
-            url = f"{settings.protocol.tag}://{settings.host}:{settings.port}/settings"
+            url = f"{settings.protocol.tag}://{_shown(settings)}/settings"
             msg = f"Could not detect server's line protocol version, settings url: {url}, err: {error}"
             raise IngressError(IngressErrorCode.ProtocolVersionError, msg) from error
 
@@ -234,7 +234,10 @@ class Sender(RowSender):
         settings = self._settings
         if settings.port.isdecimal() or "," in settings.host:
             return
-        msg = f'Could not resolve "{settings.host}:{settings.port}": the port is no number'
+        why = "the port is no number"
+        if "@" in settings.port:
+            why = "credentials go into username= and password=, not into the address"
+        msg = f'Could not resolve "{_shown(settings)}": {why}'
         raise IngressError(IngressErrorCode.CouldNotResolveAddr, msg)
 
     def __enter__(self) -> Self:
@@ -365,10 +368,13 @@ class Sender(RowSender):
     def __repr__(self) -> str:
         """Where it sends to, without secrets."""
         settings = self._settings
-        address = f"{settings.host}:{settings.port}"
-        # A password before an '@', or the next key if there is no ';' before it.
-        shown = "..." if "@" in address or "=" in address else address
-        return f"Sender({settings.protocol.tag}::addr={shown};)"
+        return f"Sender({settings.protocol.tag}::addr={_shown(settings)};)"
+
+
+def _shown(settings: Settings) -> str:
+    """The address, unless it holds a secret: a password before an '@', or the next key if there is no ';' before it."""
+    address = f"{settings.host}:{settings.port}"
+    return "..." if "@" in address or "=" in address else address
 
 
 def _sender_of(settings: Settings) -> Sender:
