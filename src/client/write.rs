@@ -343,7 +343,9 @@ impl Client {
         mut report: WriteReport,
         progress: OnProgress<'_>,
     ) -> Result<WriteReport> {
-        if let Some(timeout) = call.options.wait_visible.filter(|_| report.rows > 0) {
+        // Also those that the write which is gone on with has stored, and did not wait for.
+        let has_rows = report.rows > 0 || call.options.resume.as_ref().is_some_and(|resume| !resume.acked.is_empty());
+        if let Some(timeout) = call.options.wait_visible.filter(|_| has_rows) {
             let end = Progress { rows: report.rows, total_rows: Some(report.rows), bytes: report.bytes };
             let deadline = call.deadline;
             let tick: Tick<'_> = &mut || if is_over(deadline) { ControlFlow::Break(()) } else { progress(end) };

@@ -12,6 +12,14 @@ pub enum PlanError {
         /// `table` or `column`.
         what: &'static str,
     },
+    /// A configuration string, of which nothing but its scheme is shown.
+    #[error(
+        "a configuration string ({scheme}::...) stands where the table's name belongs; pass both, each in its place"
+    )]
+    TableIsConf {
+        /// Its scheme.
+        scheme: String,
+    },
     /// A character that QuestDB does not take in names.
     #[error(
         "{what} name {name:?} holds the character {character:?} at byte {position}, which QuestDB refuses in {what} names; rename it"
@@ -269,6 +277,7 @@ impl PlanError {
         match self {
             Self::NameEmpty { .. }
             | Self::NameCharacter { .. }
+            | Self::TableIsConf { .. }
             | Self::NameTooLong { .. }
             | Self::NameDot { .. }
             | Self::NameSpace { .. } => ErrorKind::InvalidName,

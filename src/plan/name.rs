@@ -73,6 +73,12 @@ fn check(name: &str, what: &'static str, max_len: usize) -> Result<(), PlanError
     if name.is_empty() {
         return Err(PlanError::NameEmpty { what });
     }
+    // Others may hold passwords, too, but none is so easily passed in the wrong place.
+    if let Some((scheme, _)) = name.split_once("::")
+        && ["http", "https", "tcp", "tcps"].contains(&scheme)
+    {
+        return Err(PlanError::TableIsConf { scheme: scheme.to_owned() });
+    }
     let refused = |c: char| {
         matches!(
             c,
@@ -115,6 +121,8 @@ mod tests {
         for name in ["", "a?", "a,b", "a\\b", "a/b", "a\tb", "\u{feff}a", ".a", "a.", "a..b", " a", "a "] {
             assert!(Name::table(name, 127).is_err(), "{name:?}");
         }
+        let conf = Name::table("http::addr=h;password=s3cret;", 127).map_err(|error| error.to_string());
+        assert!(conf.is_err_and(|text| text.contains("configuration string") && !text.contains("s3cret")));
         for name in ["", "a.b", "a-b", "a\nb", "a\u{7f}", "(a)"] {
             assert!(Name::column(name, 127).is_err(), "{name:?}");
         }

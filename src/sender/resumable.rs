@@ -119,7 +119,9 @@ impl<'a> Resumable<'a> {
     /// among them: a write that goes on with these has not heard of them.
     pub(super) fn kept_from(&self, row: u64) -> Vec<(u64, RecordBatch)> {
         let kept = self.set_aside.iter().chain(self.kept.iter().flatten());
-        kept.filter(|(start, batch)| start + batch.num_rows() as u64 > row).cloned().collect()
+        let mut wanted: Vec<_> = kept.filter(|(start, batch)| start + batch.num_rows() as u64 > row).cloned().collect();
+        wanted.sort_by_key(|(start, _)| *start);
+        wanted
     }
 
     /// The next batch of a stream, and the row it begins at. Lets go of batches that lie before `settled`, but for the

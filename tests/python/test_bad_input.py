@@ -494,6 +494,9 @@ def test_what_else_is_no_unicode() -> None:
         qf.TableSpec(dedup_keys=["a\ud800"]).sql(frame(), table="t")
     with pytest.raises(qf.IngressTypeError, match="conf must be a str, not int"):
         qf.connect(5)  # type: ignore[arg-type]
+    with pytest.raises(qf.IngressError, match="a configuration string .*table's name") as caught:
+        qf.to_ilp(frame(), table="https::addr=h;password=s3cret;", at=CLOCK)
+    assert "s3cret" not in str(caught.value)
     with pytest.raises(qf.IngressTypeError, match="conf must be a str, not DataFrame"):
         qf.write_questdb("http::addr=h;", frame())  # type: ignore[arg-type]
     with pytest.raises(qf.IngressError, match="configuration string holds lone surrogates") as caught:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import pickle
 import socket
@@ -182,6 +183,22 @@ def test_it_may_fail_again_and_the_rows_keep_their_numbers(fake: FakeQuestDB) ->
     fake.script = [answer(403)]
     left = failure(qf.write_questdb, frame(40), fake.conf, table="t", resume=again, doubtful=False)
     assert (left.doubtful, left.unsent) == ((range(10, 20),), (range(30, 40),))
+
+
+def test_rows_that_were_stored_before_are_waited_for(fake: FakeQuestDB) -> None:
+    """Also by a write that has nothing left to store."""
+
+    def asks() -> int:
+        return sum("wal_tables" in request.query for request in fake.of("/exec"))
+
+    fake.script = [stored, reset]
+    with qf.connect(f"{fake.conf}auto_flush_rows=10;connections=1;retry_timeout=0;") as client:
+        error = failure(client.write, frame(20), table="t", at="ts")
+        assert (error.acked, error.doubtful, asks()) == ((range(10),), (range(10, 20),), 0)
+        with contextlib.suppress(qf.IngressError):
+            client.write(frame(20), table="t", at="ts", resume=error, doubtful=False, wait_visible=0.1)
+    assert asks() > 0
+    assert len(fake.writes) == 2
 
 
 def test_resume_must_fit(fake: FakeQuestDB) -> None:
