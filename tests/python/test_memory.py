@@ -112,7 +112,7 @@ class Sink(HttpServer):
         if path == "/settings":
             answer_json(200, {"config": {"line.proto.support.versions": [1, 2, 3]}})(exchange)
         elif path == "/exec":
-            answer_json(400, {"query": "", "error": "table does not exist [table=t]", "position": 0})(exchange)
+            answer_json(403, {"query": "", "error": "permission denied", "position": 0})(exchange)
         else:
             self.sizes.append(len(exchange.request.body))
             self.requests.clear()
