@@ -342,6 +342,26 @@ def test_the_error_of_another_write_stays_as_it_is(form: str, fake: FakeQuestDB,
         assert (inner.table, inner.acked, inner.unsent) == ("inner", (), (range(3),))
 
 
+@pytest.mark.parametrize("kind", [pa.list_, pa.large_list, lambda item: pa.list_(item, 2)])
+def test_lists_whose_items_have_another_name_or_may_be_null(kind: Callable[[pa.Field], pa.DataType]) -> None:
+    def table(name: str, nullable: bool) -> pa.Table:  # noqa: FBT001
+        item = pa.field(name, pa.float64(), nullable=nullable)
+        return pa.table({"l": pa.array([[1.0, 2.5]], kind(item)), "ll": pa.array([[[3.0]]], pa.list_(pa.list_(item)))})
+
+    tables = [table("item", False), table("element", True), table("item", True), table("element", False)]  # noqa: FBT003
+    lines = qf.to_ilp(tables, table="t", at=CLOCK)
+    assert lines == 4 * qf.to_ilp(tables[1], table="t", at=CLOCK)
+
+
+def test_an_error_of_a_reader_in_a_list_tells_its_frame() -> None:
+    schema = pa.schema([pa.field("n", pa.int64(), nullable=False)])
+    batch = pa.record_batch({"n": pa.array([5, None])}, schema=schema)
+    reader = pa.RecordBatchReader.from_batches(schema, [batch])
+    error = failure(qf.to_ilp, [pa.table({"n": [1, 2, 3]}), reader], table="t", at=CLOCK)
+    assert "in frame 1, which starts at row 3" in str(error)
+    assert "null in row 1" in str(error)
+
+
 @pytest.mark.parametrize("form", ["list", "generator", "lazy"])
 def test_a_failed_write_is_gone_on_with(form: str, fake: FakeQuestDB) -> None:
     asked = []
