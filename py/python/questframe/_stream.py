@@ -44,7 +44,6 @@ class Frames:
         self._frame: Any = None
         self._is_left = False
         self._count = 0
-        self._raised: BaseException | None = None
         #: The table, for errors that come before the compiled part knows of it.
         self.table: str | None = None
 
@@ -72,34 +71,21 @@ class Frames:
         return prepared, is_table, isinstance(prepared, _questframe.Columns)
 
     def _take(self) -> bool:
-        """Ask for the next frame; False at the end."""
+        """Ask for the next frame; False at the end, of which the compiled part knows whether it follows a failure."""
         self._frame = None
         try:
             if self._frames is None:
                 self._frames = self._begin()
             self._frame = next(self._frames)
         except StopIteration:
-            if self._raised is not None:
-                msg = (
-                    f"the {self._kind} has ended where it raised {type(self._raised).__name__} before, so its other "
-                    "frames cannot be asked for any more; make it anew, and pass that from its first frame on, with "
-                    "the same resume="
-                )
-                error = IngressError(exceptions.IngressErrorCode.BadDataFrame, msg)
-                raise self._ours(error) from self._raised
             if self._count:
                 return False
             msg = f"the {self._kind} gives no frame, and so no columns; let it give one, even without rows"
             raise _in_table(IngressError(exceptions.IngressErrorCode.BadDataFrame, msg), self.table) from None
         except Exception as error:
-            self._raised = error
             if self._count:
                 raise
             raise unread(error, self.table) from error
-        except BaseException as error:
-            self._raised = error
-            raise
-        self._raised = None
         self._count += 1
         self._is_left = True
         return True
