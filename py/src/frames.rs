@@ -28,7 +28,7 @@ pub(crate) struct FrameStream {
     last: Option<(SchemaRef, Vec<usize>)>,
     nan_is_missing: bool,
     /// A batch of a frame that is itself a stream, which was refused: it is not passed over when the stream is gone on with.
-    refused: Option<RecordBatch>,
+    held: Option<RecordBatch>,
     /// Whether the frame, which is no stream, has to be asked for again, and read on where it was refused: it may have been
     /// mended.
     again: bool,
@@ -89,7 +89,7 @@ impl FrameStream {
             is_stream,
             last: None,
             nan_is_missing,
-            refused: None,
+            held: None,
             again: false,
             skip: 0,
             has_failed: false,
@@ -100,7 +100,7 @@ impl FrameStream {
 
     /// The next batch, whatever its schema.
     fn read(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
-        if let Some(batch) = self.refused.take() {
+        if let Some(batch) = self.held.take() {
             return Ok(Some(batch));
         }
         loop {
@@ -145,7 +145,7 @@ impl FrameStream {
     /// Has what was refused come again.
     fn put_back(&mut self, batch: Option<RecordBatch>) {
         if self.is_stream {
-            self.refused = batch;
+            self.held = batch;
         } else {
             self.again = true;
             self.batches = Box::new(std::iter::empty());

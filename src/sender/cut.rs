@@ -25,8 +25,8 @@ use crate::rows::RowSet;
 /// The part of a request, one in so many, that a cut may go back over.
 const LOOK_BACK: usize = 10;
 
-/// How often one who reads a stream looks up, whether it is still wanted.
-const LOOK_UP: Duration = Duration::from_millis(10);
+/// How often it is looked whether a stream that is read is still wanted.
+const POLL_EVERY: Duration = Duration::from_millis(10);
 
 /// Requests are not made smaller than this to share a frame among connections.
 const MIN_SHARED: usize = 1 << 20;
@@ -70,7 +70,7 @@ pub(super) trait Outlet {
     /// Takes a request over.
     fn submit(&mut self, request: Request) -> Result<(), Error>;
     /// Whether to go on: an error ends the reading.
-    fn look_up(&mut self) -> Result<(), Error> {
+    fn poll(&mut self) -> Result<(), Error> {
         Ok(())
     }
     /// The pool's buffer size.
@@ -154,12 +154,12 @@ pub(super) fn cut(
         cutter.checked(&batch, start, leave_out, read)?;
         end = start + batch.num_rows() as u64;
     }
-    let mut looked = Instant::now();
+    let mut polled = Instant::now();
     while let Some(next) = feed.next(|| (cutter.outlet.settled(), cutter.outlet.rejected())) {
         // A stream may take its time, and fill no buffer for long.
-        if looked.elapsed() >= LOOK_UP {
-            cutter.outlet.look_up()?;
-            looked = Instant::now();
+        if polled.elapsed() >= POLL_EVERY {
+            cutter.outlet.poll()?;
+            polled = Instant::now();
         }
         match next {
             Ok((start, batch)) => {

@@ -282,7 +282,7 @@ impl Outlet for FlightOutlet<'_> {
         self.tick()
     }
 
-    fn look_up(&mut self) -> Result<(), Error> {
+    fn poll(&mut self) -> Result<(), Error> {
         self.tick()
     }
 
