@@ -256,6 +256,35 @@ mod tests {
         RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).expect("sound")
     }
 
+    fn feed(items: Vec<Result<RecordBatch, ArrowError>>) -> Resumable<'static> {
+        Resumable::new(RecordBatchIterator::new(items, batch(0, 1).schema()))
+    }
+
+    #[test]
+    fn a_stream_that_ends_where_it_failed_is_not_at_its_end() {
+        let failed = || Err(ArrowError::ComputeError("gone".into()));
+        let mut next = feed(vec![Ok(batch(0, 2)), failed()]);
+        let mut next = || next.next(|| (0, Vec::new())).map(|next| next.is_ok());
+        assert_eq!([next(), next(), next(), next()], [Some(true), Some(false), Some(false), Some(false)]);
+        let mut next = feed(vec![Ok(batch(0, 2)), failed(), Ok(batch(2, 2))]);
+        let mut next = || next.next(|| (0, Vec::new())).map(|next| next.is_ok());
+        assert_eq!([next(), next(), next(), next()], [Some(true), Some(false), Some(true), None]);
+    }
+
+    #[test]
+    fn refused_rows_come_again_for_who_has_not_heard_of_them() {
+        let mut feed = feed((0..3).map(|i| Ok(batch(10 * i, 10))).collect());
+        while let Some(next) = feed.next(|| (20, vec![13, 5])) {
+            next.expect("sound");
+        }
+        let from =
+            |row| feed.kept_from(row).iter().map(|(start, batch)| (*start, batch.num_rows())).collect::<Vec<_>>();
+        assert_eq!(from(0), [(5, 1), (13, 1), (20, 10)]);
+        assert_eq!(from(6), [(13, 1), (20, 10)]);
+        // Those alone that are asked for.
+        assert_eq!(feed.pick(&[13, 21]).map(|picked| picked.num_rows()).ok(), Some(2));
+    }
+
     #[test]
     fn small_batches_that_are_kept_are_put_together() {
         let sizes: Vec<u64> = (0..4_000).map(|i| if i % 2_500 == 2_499 { 600 } else { 1 + i % 2 }).collect();
