@@ -14,6 +14,7 @@ use arrow_schema::ArrowError;
 use crate::check::ValueError;
 use crate::config::ConfigError;
 use crate::encode::RowError;
+use crate::frontend::NewSchema;
 use crate::plan::PlanError;
 use crate::spool::SpoolError;
 use crate::transport::TransportError;
@@ -445,6 +446,11 @@ impl Error {
             }
             None => Err(self),
         }
+    }
+
+    /// Whether a stream goes on under another schema, for which it has to be planned.
+    pub(crate) fn is_new_schema(&self) -> bool {
+        matches!(self.first().map(|problem| &problem.0.cause), Some(Cause::Unread(error)) if NewSchema::is_said_by(error))
     }
 
     /// Whether the deadline of the call ended it.

@@ -77,7 +77,7 @@ pub use encode::{Row, RowAt, RowBuffer, RowError};
 pub use error::{Delivery, Error, ErrorKind, Problem, Result};
 pub use frontend::{Batches, Frame, IntoSource, Source, ViaBatch, ViaBatches, ViaReader, ViaSlice, ViaSource};
 #[doc(hidden)]
-pub use frontend::{Dictionaries, coded, coded_batch, may_be_bare};
+pub use frontend::{Dictionaries, NewSchema, coded, coded_batch, may_be_bare};
 pub use options::{At, Create, EmptyRows, Nan, NullAt, NullBool, OnError, ProtocolVersion, Symbols, WriteOptions};
 pub use plan::{Plan, PlanError, PlannedColumn};
 pub use report::{ColumnReport, DrainReport, WriteReport};

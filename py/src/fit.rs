@@ -3,22 +3,30 @@
 //! What reads a file piece by piece sees only a piece: pandas has integers until one is missing, then floats, and as many
 //! categories as the piece has. So numbers, instants and codes of any width go under any other that holds each value
 //! exactly, text under any other form of it, and nulls under everything. Where all types are equal, which is nearly always, none of this runs.
+//! A column of nulls alone has no type, and gets one from the first frame that has values there (`frames.rs`).
 
 use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowDictionaryKeyType, ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
-    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowDictionaryKeyType, ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type,
+    Decimal256Type, DecimalType, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
+    DurationSecondType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, LargeStringArray, PrimitiveArray, StringArray, StringViewArray, UInt64Array,
-    make_array, new_null_array,
+    Array, ArrayRef, Decimal128Array, Decimal256Array, DictionaryArray, LargeStringArray, PrimitiveArray, StringArray,
+    StringViewArray, UInt64Array, make_array, new_null_array,
 };
+use arrow_buffer::i256;
 use arrow_data::ArrayData;
-use arrow_schema::{DataType, Field, FieldRef, TimeUnit};
+use arrow_schema::{DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, TimeUnit};
+use arrow_select::take::take;
+
+type Half = <Float16Type as ArrowPrimitiveType>::Native;
 
 /// Why a column does not fit.
 pub(crate) enum Misfit {
@@ -47,8 +55,23 @@ pub(crate) fn with_room(kind: &DataType) -> DataType {
     }
 }
 
+/// An item of a list that may be null; of empty lists alone a number, as all arrays hold.
 fn any_item(item: &Field) -> FieldRef {
-    Arc::new(Field::new(item.name(), with_room(item.data_type()), true))
+    let kind = if item.data_type().is_null() { DataType::Float64 } else { with_room(item.data_type()) };
+    Arc::new(Field::new(item.name(), kind, true))
+}
+
+/// Whether nothing can be said of what such a column will hold.
+pub(crate) fn is_untyped(kind: &DataType) -> bool {
+    match kind {
+        DataType::Dictionary(_, value) => is_untyped(value),
+        other => other.is_null(),
+    }
+}
+
+/// Whether a column has nothing that tells its type. With `nan_is_missing` a NaN is null where there is no NaN otherwise.
+pub(crate) fn tells_nothing(column: &ArrayRef, nan_is_missing: bool) -> bool {
+    is_untyped(column.data_type()) || (nan_is_missing && is_nothing(column))
 }
 
 /// A list under a type that calls its items otherwise, or says otherwise of their nulls: the same memory.
@@ -57,6 +80,7 @@ fn as_list(column: &ArrayRef, known: &DataType) -> Option<ArrayRef> {
         let item = match (data.data_type(), known) {
             (DataType::List(_), DataType::List(item)) | (DataType::LargeList(_), DataType::LargeList(item)) => item,
             (DataType::FixedSizeList(_, size), DataType::FixedSizeList(item, known)) if size == known => item,
+            (DataType::Null, known) => return Some(new_null_array(known, data.len()).to_data()),
             (found, known) => return (found == known).then_some(data),
         };
         let items = data.child_data().first()?.clone();
@@ -72,11 +96,11 @@ pub(crate) fn fit(column: &ArrayRef, known: &DataType, nan_is_missing: bool) -> 
     if found == known {
         return Ok(column.clone());
     }
+    if tells_nothing(column, nan_is_missing) {
+        return Ok(new_null_array(known, column.len()));
+    }
     if let Some(list) = as_list(column, known) {
         return Ok(list);
-    }
-    if found.is_null() || (nan_is_missing && is_nothing(column)) {
-        return Ok(new_null_array(known, column.len()));
     }
     match (known, found) {
         (DataType::Dictionary(key, known), DataType::Dictionary(_, found)) if known == found => {
@@ -92,6 +116,8 @@ pub(crate) fn fit(column: &ArrayRef, known: &DataType, nan_is_missing: bool) -> 
         (DataType::Utf8, _) => Ok(Arc::new(texts(column)?.collect::<StringArray>())),
         (DataType::LargeUtf8, _) => Ok(Arc::new(texts(column)?.collect::<LargeStringArray>())),
         (DataType::Utf8View, _) => Ok(Arc::new(texts(column)?.collect::<StringViewArray>())),
+        (_, DataType::Dictionary(..)) => fit(&decoded(column)?, known, nan_is_missing),
+        (DataType::Decimal128(..) | DataType::Decimal256(..), _) => decimals(column, known),
         _ => numbers(column, known, nan_is_missing),
     }
 }
@@ -116,6 +142,67 @@ fn texts(column: &ArrayRef) -> Result<Box<dyn Iterator<Item = Option<&str>> + '_
         }
         _ => Err(Misfit::Type),
     }
+}
+
+/// The values that the codes of a dictionary stand for, row by row.
+fn decoded(column: &ArrayRef) -> Result<ArrayRef, Misfit> {
+    let dictionary = column.as_any_dictionary();
+    take(dictionary.values(), dictionary.keys(), None).map_err(|_| Misfit::Type)
+}
+
+/// Whole numbers and decimals as decimals of another size or scale, as long as each value is the same.
+fn decimals(column: &ArrayRef, known: &DataType) -> Result<ArrayRef, Misfit> {
+    fn of<T: DecimalType>(column: &ArrayRef) -> Box<dyn Fn(usize) -> i256 + '_>
+    where
+        i256: From<T::Native>,
+    {
+        let values = column.as_primitive::<T>();
+        Box::new(|row| values.value(row).into())
+    }
+    // Each value, times ten to the power of `scale`.
+    let (value, scale) = match column.data_type() {
+        DataType::Decimal32(_, scale) => (of::<Decimal32Type>(column), *scale),
+        DataType::Decimal64(_, scale) => (of::<Decimal64Type>(column), *scale),
+        DataType::Decimal128(_, scale) => (of::<Decimal128Type>(column), *scale),
+        DataType::Decimal256(_, scale) => (of::<Decimal256Type>(column), *scale),
+        kind if kind.is_integer() => {
+            let number = values(column).ok_or(Misfit::Type)?.number;
+            let whole = move |row| match number(row) {
+                Number::Whole(whole) => i256::from_i128(whole),
+                // Integers are none.
+                Number::Float(_) => i256::ZERO,
+            };
+            (Box::new(whole) as Box<dyn Fn(usize) -> i256>, 0)
+        }
+        _ => return Err(Misfit::Type),
+    };
+    let (DataType::Decimal128(precision, wanted) | DataType::Decimal256(precision, wanted)) = known else {
+        return Err(Misfit::Type);
+    };
+    let ten = i256::from_i128(10);
+    let by = ten.checked_pow(u32::from(wanted.abs_diff(scale))).ok_or(Misfit::Type)?;
+    let limit = ten.checked_pow(u32::from(*precision));
+    let exact = |row: usize| {
+        let value = value(row);
+        let exact = if *wanted >= scale {
+            value.checked_mul(by)
+        } else {
+            (value.checked_rem(by) == Some(i256::ZERO)).then(|| value.checked_div(by)).flatten()
+        };
+        let fits = |value: &i256| limit.is_none_or(|limit| *value < limit && *value > -limit);
+        let told = || Decimal256Type::format_decimal(value, DECIMAL256_MAX_PRECISION, scale);
+        exact.filter(fits).ok_or_else(|| Misfit::Value(row, told()))
+    };
+    let rows = (0..column.len()).map(|row| if column.is_null(row) { Ok(None) } else { exact(row).map(Some) });
+    let made = rows.collect::<Result<Vec<_>, _>>()?;
+    let made: ArrayRef = match known {
+        DataType::Decimal128(..) => {
+            let narrow = made.into_iter().map(|value| value.and_then(i256::to_i128));
+            Arc::new(narrow.collect::<Decimal128Array>().with_data_type(known.clone()))
+        }
+        _ => Arc::new(made.into_iter().collect::<Decimal256Array>().with_data_type(known.clone())),
+    };
+    Ok(made)
 }
 
 /// Whether these are floats of which none is a number.
@@ -159,13 +246,33 @@ enum Number {
     Float(f64),
 }
 
-/// What a type of instants counts, in nanoseconds.
-fn nanos(unit: TimeUnit) -> i128 {
-    match unit {
-        TimeUnit::Second => 1_000_000_000,
-        TimeUnit::Millisecond => 1_000_000,
-        TimeUnit::Microsecond => 1_000,
-        TimeUnit::Nanosecond => 1,
+/// What kind of things values are: none goes under another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thing {
+    Number,
+    Instant,
+    Duration,
+    TimeOfDay,
+}
+
+/// What a column of this type holds, and what it counts, in nanoseconds; a number counts itself. None of other types.
+fn counted(kind: &DataType) -> Option<(Thing, i128)> {
+    fn nanos(unit: TimeUnit) -> i128 {
+        match unit {
+            TimeUnit::Second => 1_000_000_000,
+            TimeUnit::Millisecond => 1_000_000,
+            TimeUnit::Microsecond => 1_000,
+            TimeUnit::Nanosecond => 1,
+        }
+    }
+    match kind {
+        DataType::Timestamp(unit, _) => Some((Thing::Instant, nanos(*unit))),
+        DataType::Date32 => Some((Thing::Instant, 86_400 * nanos(TimeUnit::Second))),
+        DataType::Date64 => Some((Thing::Instant, nanos(TimeUnit::Millisecond))),
+        DataType::Duration(unit) => Some((Thing::Duration, nanos(*unit))),
+        DataType::Time32(unit) | DataType::Time64(unit) => Some((Thing::TimeOfDay, nanos(*unit))),
+        kind if kind.is_numeric() && !kind.is_decimal() => Some((Thing::Number, 1)),
+        _ => None,
     }
 }
 
@@ -187,7 +294,7 @@ struct Values<'a> {
     text: Box<dyn Fn(usize) -> String + 'a>,
 }
 
-/// The values of a column of numbers or instants; None of other types.
+/// The values of a column of numbers or times; None of other types.
 fn values(column: &ArrayRef) -> Option<Values<'_>> {
     fn of<'a, T: ArrowPrimitiveType>(
         column: &'a ArrayRef,
@@ -200,38 +307,50 @@ fn values(column: &ArrayRef) -> Option<Values<'_>> {
         let number = Box::new(move |row| number(values.value(row)));
         Some(Values { number, text: Box::new(|row| values.value(row).to_string()) })
     }
-    fn whole(value: impl Into<i128>) -> Number {
-        Number::Whole(value.into())
+    fn whole<T: ArrowPrimitiveType>(column: &ArrayRef, unit: i128) -> Option<Values<'_>>
+    where
+        T::Native: Display + Into<i128>,
+    {
+        of::<T>(column, move |value| Number::Whole(value.into() * unit))
     }
+    let (_, unit) = counted(column.data_type())?;
     match column.data_type() {
-        DataType::Int8 => of::<Int8Type>(column, whole),
-        DataType::Int16 => of::<Int16Type>(column, whole),
-        DataType::Int32 => of::<Int32Type>(column, whole),
-        DataType::Int64 => of::<Int64Type>(column, whole),
-        DataType::UInt8 => of::<UInt8Type>(column, whole),
-        DataType::UInt16 => of::<UInt16Type>(column, whole),
-        DataType::UInt32 => of::<UInt32Type>(column, whole),
-        DataType::UInt64 => of::<UInt64Type>(column, whole),
+        DataType::Int8 => whole::<Int8Type>(column, unit),
+        DataType::Int16 => whole::<Int16Type>(column, unit),
+        DataType::Int32 => whole::<Int32Type>(column, unit),
+        DataType::Int64 => whole::<Int64Type>(column, unit),
+        DataType::UInt8 => whole::<UInt8Type>(column, unit),
+        DataType::UInt16 => whole::<UInt16Type>(column, unit),
+        DataType::UInt32 => whole::<UInt32Type>(column, unit),
+        DataType::UInt64 => whole::<UInt64Type>(column, unit),
         DataType::Float16 => of::<Float16Type>(column, |value| number(value.to_f64())),
         DataType::Float32 => of::<Float32Type>(column, |value| number(value.into())),
         DataType::Float64 => of::<Float64Type>(column, number),
-        DataType::Timestamp(unit, _) => {
-            let nanos = nanos(*unit);
-            let counted = move |value: i64| Number::Whole(i128::from(value) * nanos);
-            match unit {
-                TimeUnit::Second => of::<TimestampSecondType>(column, counted),
-                TimeUnit::Millisecond => of::<TimestampMillisecondType>(column, counted),
-                TimeUnit::Microsecond => of::<TimestampMicrosecondType>(column, counted),
-                TimeUnit::Nanosecond => of::<TimestampNanosecondType>(column, counted),
-            }
-        }
+        DataType::Timestamp(TimeUnit::Second, _) => whole::<TimestampSecondType>(column, unit),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => whole::<TimestampMillisecondType>(column, unit),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => whole::<TimestampMicrosecondType>(column, unit),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => whole::<TimestampNanosecondType>(column, unit),
+        DataType::Date32 => whole::<Date32Type>(column, unit),
+        DataType::Date64 => whole::<Date64Type>(column, unit),
+        DataType::Duration(TimeUnit::Second) => whole::<DurationSecondType>(column, unit),
+        DataType::Duration(TimeUnit::Millisecond) => whole::<DurationMillisecondType>(column, unit),
+        DataType::Duration(TimeUnit::Microsecond) => whole::<DurationMicrosecondType>(column, unit),
+        DataType::Duration(TimeUnit::Nanosecond) => whole::<DurationNanosecondType>(column, unit),
+        DataType::Time32(TimeUnit::Second) => whole::<Time32SecondType>(column, unit),
+        DataType::Time32(TimeUnit::Millisecond) => whole::<Time32MillisecondType>(column, unit),
+        DataType::Time64(TimeUnit::Microsecond) => whole::<Time64MicrosecondType>(column, unit),
+        DataType::Time64(TimeUnit::Nanosecond) => whole::<Time64NanosecondType>(column, unit),
         _ => None,
     }
 }
 
-/// Numbers or instants of another width or unit, as long as each value is the same.
+/// Numbers or times of another width or unit, as long as each value is the same.
 fn numbers(column: &ArrayRef, known: &DataType, nan_is_missing: bool) -> Result<ArrayRef, Misfit> {
     let Values { number: value, text } = values(column).ok_or(Misfit::Type)?;
+    let unit = match (counted(column.data_type()), counted(known)) {
+        (Some((found, _)), Some((wanted, unit))) if found == wanted => unit,
+        _ => return Err(Misfit::Type),
+    };
     let nulls = column.nulls();
     let is_null = |row: usize| {
         nulls.is_some_and(|nulls| nulls.is_null(row))
@@ -249,42 +368,26 @@ fn numbers(column: &ArrayRef, known: &DataType, nan_is_missing: bool) -> Result<
     macro_rules! whole {
         ($kind:ty) => {
             made::<$kind>(column.len(), is_null, |row| match value(row) {
-                Number::Whole(value) => value.try_into().ok(),
-                Number::Float(_) => None,
-            })
-            .map(|made| Arc::new(made) as ArrayRef)
-        };
-    }
-    macro_rules! instants {
-        ($kind:ty, $unit:expr, $zone:expr) => {
-            made::<$kind>(column.len(), is_null, |row| match value(row) {
-                Number::Whole(value) if value % nanos($unit) == 0 => (value / nanos($unit)).try_into().ok(),
+                Number::Whole(value) if value % unit == 0 => (value / unit).try_into().ok(),
                 _ => None,
             })
-            .map(|made| Arc::new(made.with_timezone_opt($zone.clone())) as ArrayRef)
+            .map(|made| Arc::new(made.with_data_type(known.clone())) as ArrayRef)
         };
     }
     macro_rules! floats {
-        ($kind:ty, $float:ty) => {{
+        ($kind:ty, $narrow:expr, $wide:expr) => {{
             // A float has NaN of its own, which stays.
             let is_null = |row: usize| nulls.is_some_and(|nulls| nulls.is_null(row));
             made::<$kind>(column.len(), is_null, |row| match value(row) {
-                Number::Whole(value) => (value as $float as i128 == value).then_some(value as $float),
-                Number::Float(value) if value.is_nan() => Some(value as $float),
-                Number::Float(value) => (f64::from(value as $float) == value).then_some(value as $float),
+                // More than 2^127 is no whole number here.
+                Number::Whole(value) => Some($narrow(value as f64)).filter(|narrow| $wide(*narrow) as i128 == value),
+                Number::Float(value) if value.is_nan() => Some($narrow(value)),
+                Number::Float(value) => Some($narrow(value)).filter(|narrow| $wide(*narrow) == value),
             })
             .map(|made| Arc::new(made) as ArrayRef)
         }};
     }
-    let are_instants = matches!(column.data_type(), DataType::Timestamp(..));
     let made = match known {
-        DataType::Timestamp(unit, zone) if are_instants => match unit {
-            TimeUnit::Second => instants!(TimestampSecondType, *unit, zone),
-            TimeUnit::Millisecond => instants!(TimestampMillisecondType, *unit, zone),
-            TimeUnit::Microsecond => instants!(TimestampMicrosecondType, *unit, zone),
-            TimeUnit::Nanosecond => instants!(TimestampNanosecondType, *unit, zone),
-        },
-        _ if are_instants => return Err(Misfit::Type),
         DataType::Int8 => whole!(Int8Type),
         DataType::Int16 => whole!(Int16Type),
         DataType::Int32 => whole!(Int32Type),
@@ -293,8 +396,23 @@ fn numbers(column: &ArrayRef, known: &DataType, nan_is_missing: bool) -> Result<
         DataType::UInt16 => whole!(UInt16Type),
         DataType::UInt32 => whole!(UInt32Type),
         DataType::UInt64 => whole!(UInt64Type),
-        DataType::Float32 => floats!(Float32Type, f32),
-        DataType::Float64 => floats!(Float64Type, f64),
+        DataType::Float16 => floats!(Float16Type, Half::from_f64, Half::to_f64),
+        DataType::Float32 => floats!(Float32Type, |value: f64| value as f32, f64::from),
+        DataType::Float64 => floats!(Float64Type, |value: f64| value, |value: f64| value),
+        DataType::Timestamp(TimeUnit::Second, _) => whole!(TimestampSecondType),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => whole!(TimestampMillisecondType),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => whole!(TimestampMicrosecondType),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => whole!(TimestampNanosecondType),
+        DataType::Date32 => whole!(Date32Type),
+        DataType::Date64 => whole!(Date64Type),
+        DataType::Duration(TimeUnit::Second) => whole!(DurationSecondType),
+        DataType::Duration(TimeUnit::Millisecond) => whole!(DurationMillisecondType),
+        DataType::Duration(TimeUnit::Microsecond) => whole!(DurationMicrosecondType),
+        DataType::Duration(TimeUnit::Nanosecond) => whole!(DurationNanosecondType),
+        DataType::Time32(TimeUnit::Second) => whole!(Time32SecondType),
+        DataType::Time32(TimeUnit::Millisecond) => whole!(Time32MillisecondType),
+        DataType::Time64(TimeUnit::Microsecond) => whole!(Time64MicrosecondType),
+        DataType::Time64(TimeUnit::Nanosecond) => whole!(Time64NanosecondType),
         _ => return Err(Misfit::Type),
     };
     made.map_err(|row| Misfit::Value(row, text(row)))

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader};
-use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
 use pyo3::prelude::*;
-use questframe::Frame;
+use questframe::{Frame, NewSchema};
 
 use crate::client::take;
 use crate::error::{bad_arrow, bad_column, bad_frame, bad_value, is_of_stream, of_stream};
-use crate::fit::{Misfit, fit, with_room};
+use crate::fit::{Misfit, fit, is_untyped, tells_nothing, with_room};
 use crate::input::Input;
 
 type OwnBatches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
@@ -18,7 +18,8 @@ type OwnBatches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Sen
 /// The batches of frames that an object of Python's class `Frames` gives.
 pub(crate) struct FrameStream {
     frames: Py<PyAny>,
-    /// Of the first frame; any column may be null in others.
+    /// Of the first frame; any column may be null in others. One that held nothing so far gets its type when values come:
+    /// then the stream has another schema, and says so.
     schema: SchemaRef,
     /// What is left of the frame that is read.
     batches: OwnBatches,
@@ -27,7 +28,8 @@ pub(crate) struct FrameStream {
     /// The schema of the last batch, and which of its columns are those of the stream, in order.
     last: Option<(SchemaRef, Vec<usize>)>,
     nan_is_missing: bool,
-    /// A batch of a frame that is itself a stream, which was refused: it is not passed over when the stream is gone on with.
+    /// A batch that is to come again: one that changed the schema, or of a frame that is itself a stream one that was
+    /// refused, which is not passed over when the stream is gone on with.
     held: Option<RecordBatch>,
     /// Whether the frame, which is no stream, has to be asked for again, and read on where it was refused: it may have been
     /// mended.
@@ -75,13 +77,15 @@ impl FrameStream {
             return Err(bad_frame(frames.py(), "the stream has no frame"));
         };
         let schema = first.schema();
-        let fields = schema.fields().iter().map(|field| {
-            let kind = with_room(field.data_type());
-            Field::new(field.name(), kind, true).with_metadata(field.metadata().clone())
-        });
-        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let is_stream = matches!(first, Input::Reader(_));
-        let (frames, batches) = (frames.clone().unbind(), batches_of(first));
+        let (frames, mut batches) = (frames.clone().unbind(), batches_of(first));
+        let mut fields: Vec<_> = schema.fields().iter().map(|field| typed(field)).collect();
+        if nan_is_missing {
+            let all = batches.collect::<Vec<_>>();
+            mark_nothing(&mut fields, &all);
+            batches = Box::new(all.into_iter());
+        }
+        let schema = Arc::new(Schema::new(fields));
         Ok(Self {
             frames,
             schema,
@@ -194,9 +198,34 @@ impl FrameStream {
         Ok(places)
     }
 
-    /// The batch under the schema of the stream.
+    /// The schema with types for the columns that have values here for the first time, if there are any.
+    fn typed_by(&self, batch: &RecordBatch, places: &[usize]) -> Option<SchemaRef> {
+        if !self.schema.fields().iter().any(|field| is_nothing(field)) {
+            return None;
+        }
+        let has_empty_row = self.nan_is_missing && !has_no_empty_row(batch);
+        let mut is_new = false;
+        let fields = self.schema.fields().iter().zip(places).map(|(field, place)| {
+            let column = batch.column(*place);
+            let is_typed =
+                !tells_nothing(column, self.nan_is_missing) || has_empty_row && !is_untyped(column.data_type());
+            if !is_nothing(field) || !is_typed {
+                return field.clone();
+            }
+            is_new = true;
+            Arc::new(typed(batch.schema_ref().field(*place)))
+        });
+        let fields = fields.collect::<Vec<FieldRef>>();
+        is_new.then(|| Arc::new(Schema::new(fields)))
+    }
+
+    /// The batch under the schema of the stream; it comes again after [`NewSchema`].
     fn fitted(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let places = self.places(batch.schema_ref())?;
+        if let Some(schema) = self.typed_by(batch, &places) {
+            self.schema = schema;
+            return Err(NewSchema::error());
+        }
         let mut columns = Vec::with_capacity(places.len());
         for (field, place) in self.schema.fields().iter().zip(places) {
             let column = batch.column(place);
@@ -218,14 +247,14 @@ impl FrameStream {
         let Misfit::Value(row, value) = misfit else {
             return self.refused(|py| {
                 let why = format!(
-                    "it is of type {found}, and of type {known} in the first frame; give all frames the same types, as \
+                    "it is of type {found}, and of type {known} in the frames before; give all frames the same types, as \
                      with a schema, or with dtype= of pandas"
                 );
                 bad_column(py, column, &why)
             });
         };
         let why = format!(
-            "the column is of type {found} here and of type {known} in the first frame, which has no place for this \
+            "the column is of type {found} here and of type {known} in the frames before, which has no place for this \
              value; give all frames the same type"
         );
         Python::attach(|py| failed(of_stream(py, bad_value(py, column, self.rows + row, value, &why))))
@@ -239,6 +268,45 @@ impl FrameStream {
             failed(located.map_or_else(|failed| failed, PyErr::from_value))
         })
     }
+}
+
+/// A column of the stream that is one like this in a frame.
+fn typed(field: &Field) -> Field {
+    let kind = if is_untyped(field.data_type()) { DataType::Null } else { with_room(field.data_type()) };
+    Field::new(field.name(), kind, true).with_metadata(field.metadata().clone())
+}
+
+/// The key, in the metadata of a column, that it holds nothing but missing values of pandas so far: `plan::build` knows it.
+const NOTHING: &str = "questframe:nothing";
+
+/// Whether nothing is known yet of what a column holds.
+fn is_nothing(field: &Field) -> bool {
+    field.data_type().is_null() || field.metadata().contains_key(NOTHING)
+}
+
+/// Notes which floats are none but missing values in the first frame of pandas: those of a file's columns whose first values
+/// come later, of whatever type.
+fn mark_nothing(fields: &mut [Field], batches: &[Result<RecordBatch, ArrowError>]) {
+    let holds_nothing = |place: usize| batches.iter().flatten().all(|batch| tells_nothing(batch.column(place), true));
+    let is_nothing = |(place, field): (usize, &Field)| field.data_type().is_floating() && holds_nothing(place);
+    let nothing: Vec<_> = fields.iter().enumerate().map(is_nothing).collect();
+    let is_left = |(field, nothing): (&Field, &bool)| {
+        !nothing && !field.data_type().is_null() && !field.data_type().is_temporal()
+    };
+    if fields.iter().zip(&nothing).any(is_left) && batches.iter().flatten().all(has_no_empty_row) {
+        let nothing = fields.iter_mut().zip(nothing).filter(|(_, is_nothing)| *is_nothing);
+        nothing.for_each(|(field, _)| _ = field.metadata_mut().insert(NOTHING.to_owned(), String::new()));
+    }
+}
+
+/// Whether each row of pandas has something to be written, be it a NaN, beside columns that hold nothing else: rows that
+/// have not are not sent.
+fn has_no_empty_row(batch: &RecordBatch) -> bool {
+    batch.columns().iter().any(|column| {
+        let kind = column.data_type();
+        let is_written = !kind.is_temporal() && !tells_nothing(column, true);
+        is_written && (kind.is_floating() || column.logical_null_count() == 0)
+    })
 }
 
 fn failed(error: PyErr) -> ArrowError {
@@ -273,8 +341,11 @@ impl Iterator for FrameStream {
     fn next(&mut self) -> Option<Self::Item> {
         match self.read() {
             Ok(Some(batch)) => {
+                let known = self.schema.clone();
                 let fitted = self.fitted(&batch);
-                if fitted.is_err() {
+                if !Arc::ptr_eq(&known, &self.schema) {
+                    self.held = Some(batch);
+                } else if fitted.is_err() {
                     self.put_back(Some(batch));
                 }
                 Some(fitted)

@@ -1,5 +1,6 @@
 //! Writing a frame over TCP, where the server answers nothing: no look-up, no statements, no second try.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use arrow_schema::Schema;
@@ -50,20 +51,27 @@ impl Client {
         if let Some(what) = takes_answers(options) {
             return Err(Error::of(Cause::Unanswered { what, scheme }));
         }
-        let plan = self.plan_unasked(&feed.schema(), options)?;
-        resume_fits(options, plan.table())?;
-        let job = Job {
-            plan: &plan,
-            runtime: self.runtime()?,
-            way: Way::Tcp(transport),
-            pool: &inner.pool,
-            max_rows: inner.config.auto_flush_rows(),
-            max_bytes: inner.config.auto_flush_bytes(),
-            max_buf_size: inner.config.max_buf_size(),
-            atomic: false,
-            deadline,
+        let mut options = Cow::Borrowed(options);
+        let plan = loop {
+            let plan = self.plan_unasked(&feed.schema(), &options)?;
+            resume_fits(&options, plan.table())?;
+            let job = Job {
+                plan: &plan,
+                runtime: self.runtime()?,
+                way: Way::Tcp(transport),
+                pool: &inner.pool,
+                max_rows: inner.config.auto_flush_rows(),
+                max_bytes: inner.config.auto_flush_bytes(),
+                max_buf_size: inner.config.max_buf_size(),
+                atomic: false,
+                deadline,
+            };
+            match write(&job, feed, account, &mut *progress) {
+                Ok(()) => break plan,
+                Err(halt) if halt.error.is_new_schema() => options = plan.with_its_at(options),
+                Err(halt) => return Err(halt.error),
+            }
         };
-        write(&job, feed, account, progress).map_err(|halt| halt.error)?;
         let note = format!(
             "nothing was acknowledged: {scheme} took the rows, and the connection showed no sign of a failure; whether \
              they are stored only the table tells, and the server's log"

@@ -1,5 +1,6 @@
 //! Writing a frame: to one server, and on to the next where that fails.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use crate::options::{Create, OnError, WriteOptions};
 use crate::plan::Plan;
 use crate::report::WriteReport;
 use crate::sender::{
-    Account, Before, Halt, Job, Keeping, Progress, Rejections, Requests, Resumable, Way, excerpt, keep, write,
+    Account, Before, Halt, Job, Keeping, Kept, Progress, Rejections, Requests, Resumable, Way, excerpt, write,
 };
 use crate::spool::Spool;
 use crate::transport::{ServerInfo, TransportError};
@@ -23,7 +24,8 @@ pub(super) type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// One call of `write`.
 struct Call<'a> {
-    options: &'a WriteOptions,
+    /// With the designated timestamp that was found where the caller named none, once the rows are planned for again.
+    options: Cow<'a, WriteOptions>,
     tour: Tour,
     /// Whether there are other servers to turn to.
     has_others: bool,
@@ -90,7 +92,7 @@ impl Client {
     ) -> Result<WriteReport> {
         let has_others = matches!(&self.0.servers, Servers::Http(hosts) if hosts.are_several());
         let spools = options.spool_dir.is_some() || self.0.config.spool_dir().is_some();
-        let keeps = has_others || options.on_error == OnError::Quarantine || spools;
+        let keeps = has_others || options.on_error == OnError::Quarantine || spools || options.atomic;
         self.write_rows(&mut Resumable::keeping(data.into_source(), keeps), options, None, &mut progress)
     }
 
@@ -165,7 +167,7 @@ impl Client {
             Servers::Http(hosts) => {
                 let quarantine = options.on_error == OnError::Quarantine;
                 let mut call = Call {
-                    options,
+                    options: Cow::Borrowed(options),
                     tour: Tour::new(&inner.config, deadline.map(|(deadline, _)| deadline)),
                     has_others: hosts.are_several(),
                     rejections: quarantine.then(|| Arc::new(Rejections::new(options.max_rejected))),
@@ -229,13 +231,20 @@ impl Client {
             let stored = account.leave_out().rows();
             let halt = match self.write_to(host, call, feed, account, last.take(), progress) {
                 Ok(made) => {
-                    notes.extend(made.notes);
+                    add_notes(&mut notes, made.notes);
                     let mut report = account.report(&made.plan, created || made.created, notes);
                     report.rejected = account.rejected_rows(feed)?;
                     return self.made_visible(host, call, report, progress);
                 }
+                // What was read before is stored, and what comes has a plan of its own.
+                Err((halt, Some(made))) if halt.error.is_new_schema() => {
+                    created |= made.created;
+                    add_notes(&mut notes, made.notes);
+                    call.options = made.plan.with_its_at(call.options.clone());
+                    continue;
+                }
                 Err((halt, made)) => {
-                    created |= made;
+                    created |= made.is_some_and(|made| made.created);
                     halt
                 }
             };
@@ -264,7 +273,7 @@ impl Client {
         account: &mut Account,
         progress: OnProgress<'_>,
     ) -> Result<WriteReport> {
-        let (inner, options) = (&*self.0, call.options);
+        let (inner, options) = (&*self.0, call.options.clone());
         let table = options.table.as_deref().or(inner.config.table());
         let (queued, rejected) = self.must_queue(hosts, spool, table, &mut call.tick(account, progress))?;
         let set_aside = set_aside(&rejected);
@@ -289,7 +298,7 @@ impl Client {
         account: &mut Account,
         progress: OnProgress<'_>,
     ) -> Result<WriteReport> {
-        let (inner, options) = (&*self.0, call.options);
+        let (inner, options) = (&*self.0, call.options.clone());
         let why = if queued {
             "rows of this table that were accepted before wait to be sent".to_owned()
         } else {
@@ -303,25 +312,29 @@ impl Client {
             }
             error.to_string()
         };
-        let plan = match call.plan.take() {
-            Some(plan) => plan,
-            None => self.plan_to_keep(hosts.current(), &feed.schema(), options)?,
+        let mut kept = Kept::begin(spool);
+        let plan = loop {
+            let plan = match call.plan.take() {
+                Some(plan) => plan,
+                None => self.plan_to_keep(hosts.current(), &feed.schema(), &call.options)?,
+            };
+            let keeping = Keeping {
+                repeatable: is_repeatable(&plan, &options),
+                options: &options,
+                plan: &plan,
+                pool: &inner.pool,
+                max_rows: inner.config.auto_flush_rows(),
+                max_bytes: inner.config.auto_flush_bytes(),
+                max_buf_size: inner.config.max_buf_size(),
+                atomic: options.atomic,
+            };
+            match kept.add(&keeping, feed, account) {
+                Ok(()) => break plan,
+                Err(error) if error.is_new_schema() => call.options = plan.with_its_at(call.options.clone()),
+                Err(error) => return Err(not_kept(error, &why, &plan)),
+            }
         };
-        let keeping = Keeping {
-            repeatable: is_repeatable(&plan, options),
-            options,
-            plan: &plan,
-            spool,
-            pool: &inner.pool,
-            max_rows: inner.config.auto_flush_rows(),
-            max_bytes: inner.config.auto_flush_bytes(),
-            max_buf_size: inner.config.max_buf_size(),
-            atomic: options.atomic,
-        };
-        let kept = keep(&keeping, feed, account).map_err(|error| match error.into_spool() {
-            Ok(error) => Error::of(Cause::NotKept(why.clone(), error)).with_table(plan.table()),
-            Err(error) => error,
-        })?;
+        let kept = kept.commit().map_err(|error| not_kept(error, &why, &plan))?;
         let mut notes = vec![format!("{kept} rows wait on disk to be sent: {why}")];
         if options.check != Some(false) && hosts.current().tables.last_seen(plan.table()).is_none() {
             notes.push(
@@ -355,7 +368,7 @@ impl Client {
         Ok(report)
     }
 
-    /// Writes what is left to one server. The flag of the error tells whether the table was made for it.
+    /// Writes what is left to one server. The error has what was made before.
     fn write_to(
         &self,
         host: &Host,
@@ -364,36 +377,36 @@ impl Client {
         account: &mut Account,
         last: Option<Error>,
         progress: OnProgress<'_>,
-    ) -> Result<Made, (Halt, bool)> {
-        let (inner, options) = (&*self.0, call.options);
+    ) -> Result<Made, (Halt, Option<Box<Made>>)> {
+        let (inner, options) = (&*self.0, call.options.clone());
         let made = {
             let ahead = call.ahead.take();
             let mut tick = call.tick(account, progress);
             let tick: Tick<'_> = &mut tick;
-            let planned = self.plan_for(host, &feed.schema(), options, ahead, &mut *tick);
-            planned.and_then(|plan| self.make_table(host, feed, plan, options, tick))
+            let planned = self.plan_for(host, &feed.schema(), &options, ahead, &mut *tick);
+            planned.and_then(|plan| self.make_table(host, feed, plan, &options, tick))
         };
         let made = made.map_err(|error| {
             let is_movable = error.transport().is_some_and(TransportError::is_of_the_server);
-            (Halt { error, is_movable }, false)
+            (Halt { error, is_movable }, None)
         })?;
         let plan = &made.plan;
         call.plan = Some(plan.clone());
-        let ends = |error: Error| (Halt { error, is_movable: false }, made.created);
+        let ends = |error: Error| Halt { error, is_movable: false };
         // What another server may have stored would be there twice.
         if account.is_in_doubt()
             && !plan.is_repeatable()
             && let Some(error) = last
         {
-            return Err(ends(error));
+            return Err((ends(error), None));
         }
         // Where nobody tells which table the name stands for, it may have been dropped and made again.
         if host.tables.is_written_again(plan.table()) && plan.may_be_made_by_server() {
-            host.transport.reconnect().map_err(|error| ends(error.into()))?;
+            host.transport.reconnect().map_err(|error| (ends(error.into()), None))?;
         }
         let job = Job {
             plan,
-            runtime: self.runtime().map_err(ends)?,
+            runtime: self.runtime().map_err(|error| (ends(error), None))?,
             way: Way::Http(Requests {
                 transport: &host.transport,
                 connections: options.connections.unwrap_or(inner.config.connections()),
@@ -427,7 +440,7 @@ impl Client {
                 {
                     halt.error = halt.error.with_value(value);
                 }
-                Err((halt, made.created))
+                Err((halt, Some(Box::new(made))))
             }
         }
     }
@@ -523,6 +536,23 @@ fn is_stopped(error: &Error) -> bool {
 /// Whether a write failed because no server took its rows, now.
 pub(super) fn is_to_be_kept(error: &Error) -> bool {
     error.is_late() || error.transport().is_some_and(|error| error.is_passing() || error.is_of_tls())
+}
+
+/// Why rows that no server took, for this reason, could not be kept either.
+fn not_kept(error: Error, why: &str, plan: &Plan) -> Error {
+    match error.into_spool() {
+        Ok(error) => Error::of(Cause::NotKept(why.to_owned(), error)).with_table(plan.table()),
+        Err(error) => error,
+    }
+}
+
+/// Adds those notes that are not there yet.
+fn add_notes(notes: &mut Vec<String>, more: Vec<String>) {
+    for note in more {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
 }
 
 fn is_over(deadline: Option<(Instant, Duration)>) -> bool {

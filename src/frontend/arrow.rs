@@ -70,6 +70,25 @@ impl Source<'_> {
     }
 }
 
+/// What a stream gives in place of a batch where it goes on under another schema, which its `schema()` is from then on:
+/// columns of missing values alone, whose type nobody knew, have got one. All others are what they were.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the stream goes on under another schema")]
+pub struct NewSchema;
+
+impl NewSchema {
+    /// As a stream gives it.
+    pub fn error() -> ArrowError {
+        ArrowError::ExternalError(Box::new(Self))
+    }
+
+    /// Whether a stream has said so.
+    pub(crate) fn is_said_by(error: &ArrowError) -> bool {
+        matches!(error, ArrowError::ExternalError(source) if source.is::<Self>())
+    }
+}
+
 impl fmt::Debug for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

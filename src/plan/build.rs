@@ -269,6 +269,9 @@ impl Spec {
     }
 }
 
+/// Fields with this key in their metadata have been nothing but NaN so far, which stands for a missing value of any type.
+pub(super) const NOTHING: &str = "questframe:nothing";
+
 /// That a column of nulls alone is not written where the table's has no NULL.
 fn not_null(column: &ColumnPlan, context: &Context<'_>) -> Option<String> {
     let name = column.name.text();
@@ -384,7 +387,14 @@ impl Builder<'_> {
         if is_index(field) {
             return Ok(ColumnPlan { is_listed: false, ..skipped(index, field, Kind::Null) });
         }
-        let kind = Kind::of(field, context.is_official)?;
+        let mut kind = Kind::of(field, context.is_official)?;
+        // Written they would make a column of floats, in which what comes later may have no place.
+        let is_nothing =
+            matches!(kind, Kind::Float { .. }) && field.metadata().contains_key(NOTHING) && self.is_certain();
+        let is_float = matches!(existing, Some(ColumnType::Double | ColumnType::Float));
+        if is_nothing && !is_float && !spec.given.dedup_keys.contains(field.name()) {
+            kind = Kind::Null;
+        }
         if kind == Kind::Null {
             // There is nothing to send, but the column may be wanted.
             let made = match (spec.column_type(field.name()), existing) {

@@ -20,7 +20,12 @@ pub use describe::PlannedColumn;
 pub use error::PlanError;
 pub(crate) use role::{Role, Wire, folded, same_name};
 
-use crate::options::{EmptyRows, Nan, NullAt, NullBool, ProtocolVersion};
+use std::borrow::Cow;
+
+use arrow_schema::{Field, Schema};
+
+use crate::options::{EmptyRows, Nan, NullAt, NullBool, ProtocolVersion, WriteOptions};
+use build::NOTHING;
 use column_type::ColumnType;
 use kind::Kind;
 use landing::{Cast, Limit};
@@ -232,6 +237,23 @@ impl Plan {
         match self.at {
             AtPlan::Column { index, .. } => self.columns.get(index).map(|column| column.name.text()),
             _ => None,
+        }
+    }
+
+    /// Whether it was made for this schema, and not for one with other types.
+    pub(crate) fn is_for(&self, schema: &Schema) -> bool {
+        let mut pairs = self.columns.iter().zip(schema.fields());
+        let is_nothing = |field: &Field| field.metadata().contains_key(NOTHING);
+        pairs.all(|(column, field)| {
+            column.field.data_type() == field.data_type() && is_nothing(&column.field) == is_nothing(field)
+        })
+    }
+
+    /// The options for a plan of the same rows under another schema: with the designated timestamp that this one has found.
+    pub(crate) fn with_its_at<'a>(&self, options: Cow<'a, WriteOptions>) -> Cow<'a, WriteOptions> {
+        match self.at() {
+            Some(at) if options.at.is_none() => Cow::Owned(options.into_owned().at(at)),
+            _ => options,
         }
     }
 

@@ -18,7 +18,8 @@ use crate::check::cast::{cast_batch, rows_at_a_time};
 use crate::check::{self, Conforming, ValueError};
 use crate::encode::{AtRange, BadCode, Block, BoundBatch, Encoder};
 use crate::error::{Cause, Error, Problem};
-use crate::frontend::{Dictionaries, Source, ask_for_next};
+use crate::frontend::{Dictionaries, NewSchema, Source, ask_for_next};
+use crate::plan::kind::Kind;
 use crate::plan::{AtPlan, Plan};
 use crate::rows::RowSet;
 
@@ -101,7 +102,8 @@ pub(super) struct Read {
 }
 
 /// Reads `feed` to its end, but for the rows of `leave_out`, and hands its requests to `outlet`. `read` tells how far it
-/// came, also after an error.
+/// came, also after an error. If that is [`Error::is_new_schema`], the rows before have been handed over, and the others
+/// take another plan; of an atomic write all do.
 pub(super) fn cut(
     plan: &Plan,
     feed: &mut Resumable<'_>,
@@ -125,6 +127,7 @@ pub(super) fn cut(
         is_first: true,
         skipped: Vec::new(),
         row_bound: 0,
+        untyped: plan.columns.iter().filter(|column| column.kind == Kind::Null).map(|column| column.index).collect(),
         dictionaries: None,
         gather: Gather::default(),
     };
@@ -149,6 +152,10 @@ pub(super) fn cut(
         cutter.gathered(start, leave_out, read)?;
         return cutter.submit();
     }
+    // What is nulls alone in the plan has values by now.
+    if !plan.is_for(&feed.schema()) {
+        return Err(failed(NewSchema::error()));
+    }
     let mut end = 0;
     for (start, batch) in feed.kept_from(leave_out.first_missing()) {
         cutter.checked(&batch, start, leave_out, read)?;
@@ -167,7 +174,7 @@ pub(super) fn cut(
                 end = start + batch.num_rows() as u64;
             }
             Err(error) => {
-                // As where a batch is unsound.
+                // As where a batch is unsound. (Rows of an atomic write that goes on under another schema are kept.)
                 if !limits.atomic {
                     cutter.gathered(end, leave_out, read)?;
                     cutter.submit()?;
@@ -231,6 +238,8 @@ struct Cutter<'a, 'p> {
     skipped: Vec<usize>,
     /// The room that the last block asked for, by row.
     row_bound: usize,
+    /// Columns of nulls alone, which may have values later.
+    untyped: Vec<usize>,
     /// What codes stand for that come alone.
     dictionaries: Option<Arc<Dictionaries>>,
     /// Small batches that wait for more.
@@ -343,6 +352,9 @@ impl Cutter<'_, '_> {
         if !is_counted {
             for (index, nulls) in self.encoder.nulls(&bound) {
                 read.nulls[index] += nulls;
+            }
+            for index in &self.untyped {
+                read.nulls[*index] += batch.num_rows() as u64;
             }
             read.counted = read.row;
         }

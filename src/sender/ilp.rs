@@ -1,5 +1,6 @@
 //! ILP bytes without a server: exactly what would be posted.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -75,11 +76,16 @@ pub fn to_ilp_writer<'a, Via>(
     out: &mut dyn io::Write,
 ) -> Result<u64> {
     let mut feed = Resumable::keeping(data.into_source(), false);
-    let plan = Plan::offline(&feed.schema(), options, Target::Unknown)?;
+    let mut options = Cow::Borrowed(options);
     let mut outlet = WriterOutlet { pool: POOL.get_or_init(|| Pool::new(POOL_BYTES)), out, written: 0 };
-    cut(&plan, &mut feed, &RowSet::default(), LIMITS, &mut outlet, &mut Read::default())?;
-    let written = outlet.written;
-    Ok(written)
+    let mut read = Read::default();
+    loop {
+        let plan = Plan::offline(&feed.schema(), &options, Target::Unknown)?;
+        match cut(&plan, &mut feed, &RowSet::default(), LIMITS, &mut outlet, &mut read) {
+            Err(error) if error.is_new_schema() => options = plan.with_its_at(options),
+            done => return done.map(|()| outlet.written),
+        }
+    }
 }
 
 /// How a cell of a frame was written, shortened; `None` if its row cannot be read again, or has nothing there.

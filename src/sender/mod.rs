@@ -21,7 +21,7 @@ pub use ilp::{to_ilp, to_ilp_writer};
 pub use lines::{Flush, FlushAt, FrameTables};
 pub(crate) use quarantine::Rejections;
 pub use resumable::Resumable;
-pub(crate) use spooled::{Keeping, keep};
+pub(crate) use spooled::{Keeping, Kept};
 pub(crate) use stream::{LAST_LOOK, SIGNATURE};
 pub(crate) use write::{Halt, Job, Requests, Way, write};
 

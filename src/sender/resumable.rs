@@ -8,13 +8,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::{ArrowError, DataType, SchemaRef};
 use arrow_select::concat::concat_batches;
 
 use crate::check;
 use crate::error::Result;
-use crate::frontend::{IntoSource, Source};
+use crate::frontend::{IntoSource, NewSchema, Source};
 use crate::plan::Plan;
 
 /// Rows that survive a failed write: of a stream what has been read of it and is not stored yet is kept, so that the
@@ -125,7 +125,7 @@ impl<'a> Resumable<'a> {
     }
 
     /// The next batch of a stream, and the row it begins at. Lets go of batches that lie before `settled`, but for the
-    /// rows that were `rejected`.
+    /// rows that were `rejected`. Where it says [`NewSchema`], what is kept is under that from then on.
     pub(super) fn next(
         &mut self,
         settled: impl FnOnce() -> (u64, Vec<u64>),
@@ -133,6 +133,12 @@ impl<'a> Resumable<'a> {
         let Source::Stream(reader) = &mut self.source else { return None };
         let batch = match self.peeked.take().or_else(|| reader.next()) {
             Some(Ok(batch)) => batch,
+            Some(Err(error)) if NewSchema::is_said_by(&error) => {
+                let schema = reader.schema();
+                let kept = self.set_aside.iter_mut().chain(self.kept.iter_mut().flatten());
+                kept.for_each(|(_, batch)| *batch = under(&schema, batch));
+                return Some(Err(error));
+            }
             Some(Err(error)) => {
                 self.has_failed = true;
                 return Some(Err(error));
@@ -224,6 +230,18 @@ fn of_its_own(batch: RecordBatch) -> RecordBatch {
     RecordBatch::try_new(batch.schema(), columns.collect()).unwrap_or(batch)
 }
 
+/// The batch with nulls of the schema's types where it has nulls of another.
+fn under(schema: &SchemaRef, batch: &RecordBatch) -> RecordBatch {
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
+        match column.data_type() == field.data_type() {
+            true => column.clone(),
+            false => new_null_array(field.data_type(), column.len()),
+        }
+    });
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(schema.clone(), columns.collect(), &options).unwrap_or_else(|_| batch.clone())
+}
+
 /// The rows of these numbers in a batch, one by one.
 fn slices(start: u64, batch: &RecordBatch, rows: &[u64]) -> Vec<(u64, RecordBatch)> {
     let end = start + batch.num_rows() as u64;
@@ -234,9 +252,14 @@ fn slices(start: u64, batch: &RecordBatch, rows: &[u64]) -> Vec<(u64, RecordBatc
 #[cfg(test)]
 mod tests {
     use arrow_array::types::{Int32Type, Int64Type};
-    use arrow_array::{DictionaryArray, Int64Array, RecordBatchIterator, StringArray, StringViewArray};
+    use arrow_array::{
+        DictionaryArray, Int64Array, RecordBatchIterator, RecordBatchReader, StringArray, StringViewArray,
+    };
 
+    use super::super::ilp::{lines_of, to_ilp};
     use super::*;
+    use crate::options::{At, WriteOptions};
+    use crate::plan::Target;
 
     /// A batch of so many rows, which begins at this one; the text is the row's number.
     fn batch(start: u64, rows: u64) -> RecordBatch {
@@ -269,6 +292,72 @@ mod tests {
         let mut next = feed(vec![Ok(batch(0, 2)), failed(), Ok(batch(2, 2))]);
         let mut next = || next.next(|| (0, Vec::new())).map(|next| next.is_ok());
         assert_eq!([next(), next(), next(), next()], [Some(true), Some(false), Some(true), None]);
+    }
+
+    /// Batches of which all but the last have nothing in the second column.
+    struct Late(Vec<RecordBatch>, SchemaRef);
+
+    impl Iterator for Late {
+        type Item = Result<RecordBatch, ArrowError>;
+
+        fn next(&mut self) -> Option<Self::Item> {
+            let next = self.0.first()?.schema();
+            if next != self.1 {
+                self.1 = next;
+                return Some(Err(NewSchema::error()));
+            }
+            Some(Ok(self.0.remove(0)))
+        }
+    }
+
+    impl RecordBatchReader for Late {
+        fn schema(&self) -> SchemaRef {
+            self.1.clone()
+        }
+    }
+
+    fn late() -> Late {
+        let batch = |start: i64, values: ArrayRef| {
+            let numbers: ArrayRef = Arc::new(Int64Array::from(vec![start, start + 1]));
+            RecordBatch::try_from_iter_with_nullable([("n", numbers, true), ("v", values, true)]).expect("sound")
+        };
+        let nothing = || new_null_array(&DataType::Null, 2);
+        let texts = || Arc::new(StringArray::from(vec![Some("a"), None]));
+        let batches = vec![batch(0, nothing()), batch(2, nothing()), batch(4, texts()), batch(6, texts())];
+        let schema = batches[0].schema();
+        Late(batches, schema)
+    }
+
+    #[test]
+    fn what_is_kept_is_under_the_schema_that_a_stream_goes_on_under() {
+        let mut feed = Resumable::new(late());
+        let mut kinds = Vec::new();
+        while let Some(next) = feed.next(|| (2, vec![1])) {
+            kinds.push(next.map(|(start, batch)| (start, batch.column(1).data_type().clone())).ok());
+        }
+        let null = |start| Some((start, DataType::Null));
+        let text = |start| Some((start, DataType::Utf8));
+        assert_eq!(kinds, [null(0), null(2), None, text(4), text(6)]);
+        let kept = feed.kept_from(0);
+        assert_eq!(kept.iter().map(|(start, _)| *start).collect::<Vec<_>>(), [1, 2, 4, 6]);
+        assert!(kept.iter().all(|(_, batch)| batch.schema() == feed.schema()));
+        let picked = feed.pick(&[1, 3, 4]).expect("all are there");
+        assert_eq!(picked["v"].as_string::<i32>().iter().collect::<Vec<_>>(), [None, None, Some("a")]);
+    }
+
+    #[test]
+    fn a_stream_is_planned_anew_where_it_goes_on_under_another_schema() {
+        let options = WriteOptions::table("t").at(At::Server);
+        let lines = to_ilp(late(), &options).expect("sound");
+        let expected = "t n=0i\nt n=1i\nt n=2i\nt n=3i\nt n=4i,v=\"a\"\nt n=5i\nt n=6i,v=\"a\"\nt n=7i\n";
+        assert_eq!(String::from_utf8_lossy(&lines), expected);
+        // By a plan of before nothing is written: it would leave out the values.
+        let mut feed = Resumable::new(late());
+        let plan = Plan::offline(&feed.schema(), &options, Target::Unknown).expect("sound");
+        while feed.next(|| (0, Vec::new())).is_some() {}
+        assert!(!plan.is_for(&feed.schema()));
+        let error = lines_of(&plan, feed.source).expect_err("another schema");
+        assert!(error.is_new_schema());
     }
 
     #[test]

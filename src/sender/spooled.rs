@@ -13,6 +13,7 @@ use crate::options::{Create, NullBool, ProtocolVersion, WriteOptions};
 use crate::plan::kind::Kind;
 use crate::plan::landing::Cast;
 use crate::plan::{AtPlan, ColumnPlan, Plan, Role, WireUnit};
+use crate::rows::RowSet;
 use crate::spool::{Append, Header, MadeColumn, MadeFor, Making, Spool};
 use crate::table_spec::TableSpec;
 
@@ -23,7 +24,6 @@ const TICK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Keeping<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) spool: &'a Arc<Spool>,
     pub(crate) pool: &'a Pool,
     pub(crate) max_rows: Option<u64>,
     pub(crate) max_bytes: Option<u64>,
@@ -35,25 +35,51 @@ pub(crate) struct Keeping<'a> {
     pub(crate) options: &'a WriteOptions,
 }
 
-/// Keeps the rows that are not stored yet; all of them are on disk when it returns, or none. Tells how many they are.
-///
-/// # Errors
-/// What is wrong with the rows, or with the spool.
-pub(crate) fn keep(job: &Keeping<'_>, rows: &mut Resumable<'_>, account: &mut Account) -> Result<u64, Error> {
+/// Rows on their way into a spool: once they are committed all of them are on disk, and else none.
+pub(crate) struct Kept {
+    append: Append,
+    added: RowSet,
+}
+
+impl Kept {
+    pub(crate) fn begin(spool: &Arc<Spool>) -> Self {
+        Self { append: spool.begin(), added: RowSet::default() }
+    }
+
+    /// Adds the rows that are not stored yet.
+    ///
+    /// # Errors
+    /// What is wrong with the rows, or with the spool; [`Error::is_new_schema`] if the rest takes another plan.
+    pub(crate) fn add(
+        &mut self,
+        job: &Keeping<'_>,
+        rows: &mut Resumable<'_>,
+        account: &mut Account,
+    ) -> Result<(), Error> {
+        let leave_out = account.leave_out().union(&self.added);
+        let mut outlet = SpoolOutlet { job, kept: self };
+        cut(job.plan, rows, &leave_out, limits(job), &mut outlet, &mut account.read)
+    }
+
+    /// Tells how many rows were added.
+    ///
+    /// # Errors
+    /// What is wrong with the spool.
+    pub(crate) fn commit(self) -> Result<u64, Error> {
+        self.append.commit().map_err(|error| Error::of(Cause::Spool(error)))
+    }
+}
+
+fn limits(job: &Keeping<'_>) -> Limits {
     let caps = !job.atomic;
-    let limits = Limits {
+    Limits {
         max_rows: job.max_rows.filter(|_| caps).unwrap_or(u64::MAX),
         max_bytes: job.max_bytes.filter(|_| caps).and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX),
         max_buf_size: job.max_buf_size,
         connections: 1,
         first_rows: u64::MAX,
         atomic: job.atomic,
-    };
-    let mut outlet = SpoolOutlet { job, append: job.spool.begin() };
-    let leave_out = account.leave_out();
-    let cutting = cut(job.plan, rows, &leave_out, limits, &mut outlet, &mut account.read);
-    let spooled = |error| Error::of(Cause::Spool(error)).with_table(job.plan.table());
-    cutting.and_then(|()| outlet.append.commit().map_err(spooled))
+    }
 }
 
 /// What the rows of a plan were made for, the first of which is this row of their frame; `None` if lines do not give
@@ -98,7 +124,7 @@ fn made_for(job: &Keeping<'_>, first_row: Option<u64>) -> Option<MadeFor> {
 
 struct SpoolOutlet<'a> {
     job: &'a Keeping<'a>,
-    append: Append,
+    kept: &'a mut Kept,
 }
 
 impl Outlet for SpoolOutlet<'_> {
@@ -114,6 +140,7 @@ impl Outlet for SpoolOutlet<'_> {
 
     fn submit(&mut self, request: Request) -> Result<(), Error> {
         let Request { buffer, rows, skipped, at } = request;
+        self.kept.added.insert(rows.clone());
         if buffer.len() == 0 {
             return Ok(());
         }
@@ -129,11 +156,16 @@ impl Outlet for SpoolOutlet<'_> {
             written_at_micros: u64::try_from(now.as_micros()).unwrap_or(u64::MAX),
             made_for: made_for(self.job, skipped.is_empty().then_some(rows.start)),
         };
-        let added = self.append.add(header, buffer.filled());
+        let added = self.kept.append.add(header, buffer.filled());
         added.map_err(|error| Error::of(Cause::Spool(error)).with_table(plan.table()))
     }
 
     fn buffer_size(&self) -> usize {
         self.job.pool.buffer_size()
+    }
+
+    /// What was added is not asked for again, but by an atomic write that has to begin anew.
+    fn settled(&self) -> u64 {
+        if self.job.atomic { 0 } else { u64::MAX }
     }
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import decimal
 import gc
 import io
 import itertools
@@ -121,6 +122,7 @@ def test_a_lazy_frame_is_planned_without_being_run() -> None:
 
 
 NOON = datetime.datetime(2025, 1, 2, 12, tzinfo=datetime.timezone.utc)
+MIDNIGHT, HOUR = datetime.datetime(2025, 1, 2), datetime.timedelta(hours=1)  # noqa: DTZ001
 INT, FLOAT = pl.Int64, pl.Float64
 
 FITS: dict[str, tuple[list[Any], bytes]] = {
@@ -147,6 +149,22 @@ FITS: dict[str, tuple[list[Any], bytes]] = {
         [pl.Series([NOON]).cast(pl.Datetime("ms")), pl.Series([NOON]).cast(pl.Datetime("ns"))],
         b"1735819200000000t 1735819200000000t",
     ),
+    "dates": (
+        [pl.Series([NOON]).cast(pl.Datetime("us")), pl.Series([NOON.date(), None])],
+        b"1735819200000000t 1735776000000000t ",
+    ),
+    "midnights": (
+        [pl.Series([NOON.date()]), pl.Series([MIDNIGHT]).cast(pl.Datetime("ns")), pa.array([NOON.date()], pa.date64())],
+        b"1735776000000000t 1735776000000000t 1735776000000000t",
+    ),
+    "durations": ([pl.Series([HOUR]).cast(pl.Duration("ns")), pl.Series([HOUR])], b"3600000000000i 3600000000000i"),
+    "times": ([pa.array([1], pa.time64("us")), pa.array([2], pa.time32("s"))], b"1000i 2000000000i"),
+    "into_half": (
+        [pa.array([1.5], pa.float16()), pl.Series([2.5, 2.0**-24]), pl.Series([3])],
+        b"1.5 2.5 5.960464477539063e-8 3.0",
+    ),
+    "numbers_of_categories": ([pl.Series([1]), pa.array([2, None, 2]).dictionary_encode()], b"1i 2i  2i"),
+    "null_first": ([pl.Series([None], dtype=pl.Null), pl.Series([1]), pl.Series([2], dtype=pl.Int8)], b" 1i 2i"),
     "pandas_missing": ([pd.Series([1, 2]), pd.Series([3.0, None])], b"1i 2i 3i "),
     "pandas_nothing": ([pd.Series(["a"]), pd.Series([None, float("nan")], dtype=float)], b'"a"  '),
     "pandas_objects": ([pd.Series([True]), pd.Series([False, True], dtype=object)], b"t f t"),
@@ -174,17 +192,30 @@ def test_types_that_differ_and_fit(name: str) -> None:
 
 
 MISFITS: dict[str, tuple[list[Any], int | None, str]] = {
-    "fraction": ([pl.Series([1, 2]), pl.Series([3.0, 1.5])], 3, "Float64 here and of type Int64 in the first frame"),
+    "fraction": ([pl.Series([1, 2]), pl.Series([3.0, 1.5])], 3, "Float64 here and of type Int64 in the frames before"),
     "too_large": ([pl.Series([1], dtype=pl.Int8), pl.Series([128])], 1, "no place for this value"),
     "inexact": ([pl.Series([0.5]), pl.Series([2**53 + 1])], 1, "no place for this value"),
     "nan_of_polars": ([pl.Series([1]), pl.Series([float("nan")])], 1, "no place for this value"),
     "finer": ([pl.Series([NOON]).cast(pl.Datetime("ms")), pl.Series([1]).cast(pl.Datetime("ns"))], 1, "no place"),
     "far": ([pl.Series([1]).cast(pl.Datetime("ns")), pl.Series([2**62]).cast(pl.Datetime("us"))], 1, "no place"),
     "negative_zero": ([pl.Series([1]), pl.Series([-0.0])], 1, "no place for this value"),
-    "text": ([pl.Series([1]), pl.Series(["a"])], None, "it is of type Utf8View, and of type Int64 in the first frame"),
+    "text": (
+        [pl.Series([1]), pl.Series(["a"])],
+        None,
+        "it is of type Utf8View, and of type Int64 in the frames before",
+    ),
     "number": ([pl.Series(["a"]), pl.Series([1])], None, "give all frames the same types"),
     "instant": ([pl.Series([1]), pl.Series([NOON])], None, "give all frames the same types"),
-    "null_first": ([pl.Series([None], dtype=pl.Null), pl.Series([1])], None, "and of type Null in the first frame"),
+    "no_midnight": ([pl.Series([NOON.date()]), pl.Series([NOON])], 1, "no place for this value"),
+    "too_fine_for_half": ([pa.array([1.5], pa.float16()), pl.Series([0.1])], 1, "no place for this value"),
+    "too_fine_a_time": ([pa.array([1], pa.time32("s")), pa.array([1], pa.time64("us"))], 1, "no place for this value"),
+    "time_of_day": ([pl.Series([1]), pa.array([1], pa.time64("us"))], None, "give all frames the same types"),
+    "duration": ([pa.array([1], pa.time64("us")), pl.Series([HOUR])], None, "give all frames the same types"),
+    "null_then_two": (
+        [pl.Series([None], dtype=pl.Null), pl.Series([1]), pl.Series(["a"])],
+        None,
+        "it is of type Utf8View, and of type Int64 in the frames before",
+    ),
 }
 
 
@@ -200,7 +231,36 @@ def test_types_that_differ_and_do_not_fit(name: str, fake: FakeQuestDB) -> None:
         assert (error.code, error.table, error.column, error.row) == (Code.BadDataFrame, "t", "v", row)
         assert words in str(error)
         if row is None:
-            assert f"in frame 1, which starts at row {len(frames[0])}" in str(error)
+            start = sum(map(len, frames[:-1]))
+            assert f"in frame {len(frames) - 1}, which starts at row {start}" in str(error)
+
+
+def test_decimals_of_another_scale() -> None:
+    """As pandas' objects have them, whose scale is that of the piece."""
+    texts = ["1.25", "-3.5", "7", "100.00"]
+    parts = [pl.DataFrame({"d": [decimal.Decimal(text)]}) for text in texts]
+    assert len({part["d"].dtype.scale for part in parts}) == 3
+    parts += [pl.DataFrame({"d": [5]}), pa.table({"d": pa.array([decimal.Decimal("0.5")], pa.decimal256(60, 1))})]
+    scaled = [decimal.Decimal(text) for text in (*texts, "5", "0.5")]
+    for kind in (pa.decimal128(38, 2), pa.decimal256(60, 2)):
+        first = pa.table({"d": pa.array(scaled[:1], kind)})
+        expected = qf.to_ilp(pa.table({"d": pa.array(scaled, kind)}), table="t", at=CLOCK)
+        assert qf.to_ilp([first, *parts[1:]], table="t", at=CLOCK) == expected
+    for value, told in (("0.125", "0.125"), ("1e36", "1000000000000000000000000000000000000")):
+        late = pa.table({"d": pa.array([decimal.Decimal(value)], pa.decimal128(38, 3 if "." in value else 0))})
+        error = failure(
+            qf.to_ilp, [pa.table({"d": pa.array(scaled[:2], pa.decimal128(38, 2))}), late], table="t", at=CLOCK
+        )
+        assert (error.column, error.row, error.value) == ("d", 2, told)
+
+
+def test_lists_that_are_empty_at_first() -> None:
+    parts: list[list[Any]] = [[[], None], [[1.5, 2.5], []]]
+    frames = [pa.table({"a": part, "n": [1, 2]}) for part in parts]
+    assert frames[0].schema.field("a").type == pa.list_(pa.null())
+    whole = pa.table({"a": parts[0] + parts[1], "n": [1, 2, 1, 2]})
+    assert qf.to_ilp(frames, table="t", at=CLOCK) == qf.to_ilp(whole, table="t", at=CLOCK)
+    assert qf.to_ilp(frames[::-1], table="t", at=CLOCK).count(b"a=") == 3
 
 
 def test_categories_of_each_piece_for_itself() -> None:

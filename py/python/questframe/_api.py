@@ -398,7 +398,8 @@ def write_questdb(data: Frame, conf: str | None = None, **options: Unpack[WriteO
             object with ``__arrow_c_stream__`` or ``__arrow_c_array__``, or a list or an iterator of those, as of
             ``pandas.read_csv(..., chunksize=...)``. A frame in memory is checked whole before its first byte is sent;
             of a LazyFrame, a stream or an iterator, which are read once, each piece is when it comes. All frames of an
-            iterator have the columns of the first, and its types, or such as hold the same values.
+            iterator have the columns of the first, and its types, or such as hold the same values; a column without
+            values (all null, or NaN of pandas) gets its type, and its place in a new table, where the first ones come.
         conf: a configuration string such as ``"http::addr=localhost:9000;"``; None for ``QDB_CLIENT_CONF``. It may
             name ``table`` and ``at``, too.
         **options: see :class:`questframe.WriteOptions`; most used are `table`, `at`, `symbols` and `progress`.
