@@ -207,8 +207,8 @@ impl Tables {
 
 /// What decides how rows go into a table, of itself and of each of its columns: in one answer, since each question may
 /// take a long way.
-const FACTS: &str = "id, designatedTimestamp, partitionBy, walEnabled, dedup, table_type, \"column\", type, designated, \
-                     upsertKey";
+const FACTS: &str = "id, designatedTimestamp, partitionBy, ttlValue, ttlUnit, walEnabled, dedup, table_type, \
+                     \"column\", type, designated, upsertKey";
 
 /// Asks the server which table a name stands for, and for its columns; if `identity_only`, only whether they are what
 /// they were, where one answer tells both.
@@ -304,7 +304,9 @@ fn whole_answer(listed: &QueryAnswer, columns: &QueryAnswer) -> Answer {
     };
     let (name, kind) = (position(columns, "column"), position(columns, "type"));
     let (designated, key) = (position(columns, "designated"), position(columns, "upsertKey"));
-    let mut found = TargetTable { obstacle, dedup, ..TargetTable::default() };
+    let ttl = fact("ttlValue").and_then(|value| value.as_i64()).map(|value| (value, text("ttlUnit")));
+    let partition_by = Some(text("partitionBy")).filter(|unit| !unit.is_empty());
+    let mut found = TargetTable { obstacle, dedup, partition_by, ttl, ..TargetTable::default() };
     let mut texts = Vec::with_capacity(columns.rows.len());
     for row in &columns.rows {
         let text = |position: Option<usize>| position.and_then(|at| row.get(at)).and_then(|value| value.as_str());

@@ -11,7 +11,7 @@ use super::{Ahead, Client, Servers, Tick};
 use crate::error::{Cause, Error, Result};
 use crate::frontend::IntoSource;
 use crate::options::{Create, OnError, WriteOptions};
-use crate::plan::Plan;
+use crate::plan::{Plan, new_columns};
 use crate::report::WriteReport;
 use crate::sender::{
     Account, Before, Halt, Job, Keeping, Kept, Progress, Rejections, Requests, Resumable, Way, excerpt, write,
@@ -223,7 +223,7 @@ impl Client {
         account: &mut Account,
         progress: OnProgress<'_>,
     ) -> Result<WriteReport> {
-        let mut notes = Vec::new();
+        let (mut notes, mut added) = (Vec::new(), Vec::new());
         let mut created = false;
         let mut last: Option<Error> = None;
         loop {
@@ -231,15 +231,20 @@ impl Client {
             let stored = account.leave_out().rows();
             let halt = match self.write_to(host, call, feed, account, last.take(), progress) {
                 Ok(made) => {
-                    add_notes(&mut notes, made.notes);
-                    let mut report = account.report(&made.plan, created || made.created, notes);
+                    created |= made.created;
+                    add_new(&mut notes, made.notes);
+                    add_new(&mut added, made.plan.added.clone());
+                    // Of a table that was created by this write none is new.
+                    notes.extend(new_columns(&added).filter(|_| !created));
+                    let mut report = account.report(&made.plan, created, notes);
                     report.rejected = account.rejected_rows(feed)?;
                     return self.made_visible(host, call, report, progress);
                 }
                 // What was read before is stored, and what comes has a plan of its own.
                 Err((halt, Some(made))) if halt.error.is_new_schema() => {
                     created |= made.created;
-                    add_notes(&mut notes, made.notes);
+                    add_new(&mut notes, made.notes);
+                    add_new(&mut added, made.plan.added.clone());
                     call.options = made.plan.with_its_at(call.options.clone());
                     continue;
                 }
@@ -546,8 +551,8 @@ fn not_kept(error: Error, why: &str, plan: &Plan) -> Error {
     }
 }
 
-/// Adds those notes that are not there yet.
-fn add_notes(notes: &mut Vec<String>, more: Vec<String>) {
+/// Adds those that are not there yet.
+fn add_new(notes: &mut Vec<String>, more: Vec<String>) {
     for note in more {
         if !notes.contains(&note) {
             notes.push(note);

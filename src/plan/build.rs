@@ -1,5 +1,7 @@
 //! Making a plan: every column looked at once, every problem gathered.
 
+use std::collections::HashSet;
+
 use arrow_schema::{Field, FieldRef, Schema};
 
 use super::at::{is_index, resolve_at};
@@ -8,11 +10,11 @@ use super::ddl::{self, Declared};
 use super::kind::Kind;
 use super::landing::{Cast, Landing, Limit, land, narrow_type, natural_type};
 use super::name::{DEFAULT_MAX_NAME_LEN, Name};
-use super::role::{AUTO_DESIGNATED, Role, Wire, nearest, same_names, shadows_designated, unknown_column};
+use super::role::{AUTO_DESIGNATED, Role, Wire, folded, nearest, same_names, shadows_designated, unknown_column};
+use super::spec::Spec;
 use super::{AtPlan, ColumnPlan, Context, Obstacle, Origin, Plan, PlanError, Target, TargetTable, WireUnit, same_name};
 use crate::error::{Error, Problem};
 use crate::options::{Create, Nan, NullBool, ProtocolVersion, Symbols, WriteOptions};
-use crate::table_spec::TableSpec;
 
 impl Plan {
     /// Plans a frame of this schema without a server.
@@ -95,7 +97,7 @@ impl Plan {
         }
 
         let builder = Builder { options, context, table: table_name.as_deref(), at: at.clone() };
-        let spec = builder.spec(schema, at_index, &mut problems);
+        let spec = Spec::read(&options.create, schema, at_index, &mut problems);
         let mut columns = Vec::with_capacity(schema.fields().len());
         for (index, field) in schema.fields().iter().enumerate() {
             let is_at = Some(index) == at_index;
@@ -134,6 +136,7 @@ impl Plan {
         }
         let mut notes = spec.not_applied(context);
         notes.extend(columns.iter().filter_map(|column| not_null(column, context)).chain(named_as_time));
+        let added = added(&columns, context);
         match table {
             Some(table) if problems.is_empty() => Ok(Self {
                 table,
@@ -146,6 +149,7 @@ impl Plan {
                 dedup: context.target.existing().is_some_and(|table| table.dedup),
                 statements,
                 notes,
+                added,
                 designated: designated.filter(|_| is_certain),
                 null_at: options.null_at,
                 null_bool: options.null_bool,
@@ -164,6 +168,28 @@ impl Plan {
     }
 }
 
+/// The columns that a table which is there does not have: made without a word they would hide a name that was misspelled.
+fn added(columns: &[ColumnPlan], context: &Context<'_>) -> Vec<String> {
+    /// So many are held against the names that the table has, which takes its time.
+    const COMPARED: usize = 12;
+    let Some(table) = context.target.existing().filter(|table| !table.columns.is_empty()) else { return Vec::new() };
+    let is_new = |column: &&ColumnPlan| matches!(column.origin, Origin::Server | Origin::Statement);
+    let new: Vec<_> = columns.iter().filter(is_new).collect();
+    if new.is_empty() {
+        return Vec::new();
+    }
+    let in_frame: HashSet<_> = columns.iter().map(|column| folded(column.name.text())).collect();
+    let unused: Vec<_> =
+        table.columns.iter().map(|(name, _)| name).filter(|name| !in_frame.contains(&folded(name))).collect();
+    let told = |(place, column): (usize, &&ColumnPlan)| {
+        let (name, column_type) = (column.name.text(), column.column_type.as_ref()?);
+        let like = if place < COMPARED { nearest(unused.iter().copied(), name) } else { None };
+        let like = like.map(|like| format!("; it has {like:?}, which the frame has not"));
+        Some(format!("{name:?} ({column_type}{})", like.unwrap_or_default()))
+    };
+    new.iter().enumerate().filter_map(told).collect()
+}
+
 /// A column that is not written.
 fn skipped(index: usize, field: &FieldRef, kind: Kind) -> ColumnPlan {
     ColumnPlan {
@@ -179,93 +205,6 @@ fn skipped(index: usize, field: &FieldRef, kind: Kind) -> ColumnPlan {
         origin: Origin::Unknown,
         note: None,
         is_listed: true,
-    }
-}
-
-/// The most that the server takes for a symbol column, which is cached.
-const MAX_SYMBOL_CAPACITY: u32 = 1 << 25;
-
-/// The least that it takes.
-const MIN_SYMBOL_CAPACITY: u32 = 2;
-
-/// A specification whose parts have been read.
-#[derive(Debug, Default)]
-struct Spec {
-    types: Vec<(String, ColumnType)>,
-    partition_by: Option<&'static str>,
-    ttl: Option<String>,
-    given: TableSpec,
-}
-
-impl Spec {
-    fn column_type(&self, name: &str) -> Option<&ColumnType> {
-        self.types.iter().find(|(known, _)| known == name).map(|(_, column_type)| column_type)
-    }
-
-    /// Capacities and indexes of new columns that are no symbols: they would be forgotten without a word.
-    fn not_symbols(&self, columns: &[ColumnPlan]) -> Vec<Problem> {
-        let capacities = self.given.symbol_capacity.iter().map(|(name, _)| ("symbol_capacity", name));
-        let indexes = self.given.symbol_index.iter().map(|name| ("symbol_index", name));
-        capacities
-            .chain(indexes)
-            .filter_map(|(argument, name)| {
-                let column = columns.iter().find(|column| column.name.text() == name)?;
-                let column_type = column.column_type.as_ref().filter(|_| column.origin != Origin::Existing)?;
-                let error = PlanError::NotSymbol { argument, column_type: column_type.to_string() };
-                (*column_type != ColumnType::Symbol).then(|| Problem::new(error).column(name))
-            })
-            .collect()
-    }
-
-    /// Columns of a new table that it lists and that are not made: of nulls alone nothing tells the type.
-    fn untyped(&self, columns: &[ColumnPlan]) -> Vec<Problem> {
-        let keys = self.given.dedup_keys.iter().map(|name| ("dedup_keys", name));
-        let capacities = self.given.symbol_capacity.iter().map(|(name, _)| ("symbol_capacity", name));
-        let indexes = self.given.symbol_index.iter().map(|name| ("symbol_index", name));
-        keys.chain(capacities)
-            .chain(indexes)
-            .filter_map(|(argument, name)| {
-                let column = columns.iter().find(|column| column.name.text() == name)?;
-                let is_made = column.column_type.is_some() || column.role != Role::Skipped;
-                (column.kind == Kind::Null && column.is_listed && !is_made)
-                    .then(|| Problem::new(PlanError::Untyped { argument }).column(name))
-            })
-            .collect()
-    }
-
-    /// That a table which is there does not drop second copies of rows as was asked for.
-    fn not_applied(&self, context: &Context<'_>) -> Vec<String> {
-        let Some((name, table)) = context.table.zip(context.target.existing()) else { return Vec::new() };
-        if !self.given.has_dedup_keys() {
-            return Vec::new();
-        }
-        let list = |keys: &[&String]| keys.iter().map(|key| ddl::quoted(key)).collect::<Vec<_>>().join(", ");
-        let mut keys: Vec<_> = table.designated.iter().collect();
-        for key in &self.given.dedup_keys {
-            if !keys.iter().any(|known| same_name(known, key)) {
-                keys.push(key);
-            }
-        }
-        let is_key = |name: &String| keys.iter().any(|key| same_name(key, name));
-        let has = match table.keys.as_slice() {
-            _ if !table.dedup => "no deduplication keys".to_owned(),
-            [] => return Vec::new(),
-            known if known.len() == keys.len() && known.iter().all(is_key) => return Vec::new(),
-            known => format!("the deduplication keys {}", list(&known.iter().collect::<Vec<_>>())),
-        };
-        let sql = format!("ALTER TABLE {} DEDUP ENABLE UPSERT KEYS({})", ddl::quoted(name), list(&keys));
-        vec![format!("the table was there and has {has}, and dedup_keys are given to a new one only; {sql}")]
-    }
-
-    fn declared(&self, name: &str, column_type: ColumnType) -> Declared {
-        let is_symbol = column_type == ColumnType::Symbol;
-        let mut declared = Declared::new(name, column_type);
-        if is_symbol {
-            let capacity = self.given.symbol_capacity.iter().find(|(known, _)| known == name);
-            declared.capacity = capacity.map(|(_, capacity)| (*capacity).max(MIN_SYMBOL_CAPACITY));
-            declared.index = self.given.symbol_index.iter().any(|known| known == name);
-        }
-        declared
     }
 }
 
@@ -317,58 +256,6 @@ impl Builder<'_> {
     /// Whether ILP gives nanosecond instants a type of their own.
     fn nanos(&self) -> bool {
         self.context.nanos && self.context.version > ProtocolVersion::V1
-    }
-
-    /// Reads the specification of the table.
-    fn spec(&self, schema: &Schema, at: Option<usize>, problems: &mut Vec<Problem>) -> Spec {
-        let Create::Table(given) = &self.options.create else { return Spec::default() };
-        let mut spec = Spec { given: given.clone(), ..Spec::default() };
-        let mut wrong = |argument, value: &str, expected, column: Option<&str>| {
-            let problem = Problem::new(PlanError::TableSpec { argument, value: value.to_owned(), expected });
-            problems.push(match column {
-                Some(column) => problem.column(column),
-                None => problem,
-            });
-        };
-        if let Some(unit) = &given.partition_by {
-            spec.partition_by = ddl::partition_unit(unit);
-            if spec.partition_by.is_none() {
-                wrong("partition_by", unit, "HOUR, DAY, WEEK, MONTH or YEAR", None);
-            }
-        }
-        if let Some(ttl) = &given.ttl {
-            spec.ttl = ddl::ttl(ttl);
-            if spec.ttl.is_none() {
-                wrong("ttl", ttl, "a number of hours, days, weeks, months or years, as in 30 DAYS or 2w", None);
-            }
-        }
-        for (name, text) in &given.types {
-            let is_at = at.is_some_and(|index| schema.field(index).name() == name);
-            let is_instant =
-                |column_type: &ColumnType| matches!(column_type, ColumnType::Timestamp | ColumnType::TimestampNs);
-            match text.parse() {
-                Ok(column_type) if !is_at || is_instant(&column_type) => spec.types.push((name.clone(), column_type)),
-                _ if is_at => {
-                    wrong("types", text, "TIMESTAMP or TIMESTAMP_NS for the designated timestamp", Some(name))
-                }
-                _ => wrong("types", text, "a type of QuestDB, as in SYMBOL, DECIMAL(18,4) or DOUBLE[]", Some(name)),
-            }
-        }
-        for (name, capacity) in &given.symbol_capacity {
-            if !(1..=MAX_SYMBOL_CAPACITY).contains(capacity) {
-                wrong("symbol_capacity", &capacity.to_string(), "from 1 to 33554432", Some(name));
-            }
-        }
-        let named = [
-            ("types", given.types.iter().map(|(name, _)| name).collect::<Vec<_>>()),
-            ("dedup_keys", given.dedup_keys.iter().collect()),
-            ("symbol_capacity", given.symbol_capacity.iter().map(|(name, _)| name).collect()),
-            ("symbol_index", given.symbol_index.iter().collect()),
-        ];
-        for (argument, names) in named {
-            problems.extend(names.iter().filter_map(|name| unknown_column(schema, argument, name)));
-        }
-        spec
     }
 
     fn column(&self, index: usize, field: &FieldRef, is_at: bool, spec: &Spec) -> Result<ColumnPlan, PlanError> {

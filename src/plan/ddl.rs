@@ -131,6 +131,24 @@ pub(super) fn ttl(text: &str) -> Option<String> {
     Some(format!("{number} {unit}{}", if number == 1 { "" } else { "S" }))
 }
 
+/// Whether two times to live, in the server's spelling, are the same: it makes a year of twelve months, and a day of
+/// 24 hours.
+pub(super) fn is_same_span(one: &str, other: &str) -> bool {
+    let span = |text: &str| {
+        let (number, unit) = text.split_once(' ')?;
+        let number: u64 = number.parse().ok()?;
+        Some(match unit.trim_end_matches('S') {
+            "HOUR" => (false, number),
+            "DAY" => (false, 24 * number),
+            "WEEK" => (false, 7 * 24 * number),
+            "MONTH" => (true, number),
+            "YEAR" => (true, 12 * number),
+            _ => return None,
+        })
+    };
+    span(one) == span(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +162,15 @@ mod tests {
         }
         for text in ["", "d", "0d", "-1d", "3m", "1 minute", "5 d; DROP TABLE t", "99999999999d"] {
             assert_eq!(ttl(text), None, "{text}");
+        }
+        for (one, other, same) in [
+            ("12 MONTHS", "1 YEAR", true),
+            ("48 HOURS", "2 DAYS", true),
+            ("2 WEEKS", "14 DAYS", true),
+            ("1 MONTH", "30 DAYS", false),
+            ("1 DAY", "2 DAYS", false),
+        ] {
+            assert_eq!(is_same_span(one, other), same, "{one}, {other}");
         }
         assert_eq!(partition_unit(" day"), Some("DAY"));
         assert_eq!(partition_unit("NONE"), None);

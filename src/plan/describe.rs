@@ -5,7 +5,7 @@ use std::fmt;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::column_type::ColumnType;
-use super::{AtPlan, ColumnPlan, Origin, Plan, Role, Wire, WireUnit};
+use super::{AtPlan, ColumnPlan, Origin, Plan, Role, Wire, WireUnit, new_columns};
 use crate::options::{EmptyRows, NullAt, NullBool, ProtocolVersion};
 
 /// How one column of a frame lands, as [`Plan::columns`] and the report tell it.
@@ -186,7 +186,7 @@ impl fmt::Display for Plan {
         if self.empty_rows == EmptyRows::Skip {
             write!(f, "\nrows in which everything is null are left out")?;
         }
-        for note in &self.notes {
+        for note in self.notes.iter().chain(&new_columns(&self.added)) {
             write!(f, "\nnote: {note}")?;
         }
         for statement in &self.statements {

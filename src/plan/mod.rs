@@ -14,6 +14,7 @@ pub(crate) mod kind;
 pub(crate) mod landing;
 pub(crate) mod name;
 mod role;
+mod spec;
 
 pub(crate) use at::{MAX_AT_MICROS, MAX_AT_NANOS};
 pub use describe::PlannedColumn;
@@ -42,6 +43,10 @@ pub(crate) struct TargetTable {
     pub(crate) dedup: bool,
     /// Those keys, the designated timestamp among them; none where they are not known.
     pub(crate) keys: Vec<String>,
+    /// The unit of its partitions, where that is known.
+    pub(crate) partition_by: Option<String>,
+    /// How long its partitions are kept, as number and unit, where that is known; 0 is for ever.
+    pub(crate) ttl: Option<(i64, String)>,
     /// Why ILP cannot write into it.
     pub(crate) obstacle: Option<Obstacle>,
 }
@@ -211,6 +216,8 @@ pub struct Plan {
     pub(crate) statements: Vec<String>,
     /// What the caller chose and the table that is there does not have.
     pub(crate) notes: Vec<String>,
+    /// Columns that a table which is there gets, as they are told.
+    pub(crate) added: Vec<String>,
     /// The name and the type of the designated timestamp, where they are known.
     pub(crate) designated: Option<(String, ColumnType)>,
     pub(crate) null_at: NullAt,
@@ -219,6 +226,17 @@ pub struct Plan {
     pub(crate) nan: Nan,
     /// Whether what only the server refuses goes out: see [`Context::is_official`].
     pub(crate) is_official: bool,
+}
+
+/// The note on the columns that a table gets.
+pub(crate) fn new_columns(added: &[String]) -> Option<String> {
+    const SHOWN: usize = 12;
+    let shown = added.get(..SHOWN).unwrap_or(added).join(", ");
+    match added.len() {
+        0 => None,
+        count if count > SHOWN => Some(format!("new columns of the table: {shown}, and {} more", count - SHOWN)),
+        _ => Some(format!("new columns of the table: {shown}")),
+    }
 }
 
 impl Plan {

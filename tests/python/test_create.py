@@ -767,6 +767,57 @@ def test_what_a_table_that_is_there_does_not_have_is_told(server: QuestDB, table
         assert eventually(lambda: client.write(data, table=table, at="ts", create=other).notes == [])
 
 
+def test_partitions_and_ttl_that_a_table_that_is_there_does_not_have_are_told(server: QuestDB, table: str) -> None:
+    data = pl.DataFrame({"n": [1], "ts": moments(1)})
+    spec = qf.TableSpec(partition_by="day", ttl="14 days")
+    assert data.write_questdb(server.conf, table=table, at="ts", create=spec).notes == []
+    # Which are told by the server as it likes.
+    for same in (spec, qf.TableSpec(ttl="2w"), qf.TableSpec(ttl="336 hours"), qf.TableSpec(partition_by="DAY")):
+        assert data.write_questdb(server.conf, table=table, at="ts", create=same).notes == []
+    said = "the table was there and is partitioned by DAY, and partition_by is given to a new one only"
+    other = qf.TableSpec(partition_by="MONTH")
+    assert data.write_questdb(server.conf, table=table, at="ts", create=other).notes == [said]
+    assert f"note: {said}" in str(qf.plan(data, server.conf, table=table, at="ts", create=other))
+    for has, wanted in (("a TTL of 2 WEEKS", "12 MONTHS"), ("no TTL", "1 YEAR")):
+        sql = f'ALTER TABLE "{table}" SET TTL {wanted}'
+        said = f"the table was there and has {has}, and ttl is given to a new one only; {sql}"
+        # What a client has asked it believes for a minute.
+        with qf.connect(server.conf) as client:
+            assert client.write(data, table=table, at="ts", create=qf.TableSpec(ttl=wanted)).notes == [said]
+        ttl = f"select ttlValue || ' ' || ttlUnit from tables() where table_name = '{table}'"
+        server.sql(sql)
+        assert eventually(lambda ttl=ttl: server.sql(ttl).scalar() == "1 YEAR")
+        with qf.connect(server.conf) as client:
+            assert client.write(data, table=table, at="ts", create=qf.TableSpec(ttl=wanted)).notes == []
+        server.sql(f'ALTER TABLE "{table}" SET TTL 0h')
+        assert eventually(lambda ttl=ttl: server.sql(ttl).scalar()[0] == "0")
+
+
+def test_new_columns_of_a_table_that_is_there_are_told(server: QuestDB, table: str) -> None:
+    """Else a name that was misspelled makes one without a word."""
+    data = pl.DataFrame({"price": [1.5], "size": [1], "ts": moments(1)})
+    assert data.write_questdb(server.conf, table=table, at="ts").notes == []
+    wrong = data.rename({"price": "pirce"}).with_columns(venue=pl.lit("x"), nothing=None)
+    said = 'new columns of the table: "pirce" (DOUBLE; it has "price", which the frame has not), "venue" (VARCHAR)'
+    assert f"note: {said}" in str(qf.plan(wrong, server.conf, table=table, at="ts"))
+    with qf.connect(server.conf) as client:
+        assert client.write(wrong, table=table, at="ts").notes == [said]
+        server.wait_visible(table, 2)
+        assert client.write(wrong, table=table, at="ts").notes == []
+    # Of the rest of a stream for which a table was made as well as of one into a table that was there.
+    parts = [
+        pl.DataFrame({"v": [None], "n": [1], "ts": moments(1)}),
+        pl.DataFrame({"v": ["a"], "n": [1], "ts": moments(1)}),
+    ]
+    assert qf.write_questdb(parts, server.conf, table=f"{table}_b", at="ts").notes == []
+    told = qf.write_questdb(parts, server.conf, table=table, at="ts").notes
+    like = '; it has "venue", which the frame has not'
+    assert told == [f'new columns of the table: "n" (LONG), "v" (VARCHAR{like})']
+    many = data.with_columns(**{f"c{number:02}": pl.lit(number) for number in range(14)})
+    (note,) = many.write_questdb(server.conf, table=table, at="ts").notes
+    assert note.endswith('"c11" (LONG), and 2 more')
+
+
 @pytest.mark.parametrize("create", ["never", qf.TableSpec(dedup_keys=["n"]), "auto", "server"], ids=repr)
 def test_without_a_look_at_the_table_nothing_is_made_or_missed(create: Any, server: QuestDB, table: str) -> None:
     data = pl.DataFrame({"n": [1], "ts": moments(1)})

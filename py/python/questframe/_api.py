@@ -6,10 +6,10 @@ import os
 import warnings
 from _thread import allocate_lock
 
-from questframe import _questframe, exceptions
+from questframe import _once, _questframe, exceptions
 from questframe._frames import prepare, prepare_plan
 from questframe._options import CHECKED_PLAN, PLAN, WRITE, is_unicode, normalize
-from questframe._stream import Frames
+from questframe._stream import Frames, leave
 from questframe.exceptions import IngressError, IngressTypeError, WriteInterrupted, quoted
 
 TYPE_CHECKING = False
@@ -176,7 +176,10 @@ if hasattr(os, "register_at_fork"):
 
 def _plan(client: _questframe.Client, data: object, options: dict[str, Any]) -> Plan:
     prepared, table = prepare_plan(data, options.get("at", client.at), options.get("table", client.table), options)
-    return client.plan(prepared, table, options)
+    try:
+        return client.plan(prepared, table, options)
+    finally:
+        leave(prepared)
 
 
 def _write(client: _questframe.Client, data: object, options: dict[str, Any], function: str) -> WriteReport:
@@ -215,24 +218,35 @@ def _begin(client: _questframe.Client, data: object, options: dict[str, Any], fu
     ahead = client.ask_ahead(normalized.get("table")) if normalized.get("check") is not False else None
     at, named = normalized.get("at", client.at), normalized.get("table", client.table)
     prepared, table = prepare(data, at, named, normalized)
-    if isinstance(prepared, Frames) or (prepared is data and not table):
-        # What may be readable once. The object that a failed write had is gone on with, any other begins at row 0.
-        before: IngressError | WriteInterrupted | None = options.get("resume")
-        is_same = before is not None and before._source is data  # noqa: SLF001
-        prepared = getattr(before, "_stream", None) if is_same else _questframe.Stream(prepared)
+    # The object that a failed write had is gone on with, any other begins at row 0.
+    before: IngressError | WriteInterrupted | None = options.get("resume")
+    is_same = before is not None and before._source is data  # noqa: SLF001
+    source = data if is_same else prepared
     from questframe._progress import progress_of
 
     with progress_of(progress, normalized.get("table")) as report:
         try:
+            if isinstance(prepared, Frames) or (prepared is data and not table):
+                # What may be readable once.
+                if is_same:
+                    _once.forget(data)
+                    prepared = getattr(before, "_stream", None)
+                else:
+                    _once.check(data)
+                    prepared = _questframe.Stream(prepared)
             return client.write(prepared, table, normalized, report, ahead)
         except BaseException as error:
-            interrupted = None
+            interrupted, has_stored, has_read = None, True, True
             if isinstance(error, (IngressError, WriteInterrupted)):
                 interrupted = _interrupted_while_reading(error)
             # What `progress` raises goes on as it is, with our error as its cause.
             for known in (error, error.__cause__, interrupted):
-                if isinstance(known, (IngressError, WriteInterrupted)) and isinstance(prepared, _questframe.Stream):
-                    known._source, known._stream = data, prepared  # noqa: SLF001
+                if isinstance(known, (IngressError, WriteInterrupted)):
+                    has_stored = bool(known.acked or known.doubtful)
+                    has_read = has_stored or bool(known.unsent)
+                    if isinstance(prepared, _questframe.Stream):
+                        known._source, known._stream = data, prepared  # noqa: SLF001
+            leave(source, of_write=True, has_stored=is_same or has_stored, has_read=is_same or has_read)
             if interrupted is not None:
                 raise interrupted from error
             raise
@@ -505,7 +519,10 @@ def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOpti
     normalized = normalize(dict(options), CHECKED_PLAN, "plan")
     if conf is None:
         prepared, table = prepare_plan(data, normalized.get("at"), normalized.get("table"), normalized)
-        return _questframe.plan(prepared, table, normalized)
+        try:
+            return _questframe.plan(prepared, table, normalized)
+        finally:
+            leave(prepared)
     return _plan(_shared_client(conf)._client, data, normalized)  # noqa: SLF001
 
 
@@ -543,5 +560,9 @@ def to_ilp(
     """
     normalized = normalize(dict(options), PLAN, "to_ilp")
     prepared, table = prepare(data, normalized.get("at"), normalized.get("table"), normalized)
-    result: bytes | int = _questframe.to_ilp(prepared, table, normalized, out)
+    try:
+        result: bytes | int = _questframe.to_ilp(prepared, table, normalized, out)
+    except BaseException:
+        leave(prepared, of_write=True)
+        raise
     return result

@@ -6,7 +6,7 @@ All have the columns of the first one, in any order. What types a column may hav
 
 from __future__ import annotations
 
-from questframe import _questframe, exceptions
+from questframe import _once, _questframe, exceptions
 from questframe.exceptions import IngressError, IngressTypeError
 
 TYPE_CHECKING = False
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-__all__ = ["Frames", "frames_of"]
+__all__ = ["Frames", "frames_of", "leave"]
 
 
 class Frames:
@@ -36,6 +36,7 @@ class Frames:
         `again` gives the frame of a number once more, which may have been mended; without it that is the same object.
         """
         self._kind = f"{type(source).__module__}.{type(source).__qualname__}"
+        self._source = source
         self._begin = begin
         self._prepare = prepare
         self._again = again
@@ -43,6 +44,7 @@ class Frames:
         #: The last frame, which is let go of before the next one is made; and whether it has yet to be prepared.
         self._frame: Any = None
         self._is_left = False
+        self._is_stream = False
         self._count = 0
         #: The table, for errors that come before the compiled part knows of it.
         self.table: str | None = None
@@ -67,12 +69,15 @@ class Frames:
         except IngressError as error:
             raise self.located(error, row) from None
         self._is_left = False
+        self._is_stream = not (is_table or isinstance(prepared, _questframe.Columns) or hasattr(prepared, "streams"))
         # Of pandas. All others tell nulls from NaN.
         return prepared, is_table, isinstance(prepared, _questframe.Columns)
 
     def _take(self) -> bool:
         """Ask for the next frame; False at the end, of which the compiled part knows whether it follows a failure."""
         self._frame = None
+        if self._frames is None:
+            _once.check(self._source)
         try:
             if self._frames is None:
                 self._frames = self._begin()
@@ -89,6 +94,16 @@ class Frames:
         self._count += 1
         self._is_left = True
         return True
+
+    def leave(self, *, of_write: bool, has_stored: bool) -> None:
+        """As the function of this name."""
+        # Whether rows were taken of a frame that is itself a stream, nobody knows.
+        is_free = not has_stored and not (of_write and self._is_stream)
+        # At its end it holds no frame any more.
+        if self._count == 1 and self._frame is not None and is_free:
+            _once.leave(self._source, self._frame)
+        elif self._count:
+            _once.leave(self._source)
 
     def located(self, error: IngressError, row: int) -> IngressError:
         """The error of the last frame, which starts at this row, as one of the whole stream."""
@@ -122,6 +137,19 @@ def unread(error: Exception, table: str | None) -> IngressError:
     return _in_table(IngressError(exceptions.IngressErrorCode.BadDataFrame, msg), table)
 
 
+def leave(source: object, *, of_write: bool = False, has_stored: bool = False, has_read: bool = False) -> None:
+    """Leave what a call has read of an object that gives it once to the next call with the same object.
+
+    Of a plan, which takes no row; or of a write that failed: whether rows were stored, or may have been, and whether
+    any were read.
+    """
+    if isinstance(source, Frames):
+        if _once.is_once(source._source):  # noqa: SLF001
+            source.leave(of_write=of_write, has_stored=has_stored)
+    elif has_read and _once.is_once(source):
+        _once.leave(source)
+
+
 def frames_of(data: Any, prepare: Callable[[object], tuple[Any, bool]]) -> Frames | None:
     """The frames that `data` gives, if it is an iterator, a sequence or the values of a dict; else None."""
     from collections.abc import Iterator, Sequence, ValuesView
@@ -130,5 +158,5 @@ def frames_of(data: Any, prepare: Callable[[object], tuple[Any, bool]]) -> Frame
         return None
     if isinstance(data, (Iterator, Sequence, ValuesView)):
         again = data.__getitem__ if isinstance(data, Sequence) else None
-        return Frames(data, lambda: iter(data), prepare, again)
+        return Frames(data, lambda: _once.rest(data), prepare, again)
     return None

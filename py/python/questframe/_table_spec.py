@@ -103,6 +103,7 @@ PARTITION BY MONTH WAL DEDUP UPSERT KEYS("ts", "id")
         """
         from questframe._frames import prepare_plan, prepare_schema
         from questframe._options import CHECKED_PLAN, normalize
+        from questframe._stream import leave
 
         given = {"table": table, "at": at, "symbols": symbols, "create": self, "protocol_version": protocol_version}
         options = normalize(given, CHECKED_PLAN, "sql")
@@ -110,7 +111,10 @@ PARTITION BY MONTH WAL DEDUP UPSERT KEYS("ts", "id")
         prepared = (
             (of_schema, False) if of_schema is not None else prepare_plan(schema, options.get("at"), table, options)
         )
-        return ";\n".join(_questframe.plan(*prepared, options).statements)
+        try:
+            return ";\n".join(_questframe.plan(*prepared, options).statements)
+        finally:
+            leave(prepared[0])
 
 
 def as_options(spec: TableSpec) -> dict[str, Any]:
