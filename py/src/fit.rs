@@ -3,7 +3,7 @@
 //! What reads a file piece by piece sees only a piece: pandas has integers until one is missing, then floats, and as many
 //! categories as the piece has. So numbers, instants and codes of any width go under any other that holds each value
 //! exactly, text under any other form of it, and nulls under everything. Where all types are equal, which is nearly always, none of this runs.
-//! A column of nulls alone has no type, and gets one from the first frame that has values there (`frames.rs`).
+//! A column of nulls alone has no type, and gets one from the first frame that has values there (`late.rs`).
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -36,8 +36,8 @@ pub(crate) enum Misfit {
     Value(usize, String),
 }
 
-/// The type under which a column of the first frame is planned: codes with room for more categories than it has, and lists
-/// of items that may be null.
+/// The type under which a column of the first frame is planned: codes with room for more categories than it has, decimals
+/// with room for more digits in memory, and lists of items that may be null.
 pub(crate) fn with_room(kind: &DataType) -> DataType {
     match kind {
         DataType::Dictionary(key, value) => {
@@ -47,6 +47,9 @@ pub(crate) fn with_room(kind: &DataType) -> DataType {
                 ref other => other.clone(),
             };
             DataType::Dictionary(Box::new(key), value.clone())
+        }
+        DataType::Decimal32(digits, scale) | DataType::Decimal64(digits, scale) => {
+            DataType::Decimal128(*digits, *scale)
         }
         DataType::List(item) => DataType::List(any_item(item)),
         DataType::LargeList(item) => DataType::LargeList(any_item(item)),
@@ -158,6 +161,21 @@ fn decimals(column: &ArrayRef, known: &DataType) -> Result<ArrayRef, Misfit> {
     {
         let values = column.as_primitive::<T>();
         Box::new(|row| values.value(row).into())
+    }
+    match (column.data_type(), known) {
+        (DataType::Decimal128(found, scale), DataType::Decimal128(most, wanted))
+            if found <= most && scale == wanted =>
+        {
+            let values = column.as_primitive::<Decimal128Type>().clone();
+            return Ok(Arc::new(values.with_data_type(known.clone())));
+        }
+        (DataType::Decimal256(found, scale), DataType::Decimal256(most, wanted))
+            if found <= most && scale == wanted =>
+        {
+            let values = column.as_primitive::<Decimal256Type>().clone();
+            return Ok(Arc::new(values.with_data_type(known.clone())));
+        }
+        _ => {}
     }
     // Each value, times ten to the power of `scale`.
     let (value, scale) = match column.data_type() {

@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader};
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow_schema::{ArrowError, Schema, SchemaRef};
 use pyo3::prelude::*;
 use questframe::{Frame, NewSchema};
 
 use crate::client::take;
 use crate::error::{bad_arrow, bad_column, bad_frame, bad_value, is_of_stream, of_stream};
-use crate::fit::{Misfit, fit, is_untyped, tells_nothing, with_room};
+use crate::fit::{Misfit, fit};
 use crate::input::Input;
+use crate::late::{At, Next, Unseen, typed};
 
 type OwnBatches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
@@ -21,6 +22,7 @@ pub(crate) struct FrameStream {
     /// Of the first frame; any column may be null in others. One that held nothing so far gets its type when values come:
     /// then the stream has another schema, and says so.
     schema: SchemaRef,
+    unseen: Unseen,
     /// What is left of the frame that is read.
     batches: OwnBatches,
     /// Whether that is itself a stream: what it raises is its own.
@@ -73,22 +75,36 @@ fn next_frame(frames: &Bound<'_, PyAny>, row: usize, again: &mut bool) -> PyResu
 impl FrameStream {
     /// Asks for the first frame, which has the schema.
     pub(crate) fn take(frames: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let Some((first, nan_is_missing)) = next_frame(frames, 0, &mut false)? else {
+        let Some((mut first, mut nan_is_missing)) = next_frame(frames, 0, &mut false)? else {
             return Err(bad_frame(frames.py(), "the stream has no frame"));
         };
+        // One without rows says little of types, as what was found by a query that found nothing.
+        while first.rows() == Some(0)
+            && let Some(next) = next_frame(frames, 0, &mut false)?
+        {
+            frames.call_method0("pass_over")?;
+            (first, nan_is_missing) = next;
+        }
         let schema = first.schema();
         let is_stream = matches!(first, Input::Reader(_));
-        let (frames, mut batches) = (frames.clone().unbind(), batches_of(first));
-        let mut fields: Vec<_> = schema.fields().iter().map(|field| typed(field)).collect();
+        let at = match frames.getattr("at")?.extract::<Option<Bound<'_, PyAny>>>()? {
+            None => At::Open,
+            Some(at) => at.extract().map_or(At::None, At::Column),
+        };
+        let (py, mut batches) = (frames.py(), batches_of(first));
+        let mut fields: Vec<_> = schema.fields().iter().map(|field| typed(field, nan_is_missing)).collect();
+        let mut of_pandas = None;
         if nan_is_missing {
-            let all = batches.collect::<Vec<_>>();
-            mark_nothing(&mut fields, &all);
-            batches = Box::new(all.into_iter());
+            let all = batches.collect::<Result<Vec<_>, _>>().map_err(|error| bad_arrow(py, &error))?;
+            of_pandas = Some(all.clone());
+            batches = Box::new(all.into_iter().map(Ok));
         }
+        let unseen = Unseen::begin(&mut fields, of_pandas.as_deref(), at);
         let schema = Arc::new(Schema::new(fields));
         Ok(Self {
-            frames,
+            frames: frames.clone().unbind(),
             schema,
+            unseen,
             batches,
             is_stream,
             last: None,
@@ -198,31 +214,11 @@ impl FrameStream {
         Ok(places)
     }
 
-    /// The schema with types for the columns that have values here for the first time, if there are any.
-    fn typed_by(&self, batch: &RecordBatch, places: &[usize]) -> Option<SchemaRef> {
-        if !self.schema.fields().iter().any(|field| is_nothing(field)) {
-            return None;
-        }
-        let has_empty_row = self.nan_is_missing && !has_no_empty_row(batch);
-        let mut is_new = false;
-        let fields = self.schema.fields().iter().zip(places).map(|(field, place)| {
-            let column = batch.column(*place);
-            let is_typed =
-                !tells_nothing(column, self.nan_is_missing) || has_empty_row && !is_untyped(column.data_type());
-            if !is_nothing(field) || !is_typed {
-                return field.clone();
-            }
-            is_new = true;
-            Arc::new(typed(batch.schema_ref().field(*place)))
-        });
-        let fields = fields.collect::<Vec<FieldRef>>();
-        is_new.then(|| Arc::new(Schema::new(fields)))
-    }
-
     /// The batch under the schema of the stream; it comes again after [`NewSchema`].
     fn fitted(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let places = self.places(batch.schema_ref())?;
-        if let Some(schema) = self.typed_by(batch, &places) {
+        let next = Next { batch, places: &places, nan_is_missing: self.nan_is_missing, rows: self.rows };
+        if let Some(schema) = self.unseen.look(&self.schema, &next) {
             self.schema = schema;
             return Err(NewSchema::error());
         }
@@ -268,45 +264,6 @@ impl FrameStream {
             failed(located.map_or_else(|failed| failed, PyErr::from_value))
         })
     }
-}
-
-/// A column of the stream that is one like this in a frame.
-fn typed(field: &Field) -> Field {
-    let kind = if is_untyped(field.data_type()) { DataType::Null } else { with_room(field.data_type()) };
-    Field::new(field.name(), kind, true).with_metadata(field.metadata().clone())
-}
-
-/// The key, in the metadata of a column, that it holds nothing but missing values of pandas so far: `plan::build` knows it.
-const NOTHING: &str = "questframe:nothing";
-
-/// Whether nothing is known yet of what a column holds.
-fn is_nothing(field: &Field) -> bool {
-    field.data_type().is_null() || field.metadata().contains_key(NOTHING)
-}
-
-/// Notes which floats are none but missing values in the first frame of pandas: those of a file's columns whose first values
-/// come later, of whatever type.
-fn mark_nothing(fields: &mut [Field], batches: &[Result<RecordBatch, ArrowError>]) {
-    let holds_nothing = |place: usize| batches.iter().flatten().all(|batch| tells_nothing(batch.column(place), true));
-    let is_nothing = |(place, field): (usize, &Field)| field.data_type().is_floating() && holds_nothing(place);
-    let nothing: Vec<_> = fields.iter().enumerate().map(is_nothing).collect();
-    let is_left = |(field, nothing): (&Field, &bool)| {
-        !nothing && !field.data_type().is_null() && !field.data_type().is_temporal()
-    };
-    if fields.iter().zip(&nothing).any(is_left) && batches.iter().flatten().all(has_no_empty_row) {
-        let nothing = fields.iter_mut().zip(nothing).filter(|(_, is_nothing)| *is_nothing);
-        nothing.for_each(|(field, _)| _ = field.metadata_mut().insert(NOTHING.to_owned(), String::new()));
-    }
-}
-
-/// Whether each row of pandas has something to be written, be it a NaN, beside columns that hold nothing else: rows that
-/// have not are not sent.
-fn has_no_empty_row(batch: &RecordBatch) -> bool {
-    batch.columns().iter().any(|column| {
-        let kind = column.data_type();
-        let is_written = !kind.is_temporal() && !tells_nothing(column, true);
-        is_written && (kind.is_floating() || column.logical_null_count() == 0)
-    })
 }
 
 fn failed(error: PyErr) -> ArrowError {

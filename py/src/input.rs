@@ -74,6 +74,16 @@ impl Input {
         }
     }
 
+    /// The number of rows, if that is known beforehand.
+    pub(crate) fn rows(&self) -> Option<u64> {
+        match self {
+            Self::Batches(batches, _) => Some(batches.iter().map(|batch| batch.num_rows() as u64).sum()),
+            Self::Objects(frame) => Some(frame.rows()),
+            Self::Slices(slices) => Some(slices.rows),
+            Self::Reader(_) => None,
+        }
+    }
+
     /// The first batch, for hints; of a reader none, since it could not be read again.
     pub(crate) fn first_batch(&self) -> Option<RecordBatch> {
         match self {

@@ -11,6 +11,7 @@ mod foreign;
 mod frames;
 mod ingress;
 mod input;
+mod late;
 mod options;
 mod pickle;
 mod report;

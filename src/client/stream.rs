@@ -28,6 +28,7 @@ impl Client {
             nanos: true,
             target: Target::Unknown,
             is_official: false,
+            is_offline: false,
             cuts_nanos: true,
         };
         Plan::try_new(schema, options, &context)

@@ -30,6 +30,7 @@ impl Plan {
             nanos: true,
             target,
             is_official: false,
+            is_offline: true,
             cuts_nanos: true,
         };
         Self::try_new(schema, options, &context)
@@ -48,6 +49,7 @@ impl Plan {
             nanos: true,
             target: Target::Unknown,
             is_official: true,
+            is_offline: true,
             cuts_nanos: true,
         };
         Self::try_new(schema, options, &context)
@@ -208,8 +210,12 @@ fn skipped(index: usize, field: &FieldRef, kind: Kind) -> ColumnPlan {
     }
 }
 
-/// Fields with this key in their metadata have been nothing but NaN so far, which stands for a missing value of any type.
+/// Fields with this key in their metadata are of a stream in which they have had no value so far. The text is empty where each
+/// row has other values.
 pub(super) const NOTHING: &str = "questframe:nothing";
+
+/// Those of a stream that has had rows before their first value.
+const LATE: &str = "questframe:late";
 
 /// That a column of nulls alone is not written where the table's has no NULL.
 fn not_null(column: &ColumnPlan, context: &Context<'_>) -> Option<String> {
@@ -258,6 +264,19 @@ impl Builder<'_> {
         self.context.nanos && self.context.version > ProtocolVersion::V1
     }
 
+    /// Whether a column in which no value has come yet is better not written: the NaN of a stream's first frames may be any
+    /// missing value, and would make a column of floats, or text in one of text.
+    fn is_of_nothing(&self, field: &Field, existing: Option<&ColumnType>, spec: &Spec) -> bool {
+        let Some(says) = field.metadata().get(NOTHING).filter(|_| !self.context.is_offline) else { return false };
+        match existing {
+            Some(ColumnType::Double | ColumnType::Float) => !field.data_type().is_floating(),
+            Some(_) => true,
+            None if spec.column_type(field.name()).is_some() => true,
+            // A key has to be there from the beginning, and so has what some rows have alone.
+            None => !spec.given.dedup_keys.contains(field.name()) && says.is_empty(),
+        }
+    }
+
     fn column(&self, index: usize, field: &FieldRef, is_at: bool, spec: &Spec) -> Result<ColumnPlan, PlanError> {
         let context = self.context;
         let existing = context.target.existing().and_then(|table| table.column(field.name()));
@@ -275,11 +294,7 @@ impl Builder<'_> {
             return Ok(ColumnPlan { is_listed: false, ..skipped(index, field, Kind::Null) });
         }
         let mut kind = Kind::of(field, context.is_official)?;
-        // Written they would make a column of floats, in which what comes later may have no place.
-        let is_nothing =
-            matches!(kind, Kind::Float { .. }) && field.metadata().contains_key(NOTHING) && self.is_certain();
-        let is_float = matches!(existing, Some(ColumnType::Double | ColumnType::Float));
-        if is_nothing && !is_float && !spec.given.dedup_keys.contains(field.name()) {
+        if self.is_of_nothing(field, existing, spec) {
             kind = Kind::Null;
         }
         if kind == Kind::Null {
@@ -352,6 +367,9 @@ impl Builder<'_> {
         let has_null = certain && column_type.is_number_with_null();
         if wire == Wire::Boolean && self.options.null_bool == NullBool::Error && !has_null {
             limits.push(Limit::NotNull);
+            if field.metadata().contains_key(LATE) {
+                return Err(PlanError::LateBoolean);
+            }
         }
         let other = existing.and(spec.column_type(field.name())).filter(|chosen| **chosen != column_type);
         let other = other.map(|chosen| format!("{column_type} as the table has it, and not {chosen}"));

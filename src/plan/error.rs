@@ -226,6 +226,11 @@ pub enum PlanError {
         /// The part of the specification.
         argument: &'static str,
     },
+    /// A column of booleans of which a stream's first rows have none.
+    #[error(
+        "rows before this one have no value there, and QuestDB has no boolean null; choose null_bool=\"false\" or null_bool=\"omit\" (they read false), or cast the column to a string"
+    )]
+    LateBoolean,
     /// A specification of a table that QuestDB would not take.
     #[error("{argument}={value:?} is not one; it is {expected}")]
     TableSpec {
@@ -288,6 +293,7 @@ impl PlanError {
             | Self::DesignatedType { .. }
             | Self::Conflict { .. }
             | Self::TypeChanged { .. }
+            | Self::LateBoolean
             | Self::NothingToWrite => ErrorKind::BadDataFrame,
             Self::NeedsVersion { .. } => ErrorKind::ProtocolVersionError,
             Self::NoTable

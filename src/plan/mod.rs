@@ -107,6 +107,8 @@ pub(crate) struct Context<'a> {
     /// Whether the drop-in asks, which sends what the official client sends: names that the server will refuse, two
     /// columns of one name.
     pub(crate) is_official: bool,
+    /// Whether the lines go to the caller and not to a server.
+    pub(crate) is_offline: bool,
     /// Whether nanoseconds in fields are cut to the microseconds of protocol version 1, as the official client does, and
     /// not refused: where nobody wants to know of the table.
     pub(crate) cuts_nanos: bool,
@@ -261,9 +263,9 @@ impl Plan {
     /// Whether it was made for this schema, and not for one with other types.
     pub(crate) fn is_for(&self, schema: &Schema) -> bool {
         let mut pairs = self.columns.iter().zip(schema.fields());
-        let is_nothing = |field: &Field| field.metadata().contains_key(NOTHING);
+        let nothing = |field: &Field| field.metadata().get(NOTHING).cloned();
         pairs.all(|(column, field)| {
-            column.field.data_type() == field.data_type() && is_nothing(&column.field) == is_nothing(field)
+            column.field.data_type() == field.data_type() && nothing(&column.field) == nothing(field)
         })
     }
 

@@ -9,7 +9,6 @@ import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -78,7 +77,8 @@ def late(values: pd.Series, nothing: Callable[[], pd.Series]) -> list[pd.DataFra
 @pytest.mark.parametrize("nothing", NOTHING)
 def test_a_column_gets_its_type_when_values_come(kind: str, nothing: str, server: QuestDB, table: str) -> None:
     values, expected = LATE[kind]
-    report = qf.write_questdb(iter(late(values, NOTHING[nothing])), server.conf, table=table, at="ts")
+    frames = iter(late(values, NOTHING[nothing]))
+    report = qf.write_questdb(frames, server.conf, table=table, at="ts", null_bool="false")
     assert report.rows == 6
     assert report.created
     assert column(report, "v").read_null == 4 + values.isna().sum()
@@ -130,6 +130,131 @@ def test_a_column_that_never_has_a_value(server: QuestDB, table: str) -> None:
     assert (report.rows, column(report, "v").role, column(report, "v").read_null) == (4, "field", 4)
 
 
+def csv(*rows: str, chunksize: int = 2, **options: Any) -> Iterator[pd.DataFrame]:
+    """A file in pieces; its first column is the row's time, and the others have these names."""
+    lines = [f"2025-01-02T00:00:{second:02},{row}" for second, row in enumerate(rows[1:])]
+    text = "\n".join([f"ts,{rows[0]}", *lines])
+    return pd.read_csv(io.StringIO(text), chunksize=chunksize, parse_dates=["ts"], **options)
+
+
+@pytest.mark.parametrize("made", ["", "note VARCHAR, ", "note SYMBOL, "])
+@pytest.mark.parametrize("chunksize", [1, 2, 3, 8])
+def test_gaps_beside_a_column_that_begins_late(made: str, chunksize: int, server: QuestDB, table: str) -> None:
+    """Rows whose other value is a NaN that is sent have something to be sent."""
+    if made:
+        server.sql(f'create table "{table}" ({made} temp DOUBLE, ts TIMESTAMP_NS) timestamp(ts) partition by day wal')
+    rows = [f"{'' if second in {2, 3} else 1.5 + second},{'late' if second > 4 else ''}" for second in range(8)]
+    chunks = csv("temp,note", *rows, chunksize=chunksize)
+    assert qf.write_questdb(chunks, server.conf, table=table, at="ts").rows == 8
+    found = stored_rows(server, table, 8)
+    assert [row["note"] for row in found] == [None] * 5 + ["late"] * 3
+    assert [row["temp"] for row in found] == [1.5, 2.5, None, None, 5.5, 6.5, 7.5, 8.5]
+
+
+def test_another_instant_is_enough_for_a_row(server: QuestDB, table: str) -> None:
+    chunks = csv("opened,note", *["2025-01-01,"] * 3, "2025-01-01,late")
+    frames = (chunk.assign(opened=pd.to_datetime(chunk["opened"])) for chunk in chunks)
+    assert qf.write_questdb(frames, server.conf, table=table, at="ts").rows == 4
+    assert [row["note"] for row in stored_rows(server, table, 4)] == [None] * 3 + ["late"]
+
+
+def test_an_empty_row_beside_a_real_null(server: QuestDB, table: str) -> None:
+    """A nullable float that is null is not sent as a NaN: then the NaN of the other column is what the row has."""
+    other = pd.Series([1.5, None], dtype="Float64")
+    frames = [piece(NOTHING["nan"](), 0).assign(n=other), piece(pd.Series([2.5, 3.5]), 2).assign(n=other)]
+    for options in ({}, {"empty_rows": "skip"}):
+        report = qf.write_questdb(frames, server.conf, table=table, at="ts", **options)
+        assert (report.rows, report.skipped_rows) == (4, 0)
+    assert server.wait_visible(table, 8) == 8
+
+
+@pytest.mark.parametrize("made", ["SYMBOL", "VARCHAR", "STRING", "UUID", "CHAR", None])
+def test_unchecked_writes_send_no_nan_for_a_column_that_begins_late(
+    made: str | None, server: QuestDB, table: str
+) -> None:
+    texts = {"UUID": ["11111111-2222-3333-4444-555555555555"] * 2, "CHAR": ["a", "b"]}.get(made or "", ["one", "two"])
+    if made is not None:
+        columns = f"v {made}, n LONG, ts TIMESTAMP_NS"
+        server.sql(f'create table "{table}" ({columns}) timestamp(ts) partition by day wal')
+    frames = late(pd.Series(texts), NOTHING["nan"])
+    assert qf.write_questdb(iter(frames), server.conf, table=table, at="ts", check=False).rows == 6
+    server.wait_visible(table, 6)
+    assert server.sql(f'select v::string v from "{table}"').column("v") == [None] * 4 + texts
+
+
+def test_a_late_boolean_is_one_with_nulls(server: QuestDB, table: str) -> None:
+    """QuestDB has no boolean null, so that rows without a value read false: no row does so that was not asked about."""
+    for values in (NOTHING["nan"], NOTHING["none"]):
+        frames = iter(late(pd.Series([True, False]), values))
+        with qf.connect(server.conf) as client:
+            error = failure(client.write, frames, table=table, at="ts")
+            assert (error.column, error.acked) == ("v", (range(4),))
+            assert "QuestDB has no boolean null" in str(error)
+            client.write(frames, table=table, at="ts", resume=error, null_bool="false")
+        found = stored_rows(server, table, 6)
+        assert [row["v"] for row in found] == [False] * 4 + [True, False]
+        server.sql(f'drop table "{table}"')
+    # Where there is a value from the beginning the nulls are told by row, as ever.
+    first = piece(pd.Series([True, False]), 0)
+    assert qf.write_questdb([first, piece(pd.Series([True, True]), 2)], server.conf, table=table, at="ts").rows == 4
+
+
+@pytest.mark.parametrize("made", [None, "DOUBLE", "FLOAT"])
+def test_floats_that_begin_with_whole_numbers(made: str | None, server: QuestDB, table: str) -> None:
+    if made is not None:
+        server.sql(f'create table "{table}" (price {made}, ts TIMESTAMP_NS, n LONG) timestamp(ts) partition by day wal')
+    rows = [",0", ",1", "2,2", "3,3", "4.5,4", ",5"]
+    assert qf.write_questdb(csv("price,n", *rows), server.conf, table=table, at="ts").rows == 6
+    assert [row["price"] for row in stored_rows(server, table, 6)] == [None, None, 2.0, 3.0, 4.5, None]
+
+
+def test_dates_that_begin_late_and_are_finer(server: QuestDB, table: str) -> None:
+    """A piece without any is read as one of seconds."""
+    rows = ["1,", "2,", "3,2025-01-01T00:00:01.5", "4,", "5,2025-01-01T00:00:02.25", "6,"]
+    chunks = (chunk.assign(d=pd.to_datetime(chunk["d"])) for chunk in csv("n,d", *rows))
+    assert qf.write_questdb(chunks, server.conf, table=table, at="ts").rows == 6
+    found = pl.Series([row["d"] for row in stored_rows(server, table, 6)])
+    second = dt.datetime(2025, 1, 1, 0, 0, 1, 500_000, tzinfo=dt.timezone.utc)
+    assert (found[2], found.null_count()) == (second, 4)
+    # Of polars the type says so.
+    parts = [pl.Series([None]).cast(pl.Datetime(unit)) for unit in ("ms", "us")]
+    frames = [pl.DataFrame({"d": part, "n": 1}) for part in (*parts, pl.Series([second]).cast(pl.Datetime("us")))]
+    assert qf.to_ilp(frames, table="t", at=qf.ServerTimestamp).count(b"d=1735689601500000t") == 1
+
+
+def test_decimals_of_objects_have_room(server: QuestDB, table: str) -> None:
+    pieces = [["1.50", "2.25"], ["100.00", "2.5"], ["-123456.7", None]]
+    frames = [
+        piece(pd.Series([None if text is None else decimal.Decimal(text) for text in texts], dtype=object), 2 * number)
+        for number, texts in enumerate(pieces)
+    ]
+    for made in (False, True):
+        if made:
+            columns = "v DECIMAL(18, 3), n LONG, ts TIMESTAMP_NS"
+            server.sql(f'create table "{table}" ({columns}) timestamp(ts) partition by day wal')
+        assert qf.write_questdb(iter(frames), server.conf, table=table, at="ts").rows == 6
+        found = [row["v"] for row in stored_rows(server, table, 6)]
+        assert found == [None if text is None else decimal.Decimal(text) for texts in pieces for text in texts]
+        server.sql(f'drop table "{table}"')
+
+
+@pytest.mark.parametrize("backend", ["numpy_nullable", "pyarrow"])
+def test_nullable_types_of_pandas(backend: Any, server: QuestDB, table: str) -> None:
+    rows = ["1,", "2,", "3,late", "4,"]
+    assert qf.write_questdb(csv("n,note", *rows, dtype_backend=backend), server.conf, table=table, at="ts").rows == 4
+    assert [row["note"] for row in stored_rows(server, table, 4)] == [None, None, "late", None]
+    category = [piece(pd.Series([None], dtype="category"), 0), piece(pd.Series([7], dtype="category"), 1)]
+    assert qf.write_questdb(category, server.conf, table=f"{table}_c", at="ts").rows == 2
+    assert [row["v"] for row in stored_rows(server, f"{table}_c", 2)] == [None, 7]
+
+
+def test_a_key_that_begins_late(server: QuestDB, table: str) -> None:
+    frames = late(pd.Series(["a", "b"]), NOTHING["nan"])
+    spec = qf.TableSpec(types={"v": "VARCHAR"}, dedup_keys=["v"])
+    assert qf.write_questdb(frames, server.conf, table=table, at="ts", create=spec).rows == 6
+    assert [row["v"] for row in stored_rows(server, table, 6)] == [None] * 4 + ["a", "b"]
+
+
 def test_rows_of_nan_alone_are_rows(server: QuestDB, table: str) -> None:
     """A row that holds but NaN is sent, in a frame and in one of many: its column is one of floats then."""
     frame = piece(NOTHING["nan"](), 0).assign(n=pd.Series(["a", None]))
@@ -175,7 +300,7 @@ def test_an_atomic_write_begins_anew(server: QuestDB, table: str) -> None:
 
 
 def test_over_tcp(server: QuestDB, table: str) -> None:
-    frames = late(pd.Series(["a", "b"]), NOTHING["none"])
+    frames = late(pd.Series(["a", "b"]), NOTHING["nan"])
     conf = f"tcp::addr=127.0.0.1:{server.ilp_tcp_port};"
     report = qf.write_questdb(iter(frames), conf, table=table, at="ts", unacknowledged=True)
     assert report.rows == 6
@@ -243,8 +368,8 @@ def test_refused_rows_of_before_are_given_back(server: QuestDB, table: str) -> N
 @pytest.mark.parametrize("fails_from", [0, 1, 2])
 def test_rows_that_wait_on_disk(fails_from: int, atomic: bool, tmp_path: Path) -> None:  # noqa: FBT001
     """Whether no server is there at first, or from the midst on: all rows arrive, and once."""
-    frames = late(pd.Series(["a", "b"]), NOTHING["none"])
-    expected = qf.to_ilp(frames, table="t", at="ts", protocol_version=2)
+    expected = qf.to_ilp(late(pd.Series(["a", "b"]), NOTHING["none"]), table="t", at="ts", protocol_version=2)
+    frames = late(pd.Series(["a", "b"]), NOTHING["nan"])
     with FakeQuestDB(*[stored] * fails_from, *[answer(503, b"busy")] * 20) as busy:
         conf = f"{busy.conf}spool_dir={tmp_path};auto_flush_rows=2;connections=1;retry_timeout=0;"
         report = qf.write_questdb(iter(frames), conf, table="t", at="ts", atomic=atomic)
@@ -266,13 +391,27 @@ def test_a_column_typed_by_a_table_spec(server: QuestDB, table: str) -> None:
     assert [row["v"] for row in stored_rows(server, table, 6)] == [None] * 4 + ["a", "b"]
 
 
-def test_an_empty_frame_first(server: QuestDB, table: str) -> None:
-    """As a query gives that found nothing: columns of no type, and instants."""
-    empty = pd.DataFrame({"v": [], "n": [], "ts": pd.to_datetime([])})
-    full = piece(pd.Series(["a", "b"]), 0)
-    report = qf.write_questdb(iter([empty.astype({"n": np.int64}), full]), server.conf, table=table, at="ts")
-    assert report.rows == 2
-    assert [(row["v"], row["n"]) for row in stored_rows(server, table, 2)] == [("a", 0), ("b", 1)]
+@pytest.mark.parametrize("empty", ["no types", "integers", "floats", "polars"])
+def test_empty_frames_first(empty: str, server: QuestDB, table: str) -> None:
+    """As queries give that found nothing: their types are none that anything has to fit."""
+    columns = {
+        "no types": pd.DataFrame(columns=["v", "n", "ts"]),
+        "integers": pd.DataFrame({"v": [], "n": [], "ts": []}, dtype="int64"),
+        "floats": pd.DataFrame({"v": [], "n": [], "ts": []}, dtype="float64"),
+        "polars": pl.DataFrame({"v": [], "n": [], "ts": []}, schema={"v": pl.String, "n": pl.String, "ts": pl.String}),
+    }
+    frames = (frame for frame in [columns[empty], columns[empty], piece(pd.Series([1.5, 2.5]), 0)])
+    # A plan reads on to the first that has rows, and leaves that.
+    assert [column.questdb_type for column in qf.plan(frames, server.conf, table=table, at="ts").columns][:2] == [
+        "DOUBLE",
+        "LONG",
+    ]
+    report = qf.write_questdb(frames, server.conf, table=table)
+    assert (report.rows, report.at) == (2, "ts")
+    assert [(row["v"], row["n"]) for row in stored_rows(server, table, 2)] == [(1.5, 0), (2.5, 1)]
+    # Those alone are a frame without rows.
+    typed = [pl.DataFrame({"v": pl.Series([], dtype=pl.Float64), "ts": pl.Series([], dtype=pl.Datetime)})] * 2
+    assert qf.write_questdb(typed, server.conf, table=table, at="ts").rows == 0
 
 
 def test_many_frames(server: QuestDB, table: str) -> None:

@@ -54,7 +54,7 @@ def prepare(
             # The frame would stay as long as its own error.
             del whole
     if isinstance(prepared, _stream.Frames):
-        prepared.table = table
+        prepared.table, prepared.at = table, at
     return prepared, is_table
 
 

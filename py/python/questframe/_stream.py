@@ -46,8 +46,11 @@ class Frames:
         self._is_left = False
         self._is_stream = False
         self._count = 0
-        #: The table, for errors that come before the compiled part knows of it.
+        #: Of these frames had no rows, and others came in their place.
+        self._empty = 0
+        #: The table, for errors that come before the compiled part knows of it; and `at`, as `normalize` gives it.
         self.table: str | None = None
+        self.at: object = None
 
     def next(self, row: int, again: bool) -> tuple[Any, bool, bool] | None:  # noqa: FBT001
         """The next frame, which starts at this row; whether it is a table in memory; and whether NaN means missing.
@@ -95,12 +98,16 @@ class Frames:
         self._is_left = True
         return True
 
+    def pass_over(self) -> None:
+        """Note that a frame without rows was passed over for the next."""
+        self._empty += 1
+
     def leave(self, *, of_write: bool, has_stored: bool) -> None:
         """As the function of this name."""
         # Whether rows were taken of a frame that is itself a stream, nobody knows.
         is_free = not has_stored and not (of_write and self._is_stream)
         # At its end it holds no frame any more.
-        if self._count == 1 and self._frame is not None and is_free:
+        if self._count - self._empty == 1 and self._frame is not None and is_free:
             _once.leave(self._source, self._frame)
         elif self._count:
             _once.leave(self._source)
