@@ -301,8 +301,9 @@ def test_the_rest_goes_to_the_next_host(reply: Any, one_shot: bool, fake: FakeQu
         assert (report.rows, report.retries) == (30, 0)
         assert lines(fake) == [*range(10), *range(10, 20)]
         assert lines(second) == list(range(10, 30))
-        assert len(report.notes) == 1
-        assert f"{HOST}:{fake.port} did not take all rows" in report.notes[0]
+        moved, new = report.notes
+        assert f"{HOST}:{fake.port} did not take all rows" in moved
+        assert new == 'new columns of the table: "n" (LONG)'
         # The settings of the next host were read first.
         assert [request.path for request in second.requests][0] == "/settings"
         client.write(frame(5), table="t")

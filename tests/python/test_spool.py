@@ -128,7 +128,8 @@ def test_what_is_too_large_for_a_proxy_does_not_stop_all_else(
     fake.script = [answer(413, b"<html>nginx</html>", content_type="text/html")]
     report = client.write(frame(3), table="small")
     assert (report.rows, lines(fake, 2)) == (3, [0, 1, 2])
-    assert "rows that had waited on disk were refused and set aside" in report.notes[0]
+    assert report.notes[0] == 'new columns of the table: "n" (LONG)'
+    assert "rows that had waited on disk were refused and set aside" in report.notes[1]
     (reason,) = folder.glob("**/rejected/*.txt")
     assert "a web page (status 413)" in reason.read_text()
     assert "pool_bytes" in reason.read_text()
