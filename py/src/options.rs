@@ -33,7 +33,8 @@ enum PyCreate {
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 struct PyTableSpec {
-    partition_by: String,
+    /// None is the default, which nobody has chosen.
+    partition_by: Option<String>,
     dedup_keys: Vec<String>,
     types: Vec<(String, String)>,
     ttl: Option<String>,
@@ -44,11 +45,10 @@ struct PyTableSpec {
 
 impl From<PyTableSpec> for TableSpec {
     fn from(given: PyTableSpec) -> Self {
-        let mut spec = Self::new()
-            .partition_by(given.partition_by)
-            .dedup_keys(given.dedup_keys)
-            .symbol_index(given.symbol_index)
-            .narrow(given.narrow);
+        let mut spec = Self::new().dedup_keys(given.dedup_keys).symbol_index(given.symbol_index).narrow(given.narrow);
+        if let Some(unit) = given.partition_by {
+            spec = spec.partition_by(unit);
+        }
         for (column, questdb_type) in given.types {
             spec = spec.column_type(column, questdb_type);
         }

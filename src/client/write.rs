@@ -234,8 +234,9 @@ impl Client {
                     created |= made.created;
                     add_new(&mut notes, made.notes);
                     add_new(&mut added, made.plan.added.clone());
-                    // Of a table that was created by this write none is new.
-                    notes.extend(new_columns(&added).filter(|_| !created));
+                    // Of a table that was created by this write none is new, and without a value none is made.
+                    let made_now = added.iter().filter(|column| column.is_stated || account.has_values(column.index));
+                    notes.extend(new_columns(made_now).filter(|_| !created));
                     let mut report = account.report(&made.plan, created, notes);
                     report.rejected = account.rejected_rows(feed)?;
                     return self.made_visible(host, call, report, progress);
@@ -552,10 +553,10 @@ fn not_kept(error: Error, why: &str, plan: &Plan) -> Error {
 }
 
 /// Adds those that are not there yet.
-fn add_new(notes: &mut Vec<String>, more: Vec<String>) {
-    for note in more {
-        if !notes.contains(&note) {
-            notes.push(note);
+fn add_new<T: PartialEq>(known: &mut Vec<T>, more: Vec<T>) {
+    for new in more {
+        if !known.contains(&new) {
+            known.push(new);
         }
     }
 }

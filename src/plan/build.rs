@@ -12,7 +12,9 @@ use super::landing::{Cast, Landing, Limit, land, narrow_type, natural_type};
 use super::name::{DEFAULT_MAX_NAME_LEN, Name};
 use super::role::{AUTO_DESIGNATED, Role, Wire, folded, nearest, same_names, shadows_designated, unknown_column};
 use super::spec::Spec;
-use super::{AtPlan, ColumnPlan, Context, Obstacle, Origin, Plan, PlanError, Target, TargetTable, WireUnit, same_name};
+use super::{
+    AtPlan, ColumnPlan, Context, NewColumn, Obstacle, Origin, Plan, PlanError, Target, TargetTable, WireUnit, same_name,
+};
 use crate::error::{Error, Problem};
 use crate::options::{Create, Nan, NullBool, ProtocolVersion, Symbols, WriteOptions};
 
@@ -171,7 +173,7 @@ impl Plan {
 }
 
 /// The columns that a table which is there does not have: made without a word they would hide a name that was misspelled.
-fn added(columns: &[ColumnPlan], context: &Context<'_>) -> Vec<String> {
+fn added(columns: &[ColumnPlan], context: &Context<'_>) -> Vec<NewColumn> {
     /// So many are held against the names that the table has, which takes its time.
     const COMPARED: usize = 12;
     let Some(table) = context.target.existing().filter(|table| !table.columns.is_empty()) else { return Vec::new() };
@@ -187,7 +189,8 @@ fn added(columns: &[ColumnPlan], context: &Context<'_>) -> Vec<String> {
         let (name, column_type) = (column.name.text(), column.column_type.as_ref()?);
         let like = if place < COMPARED { nearest(unused.iter().copied(), name) } else { None };
         let like = like.map(|like| format!("; it has {like:?}, which the frame has not"));
-        Some(format!("{name:?} ({column_type}{})", like.unwrap_or_default()))
+        let told = format!("{name:?} ({column_type}{})", like.unwrap_or_default());
+        Some(NewColumn { index: column.index, is_stated: column.origin == Origin::Statement, told })
     };
     new.iter().enumerate().filter_map(told).collect()
 }

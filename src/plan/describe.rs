@@ -186,7 +186,7 @@ impl fmt::Display for Plan {
         if self.empty_rows == EmptyRows::Skip {
             write!(f, "\nrows in which everything is null are left out")?;
         }
-        for note in self.notes.iter().chain(&new_columns(&self.added)) {
+        for note in self.notes.iter().chain(&new_columns(self.added.iter())) {
             write!(f, "\nnote: {note}")?;
         }
         for statement in &self.statements {

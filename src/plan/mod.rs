@@ -218,8 +218,8 @@ pub struct Plan {
     pub(crate) statements: Vec<String>,
     /// What the caller chose and the table that is there does not have.
     pub(crate) notes: Vec<String>,
-    /// Columns that a table which is there gets, as they are told.
-    pub(crate) added: Vec<String>,
+    /// Columns that a table which is there gets.
+    pub(crate) added: Vec<NewColumn>,
     /// The name and the type of the designated timestamp, where they are known.
     pub(crate) designated: Option<(String, ColumnType)>,
     pub(crate) null_at: NullAt,
@@ -230,11 +230,23 @@ pub struct Plan {
     pub(crate) is_official: bool,
 }
 
+/// A column that a table which is there gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NewColumn {
+    /// Of the frame's column.
+    pub(crate) index: usize,
+    /// Whether a statement makes it, and not its first value.
+    pub(crate) is_stated: bool,
+    /// How it is told.
+    pub(crate) told: String,
+}
+
 /// The note on the columns that a table gets.
-pub(crate) fn new_columns(added: &[String]) -> Option<String> {
+pub(crate) fn new_columns<'a>(added: impl Iterator<Item = &'a NewColumn>) -> Option<String> {
     const SHOWN: usize = 12;
-    let shown = added.get(..SHOWN).unwrap_or(added).join(", ");
-    match added.len() {
+    let told: Vec<_> = added.map(|column| column.told.as_str()).collect();
+    let shown = told.get(..SHOWN).unwrap_or(&told).join(", ");
+    match told.len() {
         0 => None,
         count if count > SHOWN => Some(format!("new columns of the table: {shown}, and {} more", count - SHOWN)),
         _ => Some(format!("new columns of the table: {shown}")),

@@ -146,6 +146,11 @@ impl Account {
         self.acked.rows().saturating_sub(empty)
     }
 
+    /// Whether rows of this write had values in the frame's column of this index.
+    pub(crate) fn has_values(&self, index: usize) -> bool {
+        self.read.nulls.get(index).is_none_or(|nulls| *nulls < self.rows() + self.read.skipped.rows())
+    }
+
     pub(crate) fn progress(&self) -> Progress {
         Progress { rows: self.rows(), total_rows: self.total_rows, bytes: self.bytes }
     }

@@ -804,6 +804,10 @@ def test_new_columns_of_a_table_that_is_there_are_told(server: QuestDB, table: s
         assert client.write(wrong, table=table, at="ts").notes == [said]
         server.wait_visible(table, 2)
         assert client.write(wrong, table=table, at="ts").notes == []
+        # Without a value none is made.
+        blank = data.with_columns(blank=pl.lit(None, dtype=pl.Float64))
+        assert client.write(blank, table=table, at="ts").notes == []
+        assert client.write(data.with_columns(other=pl.lit(1)).head(0), table=table, at="ts").notes == []
     # Of the rest of a stream for which a table was made as well as of one into a table that was there.
     parts = [
         pl.DataFrame({"v": [None], "n": [1], "ts": moments(1)}),

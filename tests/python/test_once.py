@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from numbered import failure
-from servers import answer
+from servers import answer, stored
 
 import questframe as qf
 from questframe import IngressErrorCode as Code
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from servers import FakeQuestDB
 
 FRAMES = [pl.DataFrame({"n": [start, start + 1]}).with_columns(ts=pl.from_epoch("n")) for start in range(0, 8, 2)]
-LINES = qf.to_ilp(FRAMES, table="t", at="ts", protocol_version=2)
+LINES_V3 = qf.to_ilp(FRAMES, table="t", at="ts")
 
 #: Those of the first two take weak references, those of the others none.
 ITERATORS: dict[str, Callable[[], Iterator[Any]]] = {
@@ -82,7 +82,7 @@ def test_what_a_failed_write_has_read_is_not_passed_over(form: str, fake: FakeQu
             failure(qf.plan, frames, table="t", at="ts"),
         ]
         assert {found.code for found in again} == {Code.InvalidApiCall}
-        assert all("gives its rows once, and some were read by a call that failed" in str(found) for found in again)
+        assert all("gives its rows once, and an earlier call has read some of them" in str(found) for found in again)
         assert client.write(frames, table="t", at="ts", resume=error).rows == 8
     assert is_whole(fake)
 
@@ -143,7 +143,63 @@ def test_nothing_is_held_longer_than_the_iterator() -> None:
     gc.collect()
     assert len(_once._left) == before
     assert held() is None
-    # Of those that take no weak reference the last ones are held.
-    for _ in range(9):
-        qf.plan(iter(FRAMES), table="t", at="ts")
-    assert len(_once._left) <= before + _once._MOST_HELD
+    # Of those that take no weak reference the last ones are held, and a frame that is let go of is not forgotten.
+    iterators = [iter(FRAMES) for _ in range(9)]
+    for frames in iterators:
+        qf.plan(frames, table="t", at="ts")
+    assert sum(frame is not _once._GONE for _, frame in _once._held.values()) == _once._MOST_FRAMES
+    whole = [frames for frames in iterators[-_once._MOST_FRAMES :] if qf.to_ilp(frames, table="t", at="ts") == LINES_V3]
+    assert len(whole) == _once._MOST_FRAMES
+    for frames in iterators[: -_once._MOST_FRAMES]:
+        assert "gives its rows once" in str(failure(qf.to_ilp, frames, table="t", at="ts"))
+
+
+def bad_reader() -> pa.RecordBatchReader:
+    """Of three batches; in the second the designated timestamp is null."""
+    batches = [frame.to_arrow().to_batches()[0] for frame in FRAMES[:3]]
+    nulls = pa.nulls(2, batches[1].schema.field("ts").type)
+    batches[1] = batches[1].set_column(1, "ts", nulls)
+    return pa.RecordBatchReader.from_batches(batches[0].schema, batches)
+
+
+def test_a_reader_that_to_ilp_has_read(fake: FakeQuestDB) -> None:
+    reader = bad_reader()
+    failure(qf.to_ilp, reader, table="t", at="no")
+    assert failure(qf.to_ilp, reader, table="t", at="ts").code is Code.InvalidTimestamp
+    assert "gives its rows once" in str(failure(qf.write_questdb, reader, fake.conf, table="t", at="ts"))
+    assert fake.writes == []
+
+
+def test_readers_among_frames(fake: FakeQuestDB) -> None:
+    reader = bad_reader()
+    frames = [reader, FRAMES[3]]
+    with qf.connect(fake.conf) as client:
+        error = failure(client.write, frames, table="t", at="ts")
+        assert error.acked
+        sent = len(fake.writes)
+        for again in (frames, [reader], iter([reader]), reader):
+            assert "gives its rows once" in str(failure(client.write, again, table="t", at="ts"))
+        assert len(fake.writes) == sent
+        # Which is refused again, and no row of it is passed over.
+        assert failure(client.write, frames, table="t", at="ts", resume=error).row == 2
+
+
+def test_an_error_that_was_gone_on_with(fake: FakeQuestDB) -> None:
+    """A later write has stored more than it says: going on with it once more would send that again."""
+
+    def write(data: Any, **options: Any) -> qf.WriteReport:
+        return client.write(data, table="t", at="ts", **options)
+
+    refused = answer(403, b"no grant")
+    for form in ("generator", "list", "frames"):
+        frames: Any = list(FRAMES) if form == "frames" else ITERATORS[form]()
+        fake.script = [stored, refused, stored, refused]
+        with qf.connect(f"{fake.conf}auto_flush_rows=2;connections=1;") as client:
+            first = failure(write, frames)
+            second = failure(write, frames, resume=first)
+            assert (first.rows_acked, second.rows_acked) == (2, 4)
+            assert "was gone on with before" in str(failure(write, frames, resume=first))
+            assert write(frames, resume=second).rows == 4
+            for spent in (first, second):
+                assert "was gone on with before" in str(failure(write, frames, resume=spent))
+        fake.requests.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 import struct
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -179,3 +180,11 @@ def test_a_slow_answer(server: QuestDB) -> None:
     error = failure(qf.read_questdb, slow, server.conf, timeout=0.2)
     assert error.code is Code.SocketError
     assert "give it more time (`timeout`)" in str(error)
+
+
+@pytest.mark.parametrize("letter", ["a", "é"])
+@pytest.mark.parametrize("size", [33_000, 70_000])
+def test_a_query_that_is_too_long(letter: str, size: int, server: QuestDB) -> None:
+    """Which servers end the connection at, and say nothing."""
+    error = failure(qf.read_questdb, f"select '{letter * (size // len(letter.encode()))}'", server.conf)
+    assert re.search(r"the query has \d{5,6} bytes as it is encoded in a URL, and servers take some 32000", str(error))

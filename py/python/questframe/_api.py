@@ -219,37 +219,78 @@ def _begin(client: _questframe.Client, data: object, options: dict[str, Any], fu
     at, named = normalized.get("at", client.at), normalized.get("table", client.table)
     prepared, table = prepare(data, at, named, normalized)
     # The object that a failed write had is gone on with, any other begins at row 0.
-    before: IngressError | WriteInterrupted | None = options.get("resume")
-    is_same = before is not None and before._source is data  # noqa: SLF001
-    source = data if is_same else prepared
+    resume: IngressError | WriteInterrupted | None = options.get("resume")
+    before = resume if resume is not None and resume._source is data else None  # noqa: SLF001
+    source = prepared if before is None else data
     from questframe._progress import progress_of
 
     with progress_of(progress, normalized.get("table")) as report:
         try:
             if isinstance(prepared, Frames) or (prepared is data and not table):
                 # What may be readable once.
-                if is_same:
-                    _once.forget(data)
-                    prepared = getattr(before, "_stream", None)
-                else:
-                    _once.check(data)
-                    prepared = _questframe.Stream(prepared)
-            return client.write(prepared, table, normalized, report, ahead)
+                prepared = _fresh(data, prepared) if before is None else _gone_on_with(before, data)
+            done = client.write(prepared, table, normalized, report, ahead)
         except BaseException as error:
-            interrupted, has_stored, has_read = None, True, True
-            if isinstance(error, (IngressError, WriteInterrupted)):
-                interrupted = _interrupted_while_reading(error)
-            # What `progress` raises goes on as it is, with our error as its cause.
-            for known in (error, error.__cause__, interrupted):
-                if isinstance(known, (IngressError, WriteInterrupted)):
-                    has_stored = bool(known.acked or known.doubtful)
-                    has_read = has_stored or bool(known.unsent)
-                    if isinstance(prepared, _questframe.Stream):
-                        known._source, known._stream = data, prepared  # noqa: SLF001
-            leave(source, of_write=True, has_stored=is_same or has_stored, has_read=is_same or has_read)
+            interrupted = _failed(error, data, source, prepared, before)
             if interrupted is not None:
                 raise interrupted from error
             raise
+        if before is not None:
+            before._is_spent = True  # noqa: SLF001
+        return done
+
+
+def _fresh(data: object, prepared: object) -> _questframe.Stream:
+    _once.check(data)
+    return _questframe.Stream(prepared)
+
+
+def _failed(
+    error: BaseException,
+    data: object,
+    source: object,
+    prepared: object,
+    before: IngressError | WriteInterrupted | None,
+) -> WriteInterrupted | None:
+    """Have an error of a write know the stream that it read, and later calls what was read of it.
+
+    Gives the error that is to be raised, if it is another. `before` is the error that was gone on with, `source` what
+    was read.
+    """
+    interrupted, has_stored, has_read, is_further = None, True, True, True
+    if isinstance(error, (IngressError, WriteInterrupted)):
+        interrupted = _interrupted_while_reading(error)
+    # What `progress` raises goes on as it is, with our error as its cause.
+    for known in (error, error.__cause__, interrupted):
+        if isinstance(known, (IngressError, WriteInterrupted)):
+            has_stored = bool(known.acked or known.doubtful)
+            has_read = has_stored or bool(known.unsent)
+            is_further = before is not None and (known.acked, known.doubtful) != (before.acked, before.doubtful)
+            if isinstance(prepared, _questframe.Stream):
+                known._source, known._stream = data, prepared  # noqa: SLF001
+    if before is None:
+        leave(source, of_write=True, has_stored=has_stored, has_read=has_read)
+    else:
+        before._is_spent = before._is_spent or is_further  # noqa: SLF001
+        leave(source, of_write=True, has_stored=True, has_read=True)
+    return interrupted
+
+
+def _gone_on_with(before: IngressError | WriteInterrupted, data: object) -> _questframe.Stream | None:
+    """The stream that a failed write had.
+
+    Raises:
+        IngressError: if a later write has gone on with it, and further than its error says.
+    """
+    if before._is_spent:  # noqa: SLF001
+        msg = (
+            "the error in resume= was gone on with before, and more is stored by now than it says: pass the error of "
+            "the last write; if that stored all, nothing is left to be sent"
+        )
+        raise IngressError(exceptions.IngressErrorCode.InvalidApiCall, msg, table=before.table)
+    _once.forget(data)
+    stream: _questframe.Stream | None = before._stream  # type: ignore[assignment]  # noqa: SLF001
+    return stream
 
 
 def _interrupted_while_reading(error: IngressError | WriteInterrupted) -> WriteInterrupted | None:
@@ -459,7 +500,8 @@ def read_questdb(sql: str, conf: str | None = None, *, timeout: float = READ_TIM
     and some hundred bytes a value. Of more than a few million rows export Parquet from QuestDB.
 
     Args:
-        sql: a query, of some 60 kB at most. It is asked once of each host of `conf` until one answers.
+        sql: a query, of some 32,000 bytes at most as it is encoded in a URL (more if the server is set so, at most
+            65,000). It is asked once of each host of `conf` until one answers.
         conf: a configuration string; None for ``QDB_CLIENT_CONF``. Over TCP nothing can be read.
         timeout: seconds for the whole answer.
 
@@ -490,7 +532,33 @@ def read_questdb(sql: str, conf: str | None = None, *, timeout: float = READ_TIM
         raise IngressTypeError(code, msg)
     from questframe._read import frame_of
 
-    return frame_of(_shared_client(conf)._client.read_query(sql, float(timeout)))  # noqa: SLF001
+    try:
+        answer = _shared_client(conf)._client.read_query(sql, float(timeout))  # noqa: SLF001
+    except IngressError as error:
+        longer = _too_long(sql, error)
+        if longer is None:
+            raise
+        raise longer from error
+    return frame_of(answer)
+
+
+#: Bytes of a query in a URL that QuestDB takes by default, and a little less.
+MOST_QUERY = 32_000
+
+
+def _too_long(sql: str, error: IngressError) -> IngressError | None:
+    """The error of a query that is too long for a request's head, which servers do not say."""
+    from urllib.parse import quote
+
+    size = len(quote(sql))
+    codes = (exceptions.IngressErrorCode.SocketError, exceptions.IngressErrorCode.ConfigError)
+    if size < MOST_QUERY or error.code not in codes:
+        return None
+    msg = (
+        f"the query has {size} bytes as it is encoded in a URL, and servers take some {MOST_QUERY}; make it shorter, "
+        f"as with a view: {error}"
+    )
+    return IngressError(error.code, msg)
 
 
 def plan(data: Frame, conf: str | None = None, **options: Unpack[CheckedPlanOptions]) -> Plan:
@@ -562,7 +630,9 @@ def to_ilp(
     prepared, table = prepare(data, normalized.get("at"), normalized.get("table"), normalized)
     try:
         result: bytes | int = _questframe.to_ilp(prepared, table, normalized, out)
-    except BaseException:
-        leave(prepared, of_write=True)
+    except BaseException as error:
+        # What is wrong with the call itself is found before a row is read.
+        calls = (exceptions.IngressErrorCode.InvalidApiCall, exceptions.IngressErrorCode.InvalidName)
+        leave(prepared, of_write=True, has_read=not (isinstance(error, IngressError) and error.code in calls))
         raise
     return result

@@ -7,6 +7,8 @@ call is refused: an error of a write has what that read, and goes on with it (``
 
 from __future__ import annotations
 
+from _thread import allocate_lock
+
 from questframe import exceptions
 from questframe.exceptions import IngressError
 
@@ -17,13 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "forget", "is_once", "leave", "rest"]
 
-#: The frame that was read of an object, by its `id`; `_GONE` for more than that. Beside it what keeps the id from being
-#: another object's: a weak reference, which takes the entry out with the object, or else the object.
-_left: dict[int, tuple[object, Any]] = {}
 _GONE = object()
 
-#: So many objects are held that take no weak reference, as those of `map` do: those of the last calls.
-_MOST_HELD = 2
+#: The frame that was read of an object, by its `id`; `_GONE` for more than that. Beside it a weak reference, which
+#: takes the entry out with the object, so that the id is no other's. That may happen at any moment.
+_left: dict[int, tuple[object, Any]] = {}
+
+#: The same of objects that take no weak reference, as those of `map`: they are held, the last of them. A frame that is
+#: let go of is one that is gone.
+_held: dict[int, tuple[object, Any]] = {}
+_held_lock = allocate_lock()
+_MOST_HELD = 256
+_MOST_FRAMES = 4
 
 
 def is_once(data: object) -> bool:
@@ -39,18 +46,31 @@ def leave(data: object, frame: object = _GONE) -> None:
 
     key = id(data)
     try:
-        holder: object = weakref.ref(data, lambda _: _left.pop(key, None))
+        _left[key] = (weakref.ref(data, lambda _: _left.pop(key, None)), frame)
     except TypeError:
-        holder = data
-        held = [known for known, (holder, _) in _left.items() if not isinstance(holder, weakref.ref)]
-        for known in held[: max(0, len(held) - _MOST_HELD + 1)]:
-            del _left[known]
-    _left[key] = (holder, frame)
+        with _held_lock:
+            _held.pop(key, None)
+            _held[key] = (data, frame)
+            for known in list(_held)[:-_MOST_HELD]:
+                del _held[known]
+            frames = [known for known, (_, frame) in _held.items() if frame is not _GONE]
+            for known in frames[:-_MOST_FRAMES]:
+                _held[known] = (_held[known][0], _GONE)
+
+
+def _taken(data: object) -> tuple[object, Any] | None:
+    """Take out what was read of an object."""
+    if _left and (left := _left.pop(id(data), None)) is not None:
+        return left
+    if _held:
+        with _held_lock:
+            return _held.pop(id(data), None)
+    return None
 
 
 def forget(data: object) -> None:
     """What was read of an object is gone on with."""
-    _left.pop(id(data), None)
+    _taken(data)
 
 
 def check(data: object) -> None:
@@ -59,18 +79,20 @@ def check(data: object) -> None:
     Raises:
         IngressError: if it was.
     """
-    if _left and _left.get(id(data), (None, None))[1] is _GONE:
+    known = _left.get(id(data)) or _held.get(id(data))
+    if known is not None and known[1] is _GONE:
         kind = f"{type(data).__module__}.{type(data).__qualname__}"
         msg = (
-            f"an object of type {kind} gives its rows once, and some were read by a call that failed: pass the error "
-            "of that write as resume=, which has them, or make the object anew (itertools.chain(it) leaves them out)"
+            f"an object of type {kind} gives its rows once, and an earlier call has read some of them: if that was a "
+            "write which failed, pass its error as resume=, which has them; else make the object anew "
+            "(itertools.chain(it) leaves them out)"
         )
         raise IngressError(exceptions.IngressErrorCode.InvalidApiCall, msg)
 
 
 def rest(data: Any) -> Iterator[Any]:
     """What an object has to give, from the frame on that was left."""
-    left = _left.pop(id(data), None) if _left else None
+    left = _taken(data)
     if left is None:
         return iter(data)
     from itertools import chain

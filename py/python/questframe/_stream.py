@@ -45,6 +45,8 @@ class Frames:
         self._frame: Any = None
         self._is_left = False
         self._is_stream = False
+        #: Frames that give their rows once, as readers do.
+        self._readers: list[object] = []
         self._count = 0
         #: Of these frames had no rows, and others came in their place.
         self._empty = 0
@@ -67,6 +69,10 @@ class Frames:
                 self._frame = self._again(self._count - 1)
         elif not self._take():
             return None
+        elif _once.is_once(self._frame):
+            # A reader among the frames.
+            _once.check(self._frame)
+            self._readers.append(self._frame)
         try:
             prepared, is_table = self._prepare(self._frame)
         except IngressError as error:
@@ -102,14 +108,19 @@ class Frames:
         """Note that a frame without rows was passed over for the next."""
         self._empty += 1
 
-    def leave(self, *, of_write: bool, has_stored: bool) -> None:
+    def leave(self, *, of_write: bool, has_stored: bool, has_read: bool) -> None:
         """As the function of this name."""
+        if of_write and has_read:
+            for reader in self._readers:
+                _once.leave(reader)
+        if self._count == 0 or not _once.is_once(self._source):
+            return
         # Whether rows were taken of a frame that is itself a stream, nobody knows.
         is_free = not has_stored and not (of_write and self._is_stream)
         # At its end it holds no frame any more.
         if self._count - self._empty == 1 and self._frame is not None and is_free:
             _once.leave(self._source, self._frame)
-        elif self._count:
+        else:
             _once.leave(self._source)
 
     def located(self, error: IngressError, row: int) -> IngressError:
@@ -151,8 +162,7 @@ def leave(source: object, *, of_write: bool = False, has_stored: bool = False, h
     any were read.
     """
     if isinstance(source, Frames):
-        if _once.is_once(source._source):  # noqa: SLF001
-            source.leave(of_write=of_write, has_stored=has_stored)
+        source.leave(of_write=of_write, has_stored=has_stored, has_read=has_read)
     elif has_read and _once.is_once(source):
         _once.leave(source)
 

@@ -129,7 +129,8 @@ def as_options(spec: TableSpec) -> dict[str, Any]:
     check_unicode("TableSpec", [spec.partition_by, spec.ttl, *(text for each in texts for text in each)])
     check_unicode("TableSpec", list(spec.types.values()))
     return {
-        "partition_by": spec.partition_by,
+        # The default, which nobody may have chosen: then a table that has another is not told.
+        "partition_by": None if spec.partition_by == "DAY" else spec.partition_by,
         "dedup_keys": list(spec.dedup_keys),
         "types": list(spec.types.items()),
         "ttl": spec.ttl,

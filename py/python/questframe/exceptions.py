@@ -40,6 +40,8 @@ class _Delivery:
     #: The stream that was written, if it can be read once, and the compiled part's hold on it.
     _source: object = None
     _stream: object = None
+    #: Whether a later write went on with it, and further.
+    _is_spent: bool = False
 
     @property
     def rows_acked(self) -> int:
@@ -57,7 +59,7 @@ class _Delivery:
 
 
 #: What an error knows in its own process alone.
-_HELD = frozenset({"_source", "_stream", "_blamed", "_rest", "pending"})
+_HELD = frozenset({"_source", "_stream", "_is_spent", "_blamed", "_rest", "pending"})
 
 
 class IngressError(_Delivery, Exception):
