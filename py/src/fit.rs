@@ -1,4 +1,4 @@
-//! Columns of a later frame under the type that the first frame of a stream gave them.
+//! Columns of a later frame under the type that the frames of a stream before it gave them.
 //!
 //! What reads a file piece by piece sees only a piece: pandas has integers until one is missing, then floats, and as many
 //! categories as the piece has. So numbers, instants and codes of any width go under any other that holds each value

@@ -14,6 +14,9 @@ use crate::fit::{Misfit, fit};
 use crate::input::Input;
 use crate::late::{At, Next, Unseen, typed};
 
+/// So many frames without rows are passed over before the first that has some.
+const MOST_EMPTY: usize = 100;
+
 type OwnBatches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
 /// The batches of frames that an object of Python's class `Frames` gives.
@@ -78,10 +81,13 @@ impl FrameStream {
         let Some((mut first, mut nan_is_missing)) = next_frame(frames, 0, &mut false)? else {
             return Err(bad_frame(frames.py(), "the stream has no frame"));
         };
-        // One without rows says little of types, as what was found by a query that found nothing.
-        while first.rows() == Some(0)
-            && let Some(next) = next_frame(frames, 0, &mut false)?
-        {
+        // One without rows says little of types, as what was found by a query that found nothing. Of a source that gives
+        // no others the rest is read by the write, which looks at its deadline.
+        for _ in 0..MOST_EMPTY {
+            if first.rows() != Some(0) {
+                break;
+            }
+            let Some(next) = next_frame(frames, 0, &mut false)? else { break };
             frames.call_method0("pass_over")?;
             (first, nan_is_missing) = next;
         }

@@ -203,3 +203,18 @@ def test_an_error_that_was_gone_on_with(fake: FakeQuestDB) -> None:
             for spent in (first, second):
                 assert "was gone on with before" in str(failure(write, frames, resume=spent))
         fake.requests.clear()
+
+
+def test_readers_of_an_iterator_are_let_go_of() -> None:
+    held: list[Any] = []
+
+    def readers() -> Iterator[pa.RecordBatchReader]:
+        for frame in FRAMES:
+            gc.collect()
+            assert sum(reference() is not None for reference in held) <= 1
+            reader = pa.RecordBatchReader.from_batches(frame.to_arrow().schema, frame.to_arrow().to_batches())
+            held.append(weakref.ref(reader))
+            yield reader
+            del reader
+
+    assert qf.to_ilp(readers(), table="t", at="ts").count(b"n=") == 8

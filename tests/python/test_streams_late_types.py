@@ -409,6 +409,10 @@ def test_empty_frames_first(empty: str, server: QuestDB, table: str) -> None:
     report = qf.write_questdb(frames, server.conf, table=table)
     assert (report.rows, report.at) == (2, "ts")
     assert [(row["v"], row["n"]) for row in stored_rows(server, table, 2)] == [(1.5, 0), (2.5, 1)]
+    # Who gives no others is not waited for without end.
+    endless = itertools.repeat(columns["polars"].with_columns(ts=pl.lit(None, dtype=pl.Datetime)).head(0))
+    error = failure(qf.write_questdb, endless, server.conf, table=f"{table}_e", at="ts", deadline=0.3)
+    assert "deadline" in str(error)
     # Those alone are a frame without rows.
     typed = [pl.DataFrame({"v": pl.Series([], dtype=pl.Float64), "ts": pl.Series([], dtype=pl.Datetime)})] * 2
     assert qf.write_questdb(typed, server.conf, table=table, at="ts").rows == 0

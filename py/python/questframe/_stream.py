@@ -45,7 +45,7 @@ class Frames:
         self._frame: Any = None
         self._is_left = False
         self._is_stream = False
-        #: Frames that give their rows once, as readers do.
+        #: Frames that give their rows once, as readers do: those of a list, which has them anyway, or the last one.
         self._readers: list[object] = []
         self._count = 0
         #: Of these frames had no rows, and others came in their place.
@@ -72,6 +72,9 @@ class Frames:
         elif _once.is_once(self._frame):
             # A reader among the frames.
             _once.check(self._frame)
+            # An iterator's are let go of when they are read.
+            if _once.is_once(self._source):
+                self._readers.clear()
             self._readers.append(self._frame)
         try:
             prepared, is_table = self._prepare(self._frame)
