@@ -43,6 +43,9 @@ pub(crate) struct FrameStream {
     skip: usize,
     /// Whether the frame, itself a stream, failed when it was last asked.
     has_failed: bool,
+    /// Whether the frame gave a batch. One that gives none counts as one without rows: a source of such frames without end
+    /// has to come back to the write, which looks at its deadline.
+    has_given: bool,
     /// Rows before the frame that is read, and before what is left of it.
     start: usize,
     rows: usize,
@@ -119,6 +122,7 @@ impl FrameStream {
             again: false,
             skip: 0,
             has_failed: false,
+            has_given: false,
             start: 0,
             rows: 0,
         })
@@ -136,7 +140,7 @@ impl FrameStream {
                     continue;
                 }
                 Some(Ok(batch)) => {
-                    self.has_failed = false;
+                    (self.has_failed, self.has_given) = (false, true);
                     let skip = std::mem::take(&mut self.skip);
                     return Ok(Some(if skip > 0 { batch.slice(skip, batch.num_rows() - skip) } else { batch }));
                 }
@@ -154,6 +158,10 @@ impl FrameStream {
                         )
                     }));
                 }
+                None if !self.again && !self.has_given => {
+                    self.has_given = true;
+                    return Ok(Some(RecordBatch::new_empty(self.schema.clone())));
+                }
                 None => {}
             }
             if !self.again {
@@ -165,6 +173,7 @@ impl FrameStream {
             self.nan_is_missing = nan_is_missing;
             self.is_stream = matches!(frame, Input::Reader(_));
             self.batches = batches_of(frame);
+            self.has_given = false;
         }
     }
 
