@@ -140,6 +140,11 @@ pub(crate) enum Cause {
     /// What takes a look at the table, which is not looked up.
     #[error("with `check=False` the table is not looked up, and {0}; leave out one of them")]
     Unchecked(&'static str),
+    /// What is told to store all rows or none, and all but some.
+    #[error(
+        "`atomic` stores all rows or none, and `on_error=\"quarantine\"` all but those that are refused; leave out one of them"
+    )]
+    AtomicQuarantine,
     /// The rows are stored, and cannot be selected yet.
     #[error("{0}")]
     NotVisible(String),
@@ -150,17 +155,17 @@ impl Problem {
         Self(Box::new(Parts { cause: cause.into(), column: None, row: None, value: None, tries: None }))
     }
 
-    pub(crate) fn column(mut self, column: impl Into<String>) -> Self {
+    pub(crate) fn with_column(mut self, column: impl Into<String>) -> Self {
         self.0.column = Some(column.into());
         self
     }
 
-    pub(crate) fn row(mut self, row: u64) -> Self {
+    pub(crate) fn with_row(mut self, row: u64) -> Self {
         self.0.row = Some(row);
         self
     }
 
-    pub(crate) fn value(mut self, value: impl Into<String>) -> Self {
+    pub(crate) fn with_value(mut self, value: impl Into<String>) -> Self {
         self.0.value = Some(value.into());
         self
     }
@@ -169,6 +174,21 @@ impl Problem {
     pub(crate) fn tries(mut self, tries: u64, elapsed: Duration) -> Self {
         self.0.tries = (tries > 1).then_some((tries, elapsed));
         self
+    }
+
+    /// The frame's column that it is about, if it is about one.
+    pub fn column(&self) -> Option<&str> {
+        self.0.column.as_deref()
+    }
+
+    /// The frame's row that it is about, or the first of them; from 0.
+    pub fn row(&self) -> Option<u64> {
+        self.0.row
+    }
+
+    /// The value that is wrong, as text, shortened if it is long.
+    pub fn value(&self) -> Option<&str> {
+        self.0.value.as_deref()
     }
 
     /// What kind of problem this is.
@@ -181,11 +201,12 @@ impl Problem {
             Cause::Transport(error) => error.kind(),
             Cause::Statement(_, error) => error.kind(),
             Cause::Source(_) | Cause::Unread(_) => ErrorKind::BadDataFrame,
-            Cause::Forked | Cause::Interrupted | Cause::Resume(_) | Cause::Unanswered { .. } | Cause::Unchecked(_) => {
-                ErrorKind::InvalidApiCall
-            }
+            Cause::Forked | Cause::Interrupted | Cause::Resume(_) => ErrorKind::InvalidApiCall,
+            Cause::Unanswered { .. } | Cause::Unchecked(_) | Cause::AtomicQuarantine => ErrorKind::InvalidApiCall,
             Cause::Deadline(_) | Cause::NotConnected => ErrorKind::SocketError,
-            Cause::Spool(SpoolError::Locked { .. }) | Cause::NoSpool => ErrorKind::ConfigError,
+            Cause::Spool(SpoolError::Locked { .. } | SpoolError::NoFolder { .. }) | Cause::NoSpool => {
+                ErrorKind::ConfigError
+            }
             Cause::Spool(_) | Cause::NotKept(..) => ErrorKind::SocketError,
             Cause::TooManyRejected { .. } | Cause::NotVisible(_) => ErrorKind::ServerFlushError,
         }
@@ -219,7 +240,8 @@ impl fmt::Display for Problem {
 /// of a stream the rows seen so far. Empty in errors that are not of a write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
-    /// Rows the server acknowledged; over TCP, where it does not, those handed over while nothing spoke against it.
+    /// Rows the server acknowledged; over TCP, where it does not, those handed over while nothing spoke against it; of a
+    /// stream whose rest could not be kept on disk also those before it that are there.
     pub acked: Vec<Range<u64>>,
     /// Rows whose request may or may not have been stored.
     pub doubtful: Vec<Range<u64>>,
@@ -451,6 +473,14 @@ impl Error {
     /// Whether a stream goes on under another schema, for which it has to be planned.
     pub(crate) fn is_new_schema(&self) -> bool {
         matches!(self.first().map(|problem| &problem.0.cause), Some(Cause::Unread(error)) if NewSchema::is_said_by(error))
+    }
+
+    /// What a batch could not be read for.
+    pub(crate) fn into_unread(mut self) -> Option<ArrowError> {
+        match self.0.problems.pop()?.0.cause {
+            Cause::Unread(error) => Some(*error),
+            _ => None,
+        }
     }
 
     /// Whether the deadline of the call ended it.

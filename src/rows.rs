@@ -7,7 +7,10 @@ use std::ops::Range;
 pub(crate) struct RowSet(Vec<Range<u64>>);
 
 impl RowSet {
+    pub(crate) const NONE: Self = Self(Vec::new());
+
     /// The ranges, in order; none is empty and no two touch.
+    #[cfg(test)]
     pub(crate) fn ranges(&self) -> &[Range<u64>] {
         &self.0
     }

@@ -71,7 +71,7 @@ impl Pool {
         };
         state.lent += 1;
         drop(state);
-        Ok(Some(Buffer { bytes, start: 0, len: 0, pool: Some(self.clone()), home: None }))
+        Ok(Some(Buffer { bytes, start: 0, len: 0, pool: Some(self.clone()), home: None, place: None }))
     }
 
     /// As [`acquire`](Self::acquire), for a write that waits since `asked`. One that `is_alone`, and has no buffer out that
@@ -116,6 +116,8 @@ pub(crate) struct Buffer {
     pool: Option<Pool>,
     /// Where borrowed memory goes back to.
     home: Option<Home>,
+    /// A buffer of a pool that nobody else gets while this one, which is none of it, is there.
+    place: Option<Box<Buffer>>,
 }
 
 /// Memory that is lent as a [`Buffer`], one at a time, and comes back when that is dropped.
@@ -143,20 +145,20 @@ impl Home {
     /// Lends the memory from `start` on.
     pub(crate) fn lend(&self, start: usize) -> Buffer {
         let bytes = Memory::Heap(self.take());
-        Buffer { start: start.min(bytes.len()), bytes, len: 0, pool: None, home: Some(self.clone()) }
+        Buffer { start: start.min(bytes.len()), bytes, len: 0, pool: None, home: Some(self.clone()), place: None }
     }
 }
 
 impl Buffer {
     /// A buffer of its own, for a row that is larger than the pool's buffers.
     pub(crate) fn one_off(size: usize) -> Self {
-        Self { bytes: Memory::Heap(vec![0; size]), start: 0, len: 0, pool: None, home: None }
+        Self { bytes: Memory::Heap(vec![0; size]), start: 0, len: 0, pool: None, home: None, place: None }
     }
 
     /// As [`one_off`](Self::one_off), or `None` where there is no such memory.
     pub(crate) fn try_one_off(size: usize) -> Option<Self> {
         let bytes = Memory::zeroed(size).ok()?;
-        Some(Self { bytes, start: 0, len: 0, pool: None, home: None })
+        Some(Self { bytes, start: 0, len: 0, pool: None, home: None, place: None })
     }
 
     /// Makes room for `more` bytes behind what is filled, at the price of a copy of it; false where there is no such
@@ -171,6 +173,11 @@ impl Buffer {
         grown.len = self.len;
         *self = grown;
         true
+    }
+
+    /// Holds the place of another buffer, if that has one, until it is dropped.
+    pub(crate) fn stands_for(&mut self, other: Option<Self>) {
+        self.place = other.map(Box::new);
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -19,7 +19,7 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, SchemaRef};
 
 use crate::column::{Floats, Instants};
-use crate::error::{Error, Problem};
+use crate::error::{Cause, Error, Problem};
 use crate::fmt::instant;
 use crate::frontend::{Dictionaries, Frame, prefetched};
 use crate::options::{EmptyRows, Nan, NullAt, NullBool, ProtocolVersion};
@@ -135,6 +135,29 @@ fn conforms(plan: &Plan, batch: &RecordBatch, row: u64, dictionaries: Option<&Di
         let text = format!("from row {row} on the stream has {found} columns, and its schema {planned}");
         return Err(Error::source(text).with_table(plan.table()));
     }
+    // Else values would go into columns of other names.
+    let names = plan.columns.iter().zip(batch.schema_ref().fields());
+    if let Some((column, field)) = names.clone().find(|(column, field)| column.field.name() != field.name()) {
+        let (planned, found) = (column.field.name(), field.name());
+        let text = format!(
+            "from row {row} on the column {found:?} stands where {planned:?} did; give all batches the same columns in the \
+             same order"
+        );
+        return Err(Error::source(text).with_table(plan.table()));
+    }
+    // Where the schema says that there is none, nobody looks for the nulls that would be written as false.
+    let mut nulls = plan.columns.iter().zip(batch.columns());
+    let is_false = |column: &ColumnPlan| {
+        !column.nullable && column.role == Role::Field(Wire::Boolean) && plan.null_bool == NullBool::Error
+    };
+    let has_null = |column: &ColumnPlan, array: &ArrayRef| array.null_count() > 0 && is_false(column);
+    if let Some((column, array)) = nulls.find(|(column, array)| has_null(column, array)) {
+        let first = (0..array.len()).find(|row| array.is_null(*row)).unwrap_or(0) as u64;
+        let text = "the column is never null by the schema of the stream, and null here; give the stream a schema that says so";
+        let problem =
+            Problem::new(Cause::Source(text.to_owned())).with_column(column.name.text()).with_row(row + first);
+        return Err(Error::new(problem).with_table(plan.table()));
+    }
     let mut columns = plan.columns.iter().zip(batch.columns());
     let is_code = |column: &ColumnPlan, found: &DataType| match column.field.data_type() {
         DataType::Dictionary(key, _) => {
@@ -148,7 +171,7 @@ fn conforms(plan: &Plan, batch: &RecordBatch, row: u64, dictionaries: Option<&Di
         Some((column, array)) => {
             let (planned, found) = (column.field.data_type().to_string(), array.data_type().to_string());
             let problem = Problem::new(PlanError::TypeChanged { planned, found });
-            Err(Error::new(problem.column(column.name.text()).row(row)).with_table(plan.table()))
+            Err(Error::new(problem.with_column(column.name.text()).with_row(row)).with_table(plan.table()))
         }
     }
 }
@@ -235,12 +258,12 @@ impl<'p> Check<'p> {
             self.findings.sort_by_key(|finding| finding.row);
         }
         let problems = self.findings.into_iter().map(|finding| {
-            let mut problem = Problem::new(finding.error.with_rows(finding.rows)).row(finding.row);
+            let mut problem = Problem::new(finding.error.with_rows(finding.rows)).with_row(finding.row);
             if let Some(index) = finding.column {
-                problem = problem.column(self.plan.columns[index].name.text());
+                problem = problem.with_column(self.plan.columns[index].name.text());
             }
             match finding.value {
-                Some(value) => problem.value(value),
+                Some(value) => problem.with_value(value),
                 None => problem,
             }
         });
@@ -393,5 +416,64 @@ fn at_limit(plan: &Plan, unit: WireUnit, designated: Option<&ColumnType>) -> (i6
             (MAX_AT_NANOS, "2261-12-31T23:59:59.999999999Z in nanoseconds", ", or cast it to microseconds")
         }
         (_, WireUnit::Micros) => (MAX_AT_MICROS, "9999-12-31T23:59:59.999999Z", ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{BooleanArray, Float64Array, RecordBatchIterator};
+    use arrow_schema::{Field, Schema};
+
+    use super::*;
+    use crate::options::{At, WriteOptions};
+    use crate::to_ilp;
+
+    fn batch(columns: [(&str, ArrayRef); 2], nullable: bool) -> RecordBatch {
+        let fields = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), nullable));
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        RecordBatch::try_new(Arc::new(schema), columns.map(|(_, array)| array).into()).expect("sound")
+    }
+
+    fn float(value: f64) -> ArrayRef {
+        Arc::new(Float64Array::from(vec![value]))
+    }
+
+    fn told(batches: &[RecordBatch]) -> [String; 2] {
+        let options = WriteOptions::table("t").at(At::Server);
+        let reader = RecordBatchIterator::new(batches.iter().cloned().map(Ok), batches[0].schema());
+        let told = |lines: Result<Vec<u8>, Error>| match lines {
+            Ok(lines) => String::from_utf8_lossy(&lines).into_owned(),
+            Err(error) => error.to_string(),
+        };
+        [told(to_ilp(batches, &options)), told(to_ilp(reader, &options))]
+    }
+
+    #[test]
+    fn values_go_into_no_column_of_another_name() {
+        let batches =
+            [batch([("a", float(1.0)), ("b", float(2.0))], true), batch([("b", float(2.0)), ("a", float(1.0))], true)];
+        for told in told(&batches) {
+            assert!(told.contains("from row 1 on the column \"b\" stands where \"a\" did"), "{told}");
+        }
+    }
+
+    #[test]
+    fn nulls_that_the_first_batch_has_not_announced_are_seen() {
+        let flags = |flags: Vec<Option<bool>>| Arc::new(BooleanArray::from(flags)) as ArrayRef;
+        let batches = [
+            batch([("a", float(1.0)), ("b", flags(vec![Some(true)]))], false),
+            batch([("a", float(1.0)), ("b", flags(vec![None]))], true),
+        ];
+        let [frame, stream] = told(&batches);
+        assert!(frame.contains("column \"b\", row 1: ") && frame.contains("null_bool"), "{frame}");
+        assert!(stream.contains("column \"b\", row 1: ") && stream.contains("never null by the schema"), "{stream}");
+        // Rows without any value, too.
+        let nothing = Arc::new(Float64Array::from(vec![None])) as ArrayRef;
+        let batches = [
+            batch([("a", float(1.0)), ("b", float(1.0))], false),
+            batch([("a", nothing.clone()), ("b", nothing)], true),
+        ];
+        let [frame, _] = told(&batches);
+        assert!(frame.contains("row 1: "), "{frame}");
     }
 }

@@ -43,7 +43,7 @@ impl Client {
     /// `rejected`, with the reason in a text beside it, and does not hold up the others. A failure that may pass is waited for as in [`write`](Self::write).
     ///
     /// # Errors
-    /// If no server takes them: what was not sent waits on. If another process has the folder.
+    /// If no server takes them: what was not sent waits on. If another process has the folder, or there is none.
     pub fn drain_spool(&self, folder: Option<&Path>) -> Result<DrainReport> {
         self.drain_spool_with(folder, &mut || ControlFlow::Continue(()))
     }
@@ -59,6 +59,10 @@ impl Client {
         tick: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<DrainReport> {
         let hosts = self.hosts("rows cannot wait on disk (`spool_dir`)")?;
+        // Writes make it, and a name with a slip in it has nothing that waits.
+        if let Some(folder) = folder.or(self.0.config.spool_dir()).filter(|folder| !folder.is_dir()) {
+            return Err(Error::of(Cause::Spool(SpoolError::NoFolder { folder: folder.to_owned() })));
+        }
         let Some(spool) = self.spool(folder)? else {
             return Err(Error::of(Cause::NoSpool));
         };
@@ -253,6 +257,8 @@ impl Client {
                 return Ok(Sent::Unfit(format!("making the table ready failed: {refused}")));
             }
         };
+        // Connections remember it from now on.
+        host.tables.is_written_again(&header.table);
         let transport = host.transport.clone();
         let (_stop, stop) = watch::channel(false);
         let retry = RetryPolicy { budget: Duration::ZERO, ..Tour::new(&self.0.config, None).policy() };

@@ -49,7 +49,7 @@ struct Seen {
     columns: Option<Vec<(String, ColumnType)>>,
 }
 
-/// The tables a client has met.
+/// The tables a client has met, by their names in lower case: the server takes all spellings for one.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     known: Mutex<HashMap<String, Known>>,
@@ -57,7 +57,7 @@ pub(super) struct Tables {
     seen: Mutex<HashMap<String, Seen>>,
     /// What each was when it was last asked about, for writes that find no server.
     last_seen: Mutex<HashMap<String, Target>>,
-    /// Those that have been written to, in lower case.
+    /// Those that have been written to.
     written: Mutex<HashSet<String>>,
 }
 
@@ -96,7 +96,7 @@ impl Tables {
 
     /// What of a table has to be asked now.
     pub(super) fn ask(&self, table: &str) -> Ask {
-        match self.known().get(table) {
+        match self.known().get(&*folded(table)) {
             Some(known) if known.columns_asked.elapsed() >= COLUMNS_KEPT => Ask::All,
             Some(known)
                 if known.identity_asked.elapsed() < IDENTITY_KEPT
@@ -115,9 +115,17 @@ impl Tables {
         }
     }
 
+    fn writes(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes that a table is written to, and tells whether it was before: then connections may remember it.
     pub(super) fn is_written_again(&self, table: &str) -> bool {
-        !self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(folded(table).into_owned())
+        !self.writes().insert(folded(table).into_owned())
+    }
+
+    fn is_written(&self, table: &str) -> bool {
+        self.writes().contains(&*folded(table))
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<String, Seen>> {
@@ -130,7 +138,8 @@ impl Tables {
     /// a DECIMAL column that it does not know.
     pub(super) fn is_changed(&self, table: &str, answer: &Answer) -> bool {
         let seen = self.seen();
-        let Some(before) = seen.get(table) else { return false };
+        // What was written to without a look may have been any table.
+        let Some(before) = seen.get(&*folded(table)) else { return self.is_written(table) };
         let columns = answer.columns();
         before.identity != answer.identity
             || before.columns.as_deref().zip(columns).is_some_and(|(before, now)| before != now)
@@ -141,17 +150,17 @@ impl Tables {
         let columns = answer.columns().map(<[_]>::to_vec);
         let is_another = {
             let mut seen = self.seen();
-            let before = seen.get_mut(table);
+            let before = seen.get_mut(&*folded(table));
             let is_another = before.as_ref().is_some_and(|before| before.identity != answer.identity);
             let columns = match (columns, before) {
                 (None, Some(before)) if !is_another => before.columns.take(),
                 (columns, _) => columns,
             };
-            seen.insert(table.to_owned(), Seen { identity: answer.identity, columns });
+            seen.insert(folded(table).into_owned(), Seen { identity: answer.identity, columns });
             is_another
         };
         let mut known = self.known();
-        let are_others = known.get(table).is_some_and(|known| {
+        let are_others = known.get(&*folded(table)).is_some_and(|known| {
             known.columns.as_ref().zip(answer.columns.as_ref()).is_some_and(|(before, now)| before != now)
         });
         let now = Instant::now();
@@ -165,14 +174,14 @@ impl Tables {
                     target: target.clone(),
                     columns: answer.columns,
                 };
-                known.insert(table.to_owned(), entry);
+                known.insert(folded(table).into_owned(), entry);
                 Some(target)
             }
             None if is_another || are_others => {
-                known.remove(table);
+                known.remove(&*folded(table));
                 None
             }
-            None => known.get_mut(table).map(|known| {
+            None => known.get_mut(&*folded(table)).map(|known| {
                 known.identity_asked = now;
                 // It may be turned on and off at any time.
                 if let Target::Existing(target) = &mut known.target {
@@ -194,14 +203,14 @@ impl Tables {
 
     /// Notes the end of a write.
     pub(super) fn written(&self, table: &str) {
-        if let Some(known) = self.known().get_mut(table) {
+        if let Some(known) = self.known().get_mut(&*folded(table)) {
             known.written = Some(Instant::now());
         }
     }
 
     /// Forgets a table's columns: they may not be what they were.
     pub(super) fn forget(&self, table: &str) {
-        self.known().remove(table);
+        self.known().remove(&*folded(table));
     }
 }
 

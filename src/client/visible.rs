@@ -12,9 +12,12 @@ use super::tables::row_of;
 use super::{Client, Tick};
 use crate::error::{Cause, Error, Result};
 use crate::plan::folded;
+use crate::transport::{HttpTransport, TransportError};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// What a server is given to answer, however little time there is.
+const SHORTEST_ASK: Duration = Duration::from_millis(100);
 
 impl Client {
     /// Waits until all that the table's log holds now has been applied to the table, and tells how long that took.
@@ -30,9 +33,18 @@ impl Client {
         let failed = |text: String| Error::of(Cause::NotVisible(text)).with_table(table);
         loop {
             let sql = query.clone();
-            let answer = self.ask(host, &mut *tick, |transport| async move { transport.query(&sql).await })?;
-            let answer = match answer {
+            // A server that does not answer is not waited for any longer than one that does.
+            let left = timeout.saturating_sub(started.elapsed()).max(SHORTEST_ASK);
+            let ask = |transport: HttpTransport| async move {
+                tokio::time::timeout(left, transport.query(&sql)).await.unwrap_or_else(|_| Err(transport.stopped()))
+            };
+            let answer = match self.ask(host, &mut *tick, ask)? {
                 Ok(answer) => answer,
+                Err(TransportError::Stopped { .. }) => {
+                    return Err(failed(format!(
+                        "all rows are stored, but whether they can be selected the server did not tell within {timeout:?}"
+                    )));
+                }
                 // A server that is busy for a moment may still tell.
                 Err(error) if error.is_passing() && started.elapsed() < timeout => {
                     self.pause(pause, &mut *tick)?;

@@ -159,6 +159,9 @@ impl Client {
             resume_fits(options, table).map_err(not_begun)?;
         }
         self.table_can_be_made(options).map_err(not_begun)?;
+        if options.atomic && options.on_error == OnError::Quarantine {
+            return Err(not_begun(self.in_table(Error::of(Cause::AtomicQuarantine), options)));
+        }
         let before = before(options, feed).map_err(not_begun)?;
         let mut account = Account::new(started, feed.rows(), before);
         // An `Instant` may be too early for a deadline of centuries: then there is none.
@@ -262,6 +265,7 @@ impl Client {
                 return Err(halt.error.with_tries(call.tour.tries()));
             };
             if call.has_others && account.has_sent() {
+                account.goes_on_elsewhere();
                 notes.push(format!("{} did not take all rows ({}), and others were tried", host.address, halt.error));
             }
             self.pause(pause, &mut call.tick(account, progress))?;
@@ -281,8 +285,17 @@ impl Client {
     ) -> Result<WriteReport> {
         let (inner, options) = (&*self.0, call.options.clone());
         let table = options.table.as_deref().or(inner.config.table());
-        let (queued, rejected) = self.must_queue(hosts, spool, table, &mut call.tick(account, progress))?;
-        let set_aside = set_aside(&rejected);
+        let (queued, set_aside) = match self.must_queue(hosts, spool, table, &mut call.tick(account, progress)) {
+            Ok((queued, rejected)) => {
+                let why = "rows of this table that were accepted before wait to be sent";
+                (queued.then_some(why), set_aside(&rejected))
+            }
+            // No server has taken what waits, and so these rows wait behind it.
+            Err(error) if is_over(call.deadline) && is_stopped(&error) => {
+                (Some("the deadline passed before what waited was sent"), error.note())
+            }
+            Err(error) => return Err(error),
+        };
         match self.write_unless(queued, hosts, spool, call, feed, account, progress) {
             Ok(mut report) => {
                 report.notes.extend(set_aside);
@@ -296,7 +309,7 @@ impl Client {
     #[expect(clippy::too_many_arguments, reason = "one write's")]
     fn write_unless(
         &self,
-        queued: bool,
+        queued: Option<&str>,
         hosts: &Hosts,
         spool: &Arc<Spool>,
         call: &mut Call<'_>,
@@ -305,8 +318,8 @@ impl Client {
         progress: OnProgress<'_>,
     ) -> Result<WriteReport> {
         let (inner, options) = (&*self.0, call.options.clone());
-        let why = if queued {
-            "rows of this table that were accepted before wait to be sent".to_owned()
+        let why = if let Some(why) = queued {
+            why.to_owned()
         } else {
             let error = match self.write_somewhere(hosts, call, feed, account, progress) {
                 Err(error) if is_to_be_kept(&error) || is_over(call.deadline) && is_stopped(&error) => error,
@@ -316,7 +329,12 @@ impl Client {
             if account.is_in_doubt() && !is_repeatable {
                 return Err(error);
             }
-            error.to_string()
+            match call.deadline {
+                Some((_, limit)) if is_stopped(&error) => {
+                    format!("the deadline of {limit:?} passed before they were taken")
+                }
+                _ => error.to_string(),
+            }
         };
         let mut kept = Kept::begin(spool);
         let plan = loop {
@@ -334,15 +352,29 @@ impl Client {
                 max_buf_size: inner.config.max_buf_size(),
                 atomic: options.atomic,
             };
-            match kept.add(&keeping, feed, account) {
+            match kept.add(&keeping, feed, account, &mut call.tick_of_keeping(account, progress)) {
                 Ok(()) => break plan,
                 Err(error) if error.is_new_schema() => call.options = plan.with_its_at(call.options.clone()),
+                // A stream does not give again what it gave, and what was added is sound.
+                Err(error) if feed.keeps() && !options.atomic => {
+                    let note = match kept.commit_part(account) {
+                        Ok(0) => None,
+                        Ok(rows) => {
+                            Some(format!("{rows} rows before that wait on disk to be sent, and count as stored"))
+                        }
+                        Err(error) => Some(format!("the rows before that could not be kept either: {error}")),
+                    };
+                    return Err(not_kept(error, &why, &plan).with_note(note));
+                }
                 Err(error) => return Err(not_kept(error, &why, &plan)),
             }
         };
         let kept = kept.commit().map_err(|error| not_kept(error, &why, &plan))?;
-        let mut notes = vec![format!("{kept} rows wait on disk to be sent: {why}")];
-        if options.check != Some(false) && hosts.current().tables.last_seen(plan.table()).is_none() {
+        let mut notes = Vec::new();
+        if kept > 0 {
+            notes.push(format!("{kept} rows wait on disk to be sent: {why}"));
+        }
+        if kept > 0 && options.check != Some(false) && hosts.current().tables.last_seen(plan.table()).is_none() {
             notes.push(
                 "the server could not be asked about the table: rows that it has no room for are set aside when they are sent"
                     .to_owned(),
@@ -526,7 +558,21 @@ impl Client {
     }
 }
 
+/// How long after its deadline a write still reads a stream whose rows no server takes, to keep them.
+const READ_ON: Duration = Duration::from_secs(1);
+
 impl Call<'_> {
+    /// What is called while rows are kept on disk.
+    fn tick_of_keeping<'a>(
+        &self,
+        account: &Account,
+        progress: OnProgress<'a>,
+    ) -> impl FnMut() -> ControlFlow<()> + use<'a> {
+        let now = account.progress();
+        let end = self.deadline.and_then(|(deadline, _)| deadline.max(Instant::now()).checked_add(READ_ON));
+        move || if end.is_some_and(|end| Instant::now() >= end) { ControlFlow::Break(()) } else { progress(now) }
+    }
+
     /// What is called while a server is waited for.
     fn tick<'a>(&self, account: &Account, progress: OnProgress<'a>) -> impl FnMut() -> ControlFlow<()> + use<'a> {
         let (now, deadline) = (account.progress(), self.deadline);

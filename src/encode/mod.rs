@@ -279,7 +279,7 @@ impl<'p> Encoder<'p> {
         let bad = |index: usize| {
             let data_type = arrays[index].data_type().to_string();
             let error = PlanError::Unsupported { data_type, advice: BAD_BATCH };
-            Error::new(Problem::new(error).column(self.plan.columns[index].name.text()))
+            Error::new(Problem::new(error).with_column(self.plan.columns[index].name.text()))
         };
         let mut columns = recycled(std::mem::take(&mut self.spare_columns));
         for column in &self.columns {

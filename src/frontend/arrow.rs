@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchReader};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, FieldRef, Schema, SchemaRef};
 
 use super::coded::Dictionaries;
 use crate::simd::prefetch_value;
@@ -152,9 +152,23 @@ impl<'a> IntoSource<'a, ViaSlice> for &'a [RecordBatch] {
     }
 }
 
-/// That of the first batch; without one, of nothing.
+/// That of the first batch, with columns that may be null where they may be in any batch; without one, of nothing.
 fn schema_of(batches: &[RecordBatch]) -> SchemaRef {
-    batches.first().map(RecordBatch::schema).unwrap_or_else(|| arrow_schema::Schema::empty().into())
+    let Some(first) = batches.first().map(RecordBatch::schema) else { return Schema::empty().into() };
+    let others = || batches.iter().map(RecordBatch::schema_ref).filter(|other| !Arc::ptr_eq(other, &first));
+    let is_widened = |place: usize, field: &FieldRef| {
+        !field.is_nullable() && others().any(|other| other.fields().get(place).is_some_and(|field| field.is_nullable()))
+    };
+    let fields = first.fields().iter().enumerate();
+    let widened: Vec<_> = fields.map(|(place, field)| is_widened(place, field)).collect();
+    if !widened.contains(&true) {
+        return first;
+    }
+    let fields = first.fields().iter().zip(widened).map(|(field, is_widened)| match is_widened {
+        true => Arc::new(field.as_ref().clone().with_nullable(true)),
+        false => Arc::clone(field),
+    });
+    Schema::new_with_metadata(fields.collect::<Vec<_>>(), first.metadata().clone()).into()
 }
 
 impl<'a, R: RecordBatchReader + Send + 'a> IntoSource<'a, ViaReader> for R {

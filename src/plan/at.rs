@@ -55,7 +55,7 @@ pub(super) fn resolve_at(
             };
             let Some(unit) = at_unit(field) else {
                 let data_type = field.data_type().to_string();
-                return Err(Problem::new(PlanError::AtType { data_type }).column(name));
+                return Err(Problem::new(PlanError::AtType { data_type }).with_column(name));
             };
             AtPlan::Column { index, unit }
         }

@@ -93,7 +93,7 @@ impl Plan {
             if let Some(index) = at_index
                 && names.contains(schema.field(index).name())
             {
-                problems.push(Problem::new(PlanError::SymbolIsAt).column(schema.field(index).name()));
+                problems.push(Problem::new(PlanError::SymbolIsAt).with_column(schema.field(index).name()));
             }
         }
         if !context.is_official {
@@ -106,7 +106,7 @@ impl Plan {
         for (index, field) in schema.fields().iter().enumerate() {
             let is_at = Some(index) == at_index;
             let column = builder.column(index, field, is_at, &spec).unwrap_or_else(|error| {
-                problems.push(Problem::new(error).column(field.name()));
+                problems.push(Problem::new(error).with_column(field.name()));
                 skipped(index, field, Kind::Null)
             });
             columns.push(column);

@@ -88,7 +88,7 @@ pub(super) fn unknown_column(schema: &Schema, argument: &'static str, name: &str
         columns.push(format!("and {} more", schema.fields().len() - SHOWN));
     }
     let error = PlanError::UnknownColumn { argument, nearest, columns: columns.join(", ") };
-    Some(Problem::new(error).column(name))
+    Some(Problem::new(error).with_column(name))
 }
 
 /// Columns whose names QuestDB takes for that of an earlier one.
@@ -101,7 +101,7 @@ pub(super) fn same_names(schema: &Schema, at: Option<usize>) -> Vec<Problem> {
         match seen.entry(folded(field.name())) {
             Entry::Occupied(other) => {
                 let error = PlanError::SameName { other: (*other.get()).to_owned() };
-                problems.push(Problem::new(error).column(field.name()));
+                problems.push(Problem::new(error).with_column(field.name()));
             }
             Entry::Vacant(name) => {
                 name.insert(field.name());

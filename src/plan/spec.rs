@@ -34,7 +34,7 @@ impl Spec {
         let mut wrong = |argument, value: &str, expected, column: Option<&str>| {
             let problem = Problem::new(PlanError::TableSpec { argument, value: value.to_owned(), expected });
             problems.push(match column {
-                Some(column) => problem.column(column),
+                Some(column) => problem.with_column(column),
                 None => problem,
             });
         };
@@ -93,7 +93,7 @@ impl Spec {
                 let column = columns.iter().find(|column| column.name.text() == name)?;
                 let column_type = column.column_type.as_ref().filter(|_| column.origin != Origin::Existing)?;
                 let error = PlanError::NotSymbol { argument, column_type: column_type.to_string() };
-                (*column_type != ColumnType::Symbol).then(|| Problem::new(error).column(name))
+                (*column_type != ColumnType::Symbol).then(|| Problem::new(error).with_column(name))
             })
             .collect()
     }
@@ -109,7 +109,7 @@ impl Spec {
                 let column = columns.iter().find(|column| column.name.text() == name)?;
                 let is_made = column.column_type.is_some() || column.role != Role::Skipped;
                 (column.kind == Kind::Null && column.is_listed && !is_made)
-                    .then(|| Problem::new(PlanError::Untyped { argument }).column(name))
+                    .then(|| Problem::new(PlanError::Untyped { argument }).with_column(name))
             })
             .collect()
     }

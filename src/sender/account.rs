@@ -10,12 +10,12 @@ use super::Progress;
 use super::cut::Read;
 use super::flight::{Manifest, Outcome};
 use super::quarantine::Rejected;
-use super::resumable::Resumable;
+use super::resumable::{Resumable, Settled};
 use crate::error::{Cause, Delivery, Error, Problem};
 use crate::plan::{Origin, Plan, Role};
 use crate::report::{ColumnReport, WriteReport};
 use crate::rows::RowSet;
-use crate::transport::{Tries, Undelivered};
+use crate::transport::{Certainty, Tries, Undelivered};
 
 /// The books of one write.
 #[derive(Debug)]
@@ -30,7 +30,10 @@ pub(crate) struct Account {
     rejected_rows: RowSet,
     bytes: u64,
     requests: u64,
+    has_sent: bool,
     tries: Tries,
+    /// Requests that failed since rows were last turned to a server, and how many of them may have been stored.
+    failed: (u64, u64),
     in_flight: usize,
     pub(super) read: Read,
 }
@@ -67,7 +70,9 @@ impl Account {
             rejected_rows: RowSet::default(),
             bytes: 0,
             requests: 0,
+            has_sent: false,
             tries: Tries::default(),
+            failed: (0, 0),
             in_flight: 0,
             read: Read::default(),
         }
@@ -79,6 +84,7 @@ impl Account {
         self.in_flight = self.in_flight.max(in_flight);
         self.bytes += sorted.bytes;
         self.requests += sorted.requests;
+        self.has_sent |= sorted.requests > 0;
         self.tries.add(sorted.tries);
         self.acked = self.acked.union(&sorted.acked);
         self.doubtful = self.doubtful.union(&sorted.doubtful);
@@ -89,7 +95,11 @@ impl Account {
         }
         match (too_many, sorted.failure) {
             (Some(error), _) => Some(Failure { manifest, reason: Reason::TooMany(error) }),
-            (None, Some(failure)) => Some(Failure { manifest, reason: Reason::Undelivered(failure) }),
+            (None, Some(failure)) => {
+                self.failed.0 += 1;
+                self.failed.1 += u64::from(failure.certainty == Certainty::Ambiguous);
+                Some(Failure { manifest, reason: Reason::Undelivered(failure) })
+            }
             (None, None) => None,
         }
     }
@@ -98,9 +108,9 @@ impl Account {
         let all = || self.rejected.iter().chain(latest);
         let first = all().min_by_key(|rejected| rejected.row)?;
         let mut problem = Problem::new(Cause::TooManyRejected { rejected, reached, first: first.error.to_string() });
-        problem = problem.row(first.row);
+        problem = problem.with_row(first.row);
         if let Some(column) = first.error.column() {
-            problem = problem.column(column);
+            problem = problem.with_column(column);
         }
         Some(Error::new(problem))
     }
@@ -116,9 +126,10 @@ impl Account {
         self.acked.insert(rows);
     }
 
-    /// The first row that may have to be sent (again).
-    pub(super) fn settled(&self) -> u64 {
-        self.leave_out().first_missing()
+    /// The rows that this write does not send (again). Of those another may send what it was refused, or did not hear of.
+    pub(super) fn settled(&self) -> Settled {
+        let doubtful = self.before.doubtful.minus(&self.before.acked).minus(&self.acked);
+        Settled { up_to: self.leave_out().first_missing(), set_aside: doubtful.union(&self.rejected_rows) }
     }
 
     /// Whether rows of this write may have been stored without an acknowledgement.
@@ -128,7 +139,15 @@ impl Account {
 
     /// Whether a request has left at all.
     pub(crate) fn has_sent(&self) -> bool {
-        self.requests > 0
+        self.has_sent
+    }
+
+    /// Counts what failed at a server as sent again, since its rows go to the next now.
+    pub(crate) fn goes_on_elsewhere(&mut self) {
+        let (failed, in_doubt) = std::mem::take(&mut self.failed);
+        self.tries.retries += failed;
+        self.tries.in_doubt += in_doubt;
+        self.requests = self.requests.saturating_sub(failed);
     }
 
     /// The three sets, over all the rows that were seen.
@@ -142,13 +161,12 @@ impl Account {
 
     /// The rows that were stored by this write, without those that had no line.
     fn rows(&self) -> u64 {
-        let empty: u64 = self.read.skipped.ranges().iter().map(|range| range.end - range.start).sum();
-        self.acked.rows().saturating_sub(empty)
+        self.acked.minus(&self.read.skipped).rows()
     }
 
     /// Whether rows of this write had values in the frame's column of this index.
     pub(crate) fn has_values(&self, index: usize) -> bool {
-        self.read.nulls.get(index).is_none_or(|nulls| *nulls < self.rows() + self.read.skipped.rows())
+        self.read.nulls.get(index).is_none_or(|nulls| *nulls < self.acked.rows())
     }
 
     pub(crate) fn progress(&self) -> Progress {

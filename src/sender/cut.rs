@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 
 use super::gather::Gather;
-use super::resumable::Resumable;
+use super::resumable::{Resumable, Settled};
 use crate::buffer::Buffer;
 use crate::check::cast::{cast_batch, rows_at_a_time};
 use crate::check::{self, Conforming, ValueError};
@@ -68,6 +69,10 @@ impl Request {
 pub(super) trait Outlet {
     /// A buffer to fill, waiting for one if need be.
     fn acquire(&mut self) -> Result<Buffer, Error>;
+    /// A buffer whose place one of another size takes, where requests wait for others.
+    fn acquire_place(&mut self) -> Result<Option<Buffer>, Error> {
+        Ok(None)
+    }
     /// Takes a request over.
     fn submit(&mut self, request: Request) -> Result<(), Error>;
     /// Whether to go on: an error ends the reading.
@@ -76,13 +81,13 @@ pub(super) trait Outlet {
     }
     /// The pool's buffer size.
     fn buffer_size(&self) -> usize;
-    /// The row up to which all rows are settled, and will not be asked for again.
-    fn settled(&self) -> u64 {
-        u64::MAX
+    /// The rows of a stream that will not be asked for again.
+    fn settled(&self) -> Settled {
+        Settled::ALL
     }
-    /// The rows that were refused so far.
-    fn rejected(&self) -> Vec<u64> {
-        Vec::new()
+    /// Whether what has been read is handed over also where [`poll`](Self::poll) ends the reading.
+    fn takes_the_last(&self) -> bool {
+        false
     }
 }
 
@@ -131,7 +136,7 @@ pub(super) fn cut(
         dictionaries: None,
         gather: Gather::default(),
     };
-    let failed = |error: arrow_schema::ArrowError| Error::unread(error).with_table(plan.table());
+    let failed = |error: ArrowError| Error::unread(error).with_table(plan.table());
     if let Source::Frame(frame) = feed.source() {
         check::frame(plan, &**frame)?;
         let (mut start, mut conforming) = (0, Conforming::default());
@@ -152,32 +157,56 @@ pub(super) fn cut(
         cutter.gathered(start, leave_out, read)?;
         return cutter.submit();
     }
+    let feed_keeps = feed.keeps();
     // What is nulls alone in the plan has values by now.
     if !plan.is_for(&feed.schema()) {
         return Err(failed(NewSchema::error()));
     }
     let mut end = 0;
+    // What lies between two batches must have been dealt with: else it was let go of, and who goes on has to know.
+    let follows = |end: u64, start: u64| match leave_out.missing(end..start.max(end)).first() {
+        Some(gone) if feed_keeps => Err(failed(gone_rows(gone))),
+        _ => Ok(()),
+    };
     for (start, batch) in feed.kept_from(leave_out.first_missing()) {
+        follows(end, start)?;
+        // Batches that do not follow each other are not put together.
+        if start != end {
+            cutter.gathered(end, leave_out, read)?;
+        }
         cutter.checked(&batch, start, leave_out, read)?;
         end = start + batch.num_rows() as u64;
     }
     let mut polled = Instant::now();
-    while let Some(next) = feed.next(|| (cutter.outlet.settled(), cutter.outlet.rejected())) {
+    while let Some(next) = feed.next(|| cutter.outlet.settled()) {
         // A stream may take its time, and fill no buffer for long.
         if polled.elapsed() >= POLL_EVERY {
-            cutter.outlet.poll()?;
+            if let Err(stopped) = cutter.outlet.poll() {
+                next.err().into_iter().for_each(|error| feed.give_back(error));
+                if cutter.outlet.takes_the_last() && !limits.atomic {
+                    cutter.gathered(end, leave_out, read)?;
+                    cutter.submit()?;
+                }
+                return Err(stopped);
+            }
             polled = Instant::now();
         }
         match next {
             Ok((start, batch)) => {
+                follows(end, start)?;
+                if start != end {
+                    cutter.gathered(end, leave_out, read)?;
+                }
                 cutter.checked(&batch, start, leave_out, read)?;
                 end = start + batch.num_rows() as u64;
             }
             Err(error) => {
                 // As where a batch is unsound. (Rows of an atomic write that goes on under another schema are kept.)
-                if !limits.atomic {
-                    cutter.gathered(end, leave_out, read)?;
-                    cutter.submit()?;
+                if !limits.atomic
+                    && let Err(stopped) = cutter.gathered(end, leave_out, read).and_then(|()| cutter.submit())
+                {
+                    feed.give_back(error);
+                    return Err(stopped);
                 }
                 return Err(failed(error));
             }
@@ -185,6 +214,17 @@ pub(super) fn cut(
     }
     cutter.gathered(end, leave_out, read)?;
     cutter.submit()
+}
+
+/// The error of rows of a stream that nobody has any more, and that were not sent.
+fn gone_rows(rows: &Range<u64>) -> ArrowError {
+    let text = format!(
+        "rows {} to {} of the stream are not kept any more, and were not stored; open the stream again, and pass that from \
+         its first row on, with the same resume=",
+        rows.start,
+        rows.end - 1
+    );
+    ArrowError::ExternalError(text.into())
 }
 
 /// The end of an encoded block inside the buffer.
@@ -453,8 +493,8 @@ impl Cutter<'_, '_> {
         self.encoder.prepare(batch, rows).map_err(|BadCode { column, row, code, values }| {
             let text =
                 format!("the code {code} of a categorical is none of its {values} categories; make the column anew");
-            let problem = Problem::new(Cause::Source(text)).column(self.plan.columns[column].name.text());
-            Error::new(problem.row(read.row + (row - start) as u64)).with_table(self.plan.table())
+            let problem = Problem::new(Cause::Source(text)).with_column(self.plan.columns[column].name.text());
+            Error::new(problem.with_row(read.row + (row - start) as u64)).with_table(self.plan.table())
         })
     }
 
@@ -516,14 +556,17 @@ impl Cutter<'_, '_> {
     ) -> Result<(), Error> {
         let max_buf_size = self.limits.max_buf_size;
         let too_large = |bytes: usize| {
-            let problem = Problem::new(ValueError::RowTooLarge { bytes, max_buf_size }).row(read.row);
+            let problem = Problem::new(ValueError::RowTooLarge { bytes, max_buf_size }).with_row(read.row);
             Error::new(problem).with_table(self.plan.table())
         };
         // The bound counts every byte of a string twice, for its escape.
         if block.bound / 2 > max_buf_size.saturating_add(1 << 20) {
             return Err(too_large(block.bound / 2));
         }
-        let mut buffer = Buffer::one_off(block.bound);
+        // As much as one of the pool's is: who reads faster than the server takes such rows has to wait, too.
+        let place = self.outlet.acquire_place()?;
+        let mut buffer = Buffer::try_one_off(block.bound).ok_or_else(|| Error::of(Cause::NoMemory(block.bound)))?;
+        buffer.stands_for(place);
         let written = self.encoder.encode(batch, buffer.spare(), &mut self.skipped);
         if written > max_buf_size {
             return Err(too_large(written));

@@ -119,7 +119,9 @@ impl RowBuffer {
             (Ok(name), _) => Ok(name),
             // One that no row has does no harm.
             (Err(_), None) => Ok(TableName::default()),
-            (Err(error), Some(row)) => Err(Error::new(Problem::new(error).row(row).value(format!("{name:?}")))),
+            (Err(error), Some(row)) => {
+                Err(Error::new(Problem::new(error).with_row(row).with_value(format!("{name:?}"))))
+            }
         };
         tables.names.iter().zip(rows).map(name).collect()
     }

@@ -16,6 +16,25 @@ use crate::check;
 use crate::error::Result;
 use crate::frontend::{IntoSource, NewSchema, Source};
 use crate::plan::Plan;
+use crate::rows::RowSet;
+
+/// Which rows of a stream will not be asked for again.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// All up to this one,
+    pub(super) up_to: u64,
+    /// but for these, which another write may ask for.
+    pub(super) set_aside: RowSet,
+}
+
+impl Settled {
+    /// Where nothing is asked for twice.
+    pub(super) const ALL: Self = Self::up_to(u64::MAX);
+
+    pub(super) const fn up_to(row: u64) -> Self {
+        Self { up_to: row, set_aside: RowSet::NONE }
+    }
+}
 
 /// Rows that survive a failed write: of a stream what has been read of it and is not stored yet is kept, so that the
 /// same stream can be gone on with.
@@ -44,7 +63,8 @@ pub struct Resumable<'a> {
     peeked: Option<Result<RecordBatch, ArrowError>>,
     /// Batches of a stream with the row each begins at, if they may be wanted again.
     kept: Option<VecDeque<(u64, RecordBatch)>>,
-    /// Refused rows of batches that are not kept any longer.
+    /// Of batches that are not kept any longer the rows that may be wanted again, for all that: refused ones, and what an
+    /// earlier write left in doubt and this one does not send.
     set_aside: Vec<(u64, RecordBatch)>,
     /// Rows taken out of a stream.
     taken: u64,
@@ -115,8 +135,8 @@ impl<'a> Resumable<'a> {
         }
     }
 
-    /// The batches of a stream that are kept, from this row on, with the row each begins at. Refused rows of others are
-    /// among them: a write that goes on with these has not heard of them.
+    /// The batches of a stream that are kept, from this row on, with the row each begins at. Rows of others that were set
+    /// aside are among them: a write that goes on with these has not heard of them.
     pub(super) fn kept_from(&self, row: u64) -> Vec<(u64, RecordBatch)> {
         let kept = self.set_aside.iter().chain(self.kept.iter().flatten());
         let mut wanted: Vec<_> = kept.filter(|(start, batch)| start + batch.num_rows() as u64 > row).cloned().collect();
@@ -124,12 +144,21 @@ impl<'a> Resumable<'a> {
         wanted
     }
 
-    /// The next batch of a stream, and the row it begins at. Lets go of batches that lie before `settled`, but for the
-    /// rows that were `rejected`. Where it says [`NewSchema`], what is kept is under that from then on.
-    pub(super) fn next(
-        &mut self,
-        settled: impl FnOnce() -> (u64, Vec<u64>),
-    ) -> Option<Result<(u64, RecordBatch), ArrowError>> {
+    /// Whether batches are kept.
+    pub(crate) fn keeps(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Has the stream's own error come again which ended the reading, since another was told first.
+    pub(super) fn give_back(&mut self, error: ArrowError) {
+        if self.has_failed {
+            self.peeked = Some(Err(error));
+        }
+    }
+
+    /// The next batch of a stream, and the row it begins at. Lets go of batches of which all rows are settled. Where it
+    /// says [`NewSchema`], what is kept is under that from then on.
+    pub(super) fn next(&mut self, settled: impl FnOnce() -> Settled) -> Option<Result<(u64, RecordBatch), ArrowError>> {
         let Source::Stream(reader) = &mut self.source else { return None };
         let batch = match self.peeked.take().or_else(|| reader.next()) {
             Some(Ok(batch)) => batch,
@@ -150,11 +179,11 @@ impl<'a> Resumable<'a> {
         let start = self.taken;
         self.taken += batch.num_rows() as u64;
         if let Some(kept) = &mut self.kept {
-            let (settled, rejected) = settled();
+            let Settled { up_to, set_aside } = settled();
             while let Some((start, old)) = kept.front()
-                && start + old.num_rows() as u64 <= settled
+                && start + old.num_rows() as u64 <= up_to
             {
-                self.set_aside.extend(slices(*start, old, &rejected));
+                self.set_aside.extend(pieces(*start, old, &set_aside));
                 kept.pop_front();
             }
             kept.push_back((start, batch.clone()));
@@ -172,8 +201,8 @@ impl<'a> Resumable<'a> {
     /// # Errors
     /// If the frame cannot be read again.
     pub(crate) fn pick(&self, rows: &[u64]) -> Result<RecordBatch, ArrowError> {
-        let set_aside = self.set_aside.iter().filter(|(row, _)| rows.contains(row));
-        let mut picked: Vec<(u64, RecordBatch)> = set_aside.cloned().collect();
+        let set_aside = self.set_aside.iter().flat_map(|(start, batch)| slices(*start, batch, rows));
+        let mut picked: Vec<(u64, RecordBatch)> = set_aside.collect();
         match &self.source {
             Source::Frame(frame) => {
                 let mut start = 0;
@@ -242,6 +271,16 @@ fn under(schema: &SchemaRef, batch: &RecordBatch) -> RecordBatch {
     RecordBatch::try_new_with_options(schema.clone(), columns.collect(), &options).unwrap_or_else(|_| batch.clone())
 }
 
+/// The rows of a set in a batch, piece by piece.
+fn pieces(start: u64, batch: &RecordBatch, rows: &RowSet) -> Vec<(u64, RecordBatch)> {
+    let all = start..start + batch.num_rows() as u64;
+    let inside = RowSet::from(all.clone()).minus(rows).missing(all);
+    inside
+        .into_iter()
+        .map(|rows| (rows.start, batch.slice((rows.start - start) as usize, (rows.end - rows.start) as usize)))
+        .collect()
+}
+
 /// The rows of these numbers in a batch, one by one.
 fn slices(start: u64, batch: &RecordBatch, rows: &[u64]) -> Vec<(u64, RecordBatch)> {
     let end = start + batch.num_rows() as u64;
@@ -283,14 +322,18 @@ mod tests {
         Resumable::new(RecordBatchIterator::new(items, batch(0, 1).schema()))
     }
 
+    fn settled(up_to: u64, set_aside: &[u64]) -> Settled {
+        Settled { up_to, set_aside: set_aside.iter().map(|row| *row..row + 1).collect() }
+    }
+
     #[test]
     fn a_stream_that_ends_where_it_failed_is_not_at_its_end() {
         let failed = || Err(ArrowError::ComputeError("gone".into()));
         let mut next = feed(vec![Ok(batch(0, 2)), failed()]);
-        let mut next = || next.next(|| (0, Vec::new())).map(|next| next.is_ok());
+        let mut next = || next.next(|| Settled::up_to(0)).map(|next| next.is_ok());
         assert_eq!([next(), next(), next(), next()], [Some(true), Some(false), Some(false), Some(false)]);
         let mut next = feed(vec![Ok(batch(0, 2)), failed(), Ok(batch(2, 2))]);
-        let mut next = || next.next(|| (0, Vec::new())).map(|next| next.is_ok());
+        let mut next = || next.next(|| Settled::up_to(0)).map(|next| next.is_ok());
         assert_eq!([next(), next(), next(), next()], [Some(true), Some(false), Some(true), None]);
     }
 
@@ -332,7 +375,7 @@ mod tests {
     fn what_is_kept_is_under_the_schema_that_a_stream_goes_on_under() {
         let mut feed = Resumable::new(late());
         let mut kinds = Vec::new();
-        while let Some(next) = feed.next(|| (2, vec![1])) {
+        while let Some(next) = feed.next(|| settled(2, &[1])) {
             kinds.push(next.map(|(start, batch)| (start, batch.column(1).data_type().clone())).ok());
         }
         let null = |start| Some((start, DataType::Null));
@@ -354,7 +397,7 @@ mod tests {
         // By a plan of before nothing is written: it would leave out the values.
         let mut feed = Resumable::new(late());
         let plan = Plan::offline(&feed.schema(), &options, Target::Unknown).expect("sound");
-        while feed.next(|| (0, Vec::new())).is_some() {}
+        while feed.next(|| Settled::up_to(0)).is_some() {}
         assert!(!plan.is_for(&feed.schema()));
         let error = lines_of(&plan, feed.source).expect_err("another schema");
         assert!(error.is_new_schema());
@@ -363,15 +406,17 @@ mod tests {
     #[test]
     fn refused_rows_come_again_for_who_has_not_heard_of_them() {
         let mut feed = feed((0..3).map(|i| Ok(batch(10 * i, 10))).collect());
-        while let Some(next) = feed.next(|| (20, vec![13, 5])) {
+        while let Some(next) = feed.next(|| settled(20, &[13, 5, 6])) {
             next.expect("sound");
         }
         let from =
             |row| feed.kept_from(row).iter().map(|(start, batch)| (*start, batch.num_rows())).collect::<Vec<_>>();
-        assert_eq!(from(0), [(5, 1), (13, 1), (20, 10)]);
-        assert_eq!(from(6), [(13, 1), (20, 10)]);
+        assert_eq!(from(0), [(5, 2), (13, 1), (20, 10)]);
+        assert_eq!(from(6), [(5, 2), (13, 1), (20, 10)]);
+        assert_eq!(from(7), [(13, 1), (20, 10)]);
         // Those alone that are asked for.
-        assert_eq!(feed.pick(&[13, 21]).map(|picked| picked.num_rows()).ok(), Some(2));
+        let picked = feed.pick(&[6, 13, 21]).expect("all are there");
+        assert_eq!(picked["v"].as_string_view().iter().flatten().collect::<Vec<_>>().len(), 3);
     }
 
     #[test]
@@ -387,7 +432,7 @@ mod tests {
             .collect();
         let reader = RecordBatchIterator::new(batches.iter().cloned().map(Ok), batches[0].schema());
         let mut feed = Resumable::new(reader);
-        while let Some(next) = feed.next(|| (0, Vec::new())) {
+        while let Some(next) = feed.next(|| Settled::up_to(0)) {
             next.expect("sound");
         }
         let kept = feed.kept.as_ref().expect("a stream").len();

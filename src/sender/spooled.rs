@@ -1,11 +1,12 @@
 //! Encoding what is left of a write into the spool instead of a request.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::account::Account;
 use super::cut::{Limits, Outlet, Request, cut};
-use super::resumable::Resumable;
+use super::resumable::{Resumable, Settled};
 use crate::buffer::{Buffer, NoMemory, Pool};
 use crate::encode::Content;
 use crate::error::{Cause, Error};
@@ -35,7 +36,7 @@ pub(crate) struct Keeping<'a> {
     pub(crate) options: &'a WriteOptions,
 }
 
-/// Rows on their way into a spool: once they are committed all of them are on disk, and else none.
+/// Rows on their way into a spool: what was added is on disk once it is committed, and else none of it.
 pub(crate) struct Kept {
     append: Append,
     added: RowSet,
@@ -55,9 +56,10 @@ impl Kept {
         job: &Keeping<'_>,
         rows: &mut Resumable<'_>,
         account: &mut Account,
+        tick: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let leave_out = account.leave_out().union(&self.added);
-        let mut outlet = SpoolOutlet { job, kept: self };
+        let mut outlet = SpoolOutlet { job, kept: self, settled: account.settled(), tick };
         cut(job.plan, rows, &leave_out, limits(job), &mut outlet, &mut account.read)
     }
 
@@ -67,6 +69,18 @@ impl Kept {
     /// What is wrong with the spool.
     pub(crate) fn commit(self) -> Result<u64, Error> {
         self.append.commit().map_err(|error| Error::of(Cause::Spool(error)))
+    }
+
+    /// As [`commit`](Self::commit), of a stream whose other rows could not be added: what was is dealt with by that, since
+    /// the stream does not give it again.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn commit_part(self, account: &mut Account) -> Result<u64, Error> {
+        let Self { append, added } = self;
+        let kept = append.commit_part().map_err(|error| Error::of(Cause::Spool(error)))?;
+        added.into_ranges().into_iter().for_each(|rows| account.nothing_of(rows));
+        Ok(kept)
     }
 }
 
@@ -125,12 +139,16 @@ fn made_for(job: &Keeping<'_>, first_row: Option<u64>) -> Option<MadeFor> {
 struct SpoolOutlet<'a> {
     job: &'a Keeping<'a>,
     kept: &'a mut Kept,
+    /// Before anything was added.
+    settled: Settled,
+    tick: &'a mut dyn FnMut() -> ControlFlow<()>,
 }
 
 impl Outlet for SpoolOutlet<'_> {
     fn acquire(&mut self) -> Result<Buffer, Error> {
         let asked = Instant::now();
         loop {
+            self.poll()?;
             let acquired = self.job.pool.acquire_within(TICK, asked, true);
             if let Some(buffer) = acquired.map_err(|NoMemory(bytes)| Error::of(Cause::NoMemory(bytes)))? {
                 return Ok(buffer);
@@ -140,8 +158,8 @@ impl Outlet for SpoolOutlet<'_> {
 
     fn submit(&mut self, request: Request) -> Result<(), Error> {
         let Request { buffer, rows, skipped, at } = request;
-        self.kept.added.insert(rows.clone());
         if buffer.len() == 0 {
+            self.kept.added.insert(rows);
             return Ok(());
         }
         let plan = self.job.plan;
@@ -157,7 +175,9 @@ impl Outlet for SpoolOutlet<'_> {
             made_for: made_for(self.job, skipped.is_empty().then_some(rows.start)),
         };
         let added = self.kept.append.add(header, buffer.filled());
-        added.map_err(|error| Error::of(Cause::Spool(error)).with_table(plan.table()))
+        added.map_err(|error| Error::of(Cause::Spool(error)).with_table(plan.table()))?;
+        self.kept.added.insert(rows);
+        Ok(())
     }
 
     fn buffer_size(&self) -> usize {
@@ -165,7 +185,23 @@ impl Outlet for SpoolOutlet<'_> {
     }
 
     /// What was added is not asked for again, but by an atomic write that has to begin anew.
-    fn settled(&self) -> u64 {
-        if self.job.atomic { 0 } else { u64::MAX }
+    fn settled(&self) -> Settled {
+        if self.job.atomic {
+            return Settled::up_to(0);
+        }
+        let before = RowSet::from(0..self.settled.up_to);
+        let up_to = before.union(&self.kept.added).first_missing();
+        Settled { up_to, set_aside: self.settled.set_aside.clone() }
+    }
+
+    fn poll(&mut self) -> Result<(), Error> {
+        match (self.tick)() {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::interrupted()),
+        }
+    }
+
+    fn takes_the_last(&self) -> bool {
+        true
     }
 }

@@ -9,7 +9,7 @@ use super::account::{Account, Failure, Reason};
 use super::cut::{Limits, Outlet, Request, cut};
 use super::flight::{Flight, Manifest, Route};
 use super::quarantine::Rejections;
-use super::resumable::Resumable;
+use super::resumable::{Resumable, Settled};
 use crate::buffer::{Buffer, NoMemory, Pool};
 use crate::error::{Cause, Error, Problem};
 use crate::plan::{AtPlan, Plan};
@@ -151,10 +151,18 @@ pub(crate) fn write(
     let encoded = cut(plan, feed, &leave_out, limits, &mut outlet, &mut read);
     let (failure, stopped) = outlet.finish();
     account.read = read;
+    // What the stream said comes again where something else is told first.
+    let encoded = match encoded {
+        Err(error) if failure.is_some() || stopped.is_some() => {
+            error.into_unread().into_iter().for_each(|error| feed.give_back(error));
+            Ok(())
+        }
+        encoded => encoded,
+    };
 
     match (failure, stopped, encoded) {
         (None, None, Ok(())) => Ok(()),
-        // What the caller wants comes first, then what the server said: encoding only stopped because of these.
+        // What the caller wants comes first, then what the server said: encoding mostly stopped because of these.
         (_, Some(cause), _) => Err(Halt::ends(Error::of(cause).with_table(plan.table()))),
         (Some(Failure { manifest, reason }), None, _) => Err(match reason {
             Reason::TooMany(error) => Halt::ends(error.with_table(plan.table())),
@@ -174,10 +182,10 @@ fn undelivered(failure: Undelivered, manifest: &Manifest) -> Error {
     let column = error.column().map(str::to_owned);
     let mut problem = Problem::new(error).tries(tries.retries + 1, tries.elapsed);
     if let Some(row) = row {
-        problem = problem.row(row);
+        problem = problem.with_row(row);
     }
     if let Some(column) = column {
-        problem = problem.column(column);
+        problem = problem.with_column(column);
     }
     Error::new(problem)
 }
@@ -267,6 +275,10 @@ impl Outlet for FlightOutlet<'_> {
         }
     }
 
+    fn acquire_place(&mut self) -> Result<Option<Buffer>, Error> {
+        self.acquire().map(Some)
+    }
+
     fn submit(&mut self, request: Request) -> Result<(), Error> {
         let Request { buffer, rows, skipped, at } = request;
         if buffer.len() == 0 {
@@ -290,11 +302,7 @@ impl Outlet for FlightOutlet<'_> {
         self.pool.buffer_size()
     }
 
-    fn settled(&self) -> u64 {
+    fn settled(&self) -> Settled {
         self.account.settled()
-    }
-
-    fn rejected(&self) -> Vec<u64> {
-        self.account.rejected.iter().map(|rejected| rejected.row).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Requests that are accepted together: all of them with one rename, or none.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
@@ -18,16 +19,19 @@ pub(crate) struct Append {
     /// Bytes that this append has of the spool's limit.
     reserved: u64,
     failed: Option<SpoolError>,
+    /// Whether a part of the request that failed lies among the others.
+    has_rubble: bool,
 }
 
 impl Append {
     pub(super) fn new(spool: Arc<Spool>) -> Self {
-        Self { spool, folder: None, added: Vec::new(), reserved: 0, failed: None }
+        Self { spool, folder: None, added: Vec::new(), reserved: 0, failed: None, has_rubble: false }
     }
 
     /// Writes one request and waits until it is on disk.
     ///
-    /// After an error the append cannot be committed: part of what belongs together would be missing.
+    /// After an error the append cannot be committed, but by [`commit_part`](Self::commit_part): something of what belongs
+    /// together would be missing.
     pub(crate) fn add(&mut self, header: Header, body: &[u8]) -> Result<(), SpoolError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -45,7 +49,11 @@ impl Append {
             Some(folder) => folder,
             None => self.make_folder()?,
         };
-        head.write(body, &folder::segment_path(folder, index))?;
+        let path = folder::segment_path(folder, index);
+        if let Err(error) = head.write(body, &path) {
+            self.has_rubble = fs::remove_file(&path).is_err_and(|error| error.kind() != ErrorKind::NotFound);
+            return Err(error);
+        }
         self.added.push((bytes, Arc::new(header)));
         Ok(())
     }
@@ -71,6 +79,14 @@ impl Append {
         let folder = self.spool.folder.join(name);
         folder::create(&folder)?;
         Ok(self.folder.insert(folder))
+    }
+
+    /// As [`commit`](Self::commit), also of what was added before an error.
+    pub(crate) fn commit_part(mut self) -> Result<u64, SpoolError> {
+        if !self.has_rubble {
+            self.failed = None;
+        }
+        self.commit()
     }
 
     /// Accepts what was added; returns the number of its rows. They are on disk when it returns.

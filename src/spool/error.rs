@@ -24,8 +24,8 @@ pub(crate) enum SpoolError {
     Forked { folder: PathBuf },
     /// No room under the limit.
     #[error(
-        "the spool {folder:?} is full: {bytes} more bytes beside {taken} would be more than the {max_bytes} it may have, \
-         and nothing of this write was kept in it; bring the server back so that what waits is sent, or raise spool_max_bytes in the configuration string"
+        "the spool {folder:?} is full: {bytes} more bytes beside {taken} would be more than the {max_bytes} it may have; \
+         bring the server back so that what waits is sent, or raise spool_max_bytes in the configuration string"
     )]
     Full {
         folder: PathBuf,
@@ -41,6 +41,15 @@ pub(crate) enum SpoolError {
          rows again from their source"
     )]
     Corrupt { path: PathBuf, reason: String },
+    /// Segments that somebody has taken away.
+    #[error(
+        "{segments} segments with {rows} rows that waited in the spool {folder:?} are not there any more; they are forgotten \
+         now. Who has removed them? Write their rows again from their source if they are wanted"
+    )]
+    Removed { folder: PathBuf, segments: usize, rows: u64 },
+    /// No folder of this name, where one was to be.
+    #[error("there is no spool folder {folder:?}, so nothing waits there; is that the one that writes name?")]
+    NoFolder { folder: PathBuf },
     /// A segment that was removed or rejected before.
     #[error("the segment {id} does not wait in the spool {folder:?}; it has been delivered, rejected or removed")]
     NotWaiting { folder: PathBuf, id: SegmentId },

@@ -203,7 +203,19 @@ impl Spool {
     /// A segment's request, after its checksum was found right. Memory is taken for one that has the right size only.
     pub(crate) fn read(&self, id: SegmentId) -> Result<(Header, Vec<u8>), SpoolError> {
         self.check_waiting(id)?;
-        segment::read(&self.path(id))
+        let path = self.path(id);
+        segment::read(&path)
+            .map_err(|error| if path.exists() || !self.folder.is_dir() { error } else { self.forget_removed() })
+    }
+
+    /// Forgets the segments that somebody has removed, which would hold up all others for good, and tells of them.
+    fn forget_removed(&self) -> SpoolError {
+        let gone: Vec<_> = self.waiting().into_iter().filter(|waiting| !self.path(waiting.id).exists()).collect();
+        let rows = gone.iter().filter_map(|gone| gone.header.as_ref().ok().map(|header| header.rows)).sum();
+        for gone in &gone {
+            let _ = self.left(gone.id);
+        }
+        SpoolError::Removed { folder: self.folder.clone(), segments: gone.len(), rows }
     }
 
     /// Removes a segment that the server has taken.

@@ -196,6 +196,23 @@ fn appends_without_a_commit_leave_nothing() {
 }
 
 #[test]
+fn what_came_before_an_error_may_be_accepted() {
+    let temp = Temp::new("part");
+    let spool = Spool::open(&temp.spool(), 600).expect("a sound folder");
+    let mut full = spool.begin();
+    full.add(header("t", 1), b"0").expect("room");
+    full.add(header("t", 1), b"1").expect("room");
+    full.add(header("t", 1), &[b'2'; 600]).expect_err("no room");
+    full.add(header("t", 1), b"3").expect_err("it would be missing");
+    assert_eq!(full.commit_part(), Ok(2));
+    assert_eq!((bodies(&spool), spool.state().reserved), (vec![b"0".to_vec(), b"1".to_vec()], 0));
+    let mut none = spool.begin();
+    none.add(header("t", 1), &[b'2'; 600]).expect_err("no room");
+    assert_eq!(none.commit_part(), Ok(0));
+    assert_eq!(ids(&spool).len(), 2);
+}
+
+#[test]
 fn full_is_an_error_that_leaves_nothing() {
     let temp = Temp::new("full");
     let size = {

@@ -122,6 +122,14 @@ pub(super) struct ErrorAnswer {
 }
 
 impl ErrorAnswer {
+    /// The answer with other words.
+    pub(super) fn map_text(mut self, other: impl Fn(String) -> String) -> Self {
+        for text in [&mut self.code, &mut self.message, &mut self.error_id] {
+            *text = text.take().map(&other);
+        }
+        self
+    }
+
     /// Reads an error's body. What is not the JSON it claims to be is taken as the message itself.
     pub(super) fn parse(media: Media, body: &[u8]) -> Self {
         if media == Media::Json {

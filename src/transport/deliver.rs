@@ -121,7 +121,9 @@ pub(crate) async fn deliver(transport: &HttpTransport, body: impl Into<Body>, te
             verdict => (verdict, 1),
         };
         let is_hopeless = verdicts.0.is_some() && verdicts.1 >= SAME_VERDICTS;
-        let pause = match is_allowed && !is_hopeless && !terms.has_others {
+        // What may not go elsewhere is tried again here.
+        let stays = !terms.has_others || (in_doubt && !terms.deduplicated);
+        let pause = match is_allowed && !is_hopeless && stays {
             true => backoff.next(),
             false => None,
         };

@@ -216,9 +216,16 @@ impl HttpTransport {
         }
         let mut body = Vec::new();
         match read_into(&mut body, &mut response, usize::MAX).await {
-            Ok(_) => Ok(body),
-            Err(error) => Err(self.no_answer(request, limit, &error)),
+            Ok(_) => {}
+            Err(error) => return Err(self.no_answer(request, limit, &error)),
         }
+        if body.len() <= MAX_ERROR_BODY
+            && let Ok(Err(answer)) = QueryAnswer::parse(body.clone())
+            && self.without_credentials(answer.clone()) != answer
+        {
+            return Err(self.refused(request, StatusCode::OK, true, answer));
+        }
+        Ok(body)
     }
 
     async fn is_old_questdb(&self) -> Result<bool, TransportError> {
@@ -332,7 +339,16 @@ impl HttpTransport {
         }
     }
 
+    /// The answer without the credentials that were sent, which JSON may have in other letters than the header had.
+    fn without_credentials(&self, answer: ErrorAnswer) -> ErrorAnswer {
+        answer.map_text(|text| {
+            let shown = without(self.inner.authorization.as_ref(), text.into_bytes());
+            String::from_utf8_lossy(&shown).into_owned()
+        })
+    }
+
     fn refused(&self, request: Request, status: StatusCode, complete: bool, answer: ErrorAnswer) -> TransportError {
+        let answer = self.without_credentials(answer);
         let address = self.inner.address.clone();
         let status = status.as_u16();
         TransportError::Refused(Box::new(Refusal { address, request, status, complete, answer }))

@@ -221,6 +221,21 @@ def slow_batches(seconds: float = 0.01) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(schema, each())
 
 
+def test_progress_that_is_at_its_end(fake: FakeQuestDB) -> None:
+    """No future takes a StopIteration: the task would wait for ever."""
+    none: list[None] = []
+
+    async def main() -> None:
+        steps = iter(none)
+        await asyncio.wait_for(
+            qf.awrite_questdb(frame(), fake.conf, table="t", progress=lambda *_: next(steps)), timeout=30
+        )
+
+    with pytest.raises(RuntimeError, match="progress raised StopIteration") as caught:
+        asyncio.run(main())
+    assert isinstance(caught.value.__cause__, StopIteration)
+
+
 @pytest.mark.parametrize("path", ["settings", "exec", "write"])
 @pytest.mark.parametrize("times", [1, 5], ids=["once", "five_times"])
 def test_cancelled_while_the_server_is_silent(path: str, times: int, fake: FakeQuestDB) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import socket
 import time
@@ -262,6 +263,27 @@ def test_credentials_that_a_server_shows_are_not_shown(fake: FakeQuestDB) -> Non
             error = failure(client.write, frame(), table="t")
             assert "authorization: Basic ***" in str(error) or "authorization: Bearer ***" in str(error)
             assert_no_secret(told(error), header.split()[1])
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_credentials_are_not_shown_whatever_json_makes_of_them(status: int, fake: FakeQuestDB) -> None:
+    """PHP writes a slash behind a backslash, Gson an equals sign by its number."""
+    token = "hunter2/hunter2=="
+    text = json.dumps({"query": "q", "error": f"you sent Bearer {token}", "position": 0})
+    for written in (text, text.replace("/", "\\/"), text.replace("=", "\\u003d")):
+        fake.exec = answer(status, written.encode(), content_type="application/json")
+        fake.script = [answer(400, written.replace("error", "message").encode(), content_type="application/json")]
+        with qf.connect(f"{fake.conf}token={token};") as client:
+            errors = [
+                failure(client.write, frame(), table="t", check=False),
+                failure(qf.read_questdb, "select 1", f"{fake.conf}token={token};"),
+                failure(client.write, frame(), table="t", create="never", wait_visible=1)
+                if status == 200
+                else failure(client.write, frame(), table="t", at="nothing"),
+            ]
+        for error in errors:
+            assert_no_secret(told(error), token)
+        assert "Bearer ***" in str(errors[0])
 
 
 def test_a_password_in_a_redirect_is_not_shown(fake: FakeQuestDB) -> None:

@@ -298,7 +298,7 @@ def test_the_rest_goes_to_the_next_host(reply: Any, one_shot: bool, fake: FakeQu
     fake.script = [stored, reply]
     with qf.connect(f"{both(fake, second)}auto_flush_rows=10;connections=1;") as client:
         report = client.write(stream(frame()) if one_shot else frame(), table="t")
-        assert (report.rows, report.retries) == (30, 0)
+        assert (report.rows, report.retries) == (30, 1)
         assert lines(fake) == [*range(10), *range(10, 20)]
         assert lines(second) == list(range(10, 30))
         moved, new = report.notes
@@ -329,12 +329,30 @@ def test_rows_are_encoded_again_for_a_host_of_an_older_version(
 
 def test_an_ambiguous_request_goes_to_no_other_host_without_keys(fake: FakeQuestDB, second: FakeQuestDB) -> None:
     fake.script = [stored, reset]
-    for options in ({}, {"retry_in_doubt": True}):
-        fake.script = [stored, reset]
-        with qf.connect(f"{both(fake, second)}auto_flush_rows=10;connections=1;") as client:
-            error = failure(client.write, frame(), table="t", **options)
-        assert (error.acked, error.doubtful, error.unsent) == ((range(10),), (range(10, 20),), (range(20, 30),))
-        assert second.writes == []
+    with qf.connect(f"{both(fake, second)}auto_flush_rows=10;connections=1;") as client:
+        error = failure(client.write, frame(), table="t")
+    assert (error.acked, error.doubtful, error.unsent) == ((range(10),), (range(10, 20),), (range(20, 30),))
+    assert second.writes == []
+    # Who does not mind has it sent again to the same one.
+    fake.script = [stored, reset, answer(500, b"no")]
+    with qf.connect(f"{both(fake, second)}auto_flush_rows=10;connections=1;") as client:
+        report = client.write(frame(), table="t", retry_in_doubt=True)
+    assert (report.rows, report.requests, report.retries, report.retries_in_doubt) == (30, 3, 2, 2)
+    assert second.writes == []
+
+
+def test_what_is_sent_to_another_host_counts_as_sent_again(
+    fake: FakeQuestDB, second: FakeQuestDB, recwarn: pytest.WarningsRecorder
+) -> None:
+    with_dedup(fake)
+    with_dedup(second)
+    fake.script = [stored, reset]
+    second.script = [answer(503, b"busy")]
+    with qf.connect(f"{both(fake, second)}auto_flush_rows=10;connections=1;") as client:
+        report = client.write(frame(), table="t")
+    assert (report.rows, report.requests) == (30, 3)
+    assert (report.retries, report.retries_in_doubt) == (2, 1)
+    assert len(recwarn) <= 1  # once in a process
 
 
 def test_with_keys_it_does(fake: FakeQuestDB, second: FakeQuestDB) -> None:

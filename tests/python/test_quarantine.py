@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from numbered import failure, frame, rows, stream
-from servers import SETTINGS, FakeQuestDB, after, answer_json, refused, reset, stored
+from servers import SETTINGS, FakeQuestDB, after, answer_json, refused, reset, silent, stored
 
 import questframe as qf
 
@@ -212,6 +212,27 @@ def test_visibility_has_a_limit(fake: FakeQuestDB) -> None:
     assert 0.3 <= time.monotonic() - began < 10
     assert "transaction 4 of 7 is applied" in str(error)
     assert error.acked == (range(30),)
+
+
+def test_a_server_that_does_not_tell_is_not_waited_for_any_longer(fake: FakeQuestDB) -> None:
+    known = fake.exec
+
+    def exec_of(exchange: Exchange) -> None:
+        (silent if "wal_tables" in exchange.request.query else known)(exchange)
+
+    fake.exec = exec_of
+    began = time.monotonic()
+    error = failure(qf.write_questdb, frame(), fake.conf, table="t", wait_visible=0.3)
+    assert time.monotonic() - began < 5
+    assert "did not tell within 300ms" in str(error)
+    assert error.acked == (range(30),)
+
+
+def test_all_or_none_and_all_but_some_are_not_asked_for_together(fake: FakeQuestDB) -> None:
+    error = failure(qf.write_questdb, frame(), fake.conf, table="t", atomic=True, on_error="quarantine")
+    assert "leave out one of them" in str(error)
+    assert (error.code, error.unsent) == (qf.IngressErrorCode.InvalidApiCall, (range(30),))
+    assert fake.writes == []
 
 
 def test_options_of_time_and_number_are_judged() -> None:

@@ -373,6 +373,27 @@ def test_rows_written_after_a_drop_are_all_there(
     assert server.sql(f"select sum(n) from {table}").scalar() == sum(range(rounds - 1, rounds + 99))
 
 
+@pytest.mark.parametrize("client", [1, 4], indirect=True)
+@pytest.mark.parametrize("first", ["other spelling", "unchecked"])
+def test_a_table_dropped_after_writes_that_nobody_looked_up(
+    first: str, client: qf.Client, server: QuestDB, table: str
+) -> None:
+    """The server takes all spellings for one, and connections remember the table whoever wrote over them."""
+    options: dict[str, Any]
+    name, options = (table.upper(), {}) if first == "other spelling" else (table, {"check": False})
+    make = f"create table {table} (n long, ts timestamp) timestamp(ts) partition by day wal"
+    for _ in range(3):
+        server.sql(make)
+        for _ in range(3):
+            client.write(frame(0, 100), table=name, at="ts", **options)
+        server.wait_visible(table, 300)
+        server.sql(f"drop table {table}")
+        server.sql(make)
+        client.write(frame(0, 50), table=table)
+        assert server.wait_visible(table, 50) == 50
+        server.sql(f"drop table {table}")
+
+
 @pytest.mark.parametrize("client", [4], indirect=True)
 def test_a_table_dropped_and_made_with_other_columns(client: qf.Client, server: QuestDB, table: str) -> None:
     """What was known of its columns goes with it."""

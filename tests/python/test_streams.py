@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numbered import failure
 from polars.testing import assert_frame_equal
-from servers import answer, stored
+from servers import answer, silent, stored
 
 import questframe as qf
 from questframe import IngressErrorCode as Code
@@ -529,3 +529,22 @@ def test_relations_of_duckdb(server: QuestDB, table: str) -> None:
     assert_frame_equal(back, source.pl().with_columns(utc), categorical_as_str=True, check_dtypes=False)
     parts = [source.filter("n < 4000"), source.filter("n >= 4000")]
     assert qf.to_ilp(parts, table="t", at="ts") == qf.to_ilp(source, table="t", at="ts")
+
+
+@pytest.mark.parametrize("conf", ["pool_bytes=1048576;", ""], ids=["small buffers", "default"])
+def test_long_rows_wait_for_a_server_that_takes_its_time(conf: str, fake: FakeQuestDB) -> None:
+    """Each has a buffer of its own, and only so many of them are on their way as the pool has buffers."""
+    text = "x" * (300_000 if conf else 9_000_000)
+    taken = []
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for number in range(100):
+            taken.append(number)
+            yield pl.DataFrame({"s": [text], "ts": pl.Series([number], dtype=pl.Datetime("us"))})
+
+    fake.script = [silent] * 100
+    error = failure(qf.write_questdb, frames(), fake.conf + conf, table="t", at="ts", deadline=1.5)
+    assert "deadline" in str(error)
+    assert 4 <= len(taken) <= 8
+    fake.script = []
+    assert qf.write_questdb(frames(), fake.conf + conf, table="t", at="ts").rows == 100

@@ -12,8 +12,8 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from numbered import failure
-from servers import answer, refused, stored
+from numbered import failure, lines, rows
+from servers import answer, refused, reset, stored
 
 import questframe as qf
 
@@ -253,3 +253,80 @@ def test_refused_rows_of_a_stream_are_told_at_its_end(bad: set[int], fails_at: i
     rejected = pl.DataFrame(report.rejected)
     assert rejected["rejected_row"].to_list() == sorted(bad)
     assert rejected["n"].to_list() == sorted(bad)
+
+
+def test_rows_in_doubt_that_one_write_leaves_may_come_with_the_next(fake: FakeQuestDB) -> None:
+    """The second write sends only what is not in doubt, and fails; the third sends both."""
+
+    class Frames:
+        def __init__(self) -> None:
+            self.starts = iter([*range(0, 100, 10), None, *range(100, 120, 10)])
+
+        def __iter__(self) -> Frames:
+            return self
+
+        def __next__(self) -> pl.DataFrame:
+            start = next(self.starts)
+            if start is None:
+                msg = "once"
+                raise ValueError(msg)
+            return frame(10, start)
+
+    frames = Frames()
+    fake.script = [stored, reset]
+    with qf.connect(f"{fake.conf}auto_flush_rows=10;connections=1;retry_timeout=0;") as client:
+        first = failure(client.write, frames, table="t", at="ts")
+        assert rows(first.doubtful) == list(range(10, 20))
+        before = len(fake.writes)
+        second = failure(client.write, frames, table="t", at="ts", resume=first, doubtful=False)
+        assert rows(second.doubtful) == list(range(10, 20))
+        assert lines(fake, before) == list(range(20, 100))
+        assert "once" in str(second)
+        client.write(frames, table="t", at="ts", resume=second)
+    # Those in doubt twice: that is what it was left to the caller for.
+    assert sorted(lines(fake)) == sorted([*range(120), *range(10, 20)])
+
+
+@pytest.mark.parametrize("bad", [[5], [5, 6], [5, 13], [5, 13, 47, 48, 111]])
+def test_refused_rows_are_mended_one_by_one(bad: list[int], fake: FakeQuestDB) -> None:
+    """Those of batches that were let go of come again, each under its own number, however far apart they are."""
+    frames = iter([frame(20, start) for start in range(0, 200, 20)])
+    fails = [130]
+
+    def server(exchange: Exchange) -> None:
+        found = [int(number) for number in re.findall(rb"n=(\d+)i", exchange.request.body)]
+        if fails and fails[0] in found:
+            answer(403, b"no grant")(exchange)
+            return
+        wrong = next((line for line, row in enumerate(found, 1) if fails and row in bad), None)
+        if wrong is None:
+            kept.extend(found)
+        (stored if wrong is None else refused(wrong, "it is bad"))(exchange)
+
+    kept: list[int] = []
+    fake.script = [server] * 2_000
+    with qf.connect(f"{fake.conf}auto_flush_rows=20;connections=1;") as client:
+        error = failure(client.write, frames, table="t", at="ts", on_error="quarantine")
+        # What the server disliked is right by now.
+        fails.clear()
+        report = client.write(frames, table="t", at="ts", resume=error)
+    assert report.rejected is None
+    assert sorted(kept) == list(range(200))
+
+
+def test_what_a_stream_raises_is_told_though_the_server_failed_first(fake: FakeQuestDB) -> None:
+    def frames() -> Iterator[pl.DataFrame]:
+        yield from (frame(10, start) for start in range(0, 30, 10))
+        msg = "the disk of the file failed"
+        raise OSError(msg)
+
+    fake.script = [stored, answer(403, b"no grant")]
+    data = frames()
+    with qf.connect(f"{fake.conf}auto_flush_rows=10;connections=1;") as client:
+        first = failure(client.write, data, table="t", at="ts")
+        assert "no grant" in str(first)
+        second = failure(client.write, data, table="t", at="ts", resume=first)
+        assert isinstance(second.__cause__, OSError)
+        assert rows(second.acked) == list(range(30))
+        third = failure(client.write, data, table="t", at="ts", resume=second)
+        assert "it failed before and has ended there" in str(third)

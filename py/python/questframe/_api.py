@@ -368,7 +368,12 @@ async def _awrite(client: _questframe.Client, data: object, options: dict[str, A
         wish.begin()
         checked = normalize({"progress": progress}, WRITE, function)
         with progress_of(checked.get("progress"), options.get("table")) as report:
-            return _write(client, data, {**options, "progress": _until(wish, report)}, function)
+            try:
+                return _write(client, data, {**options, "progress": _until(wish, report)}, function)
+            except StopIteration as stopped:
+                # No future takes it: the task would never end.
+                msg = "progress raised StopIteration"
+                raise RuntimeError(msg) from stopped
 
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:

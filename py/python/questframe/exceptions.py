@@ -77,7 +77,8 @@ class IngressError(_Delivery, Exception):
         error_id: the server's id of the error, which also stands in its log.
         problems: every problem of the frame, one text each.
         acked: ranges of rows that were stored, or left out because they held nothing (``empty_rows="skip"``); over TCP
-            those that were handed over, see `unacknowledged`.
+            those that were handed over, see `unacknowledged`; of a stream whose rest could not be kept on disk also
+            those before it that wait there.
         doubtful: ranges of rows that may have been stored.
         unsent: ranges of rows that were not stored. The three cover the frame, or of a stream the rows that were read;
             they are empty in errors that are not of a write. ``resume=error`` goes on from there.
