@@ -364,6 +364,12 @@ impl Error {
         self
     }
 
+    /// As [`with_note`](Self::with_note), beside what it ends with already.
+    pub(crate) fn with_more(self, more: Option<String>) -> Self {
+        let notes: Vec<_> = self.note().into_iter().chain(more).collect();
+        self.with_note((!notes.is_empty()).then(|| notes.join("; ")))
+    }
+
     /// Has the text say less of rows that count as acknowledged.
     pub(crate) fn unacknowledged(mut self) -> Self {
         self.0.is_unacknowledged = true;

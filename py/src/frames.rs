@@ -122,7 +122,8 @@ impl FrameStream {
             again: false,
             skip: 0,
             has_failed: false,
-            has_given: false,
+            // No table is made for rows that do not come.
+            has_given: true,
             start: 0,
             rows: 0,
         })

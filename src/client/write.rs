@@ -301,7 +301,7 @@ impl Client {
                 report.notes.extend(set_aside);
                 Ok(report)
             }
-            Err(error) => Err(error.with_note(set_aside)),
+            Err(error) => Err(error.with_more(set_aside)),
         }
     }
 
@@ -339,22 +339,32 @@ impl Client {
         let mut kept = Kept::begin(spool);
         let plan = loop {
             let plan = match call.plan.take() {
-                Some(plan) => plan,
-                None => self.plan_to_keep(hosts.current(), &feed.schema(), &call.options)?,
+                Some(plan) => Ok(plan),
+                None => self.plan_to_keep(hosts.current(), &feed.schema(), &call.options),
             };
-            let keeping = Keeping {
-                repeatable: is_repeatable(&plan, &options),
-                options: &options,
-                plan: &plan,
-                pool: &inner.pool,
-                max_rows: inner.config.auto_flush_rows(),
-                max_bytes: inner.config.auto_flush_bytes(),
-                max_buf_size: inner.config.max_buf_size(),
-                atomic: options.atomic,
-            };
-            match kept.add(&keeping, feed, account, &mut call.tick_of_keeping(account, progress)) {
-                Ok(()) => break plan,
-                Err(error) if error.is_new_schema() => call.options = plan.with_its_at(call.options.clone()),
+            let added = plan.and_then(|plan| {
+                let keeping = Keeping {
+                    repeatable: is_repeatable(&plan, &options),
+                    options: &options,
+                    plan: &plan,
+                    pool: &inner.pool,
+                    max_rows: inner.config.auto_flush_rows(),
+                    max_bytes: inner.config.auto_flush_bytes(),
+                    max_buf_size: inner.config.max_buf_size(),
+                    atomic: options.atomic,
+                };
+                match kept.add(&keeping, feed, account, &mut call.tick_of_keeping(feed, account, progress)) {
+                    Ok(()) => Ok(Some(plan)),
+                    Err(error) if error.is_new_schema() => {
+                        call.options = plan.with_its_at(call.options.clone());
+                        Ok(None)
+                    }
+                    Err(error) => Err(not_kept(error, &why, &plan)),
+                }
+            });
+            match added {
+                Ok(Some(plan)) => break plan,
+                Ok(None) => {}
                 // A stream does not give again what it gave, and what was added is sound.
                 Err(error) if feed.keeps() && !options.atomic => {
                     let note = match kept.commit_part(account) {
@@ -364,9 +374,9 @@ impl Client {
                         }
                         Err(error) => Some(format!("the rows before that could not be kept either: {error}")),
                     };
-                    return Err(not_kept(error, &why, &plan).with_note(note));
+                    return Err(error.with_more(note));
                 }
-                Err(error) => return Err(not_kept(error, &why, &plan)),
+                Err(error) => return Err(error),
             }
         };
         let kept = kept.commit().map_err(|error| not_kept(error, &why, &plan))?;
@@ -565,11 +575,14 @@ impl Call<'_> {
     /// What is called while rows are kept on disk.
     fn tick_of_keeping<'a>(
         &self,
+        feed: &Resumable<'_>,
         account: &Account,
         progress: OnProgress<'a>,
     ) -> impl FnMut() -> ControlFlow<()> + use<'a> {
         let now = account.progress();
-        let end = self.deadline.and_then(|(deadline, _)| deadline.max(Instant::now()).checked_add(READ_ON));
+        // What is in memory is kept whole.
+        let deadline = self.deadline.filter(|_| feed.keeps());
+        let end = deadline.and_then(|(deadline, _)| deadline.max(Instant::now()).checked_add(READ_ON));
         move || if end.is_some_and(|end| Instant::now() >= end) { ControlFlow::Break(()) } else { progress(now) }
     }
 

@@ -85,8 +85,8 @@ pub(super) trait Outlet {
     fn settled(&self) -> Settled {
         Settled::ALL
     }
-    /// Whether what has been read is handed over also where [`poll`](Self::poll) ends the reading.
-    fn takes_the_last(&self) -> bool {
+    /// Whether what has been read is handed over also where [`poll`](Self::poll) has ended the reading, as it does next.
+    fn takes_the_last(&mut self) -> bool {
         false
     }
 }
@@ -183,7 +183,7 @@ pub(super) fn cut(
         if polled.elapsed() >= POLL_EVERY {
             if let Err(stopped) = cutter.outlet.poll() {
                 next.err().into_iter().for_each(|error| feed.give_back(error));
-                if cutter.outlet.takes_the_last() && !limits.atomic {
+                if !limits.atomic && cutter.outlet.takes_the_last() {
                     cutter.gathered(end, leave_out, read)?;
                     cutter.submit()?;
                 }
@@ -219,8 +219,8 @@ pub(super) fn cut(
 /// The error of rows of a stream that nobody has any more, and that were not sent.
 fn gone_rows(rows: &Range<u64>) -> ArrowError {
     let text = format!(
-        "rows {} to {} of the stream are not kept any more, and were not stored; open the stream again, and pass that from \
-         its first row on, with the same resume=",
+        "rows {} to {} of the stream are not kept any more, and not among those that were stored by resume=; was there a \
+         later error? Else open the stream again, and pass that from its first row on, with the same resume=",
         rows.start,
         rows.end - 1
     );

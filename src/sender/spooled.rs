@@ -59,7 +59,9 @@ impl Kept {
         tick: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let leave_out = account.leave_out().union(&self.added);
-        let mut outlet = SpoolOutlet { job, kept: self, settled: account.settled(), tick };
+        let Settled { set_aside, .. } = account.settled();
+        let dealt = account.leave_out();
+        let mut outlet = SpoolOutlet { job, kept: self, dealt, set_aside, is_last: false, tick };
         cut(job.plan, rows, &leave_out, limits(job), &mut outlet, &mut account.read)
     }
 
@@ -139,8 +141,11 @@ fn made_for(job: &Keeping<'_>, first_row: Option<u64>) -> Option<MadeFor> {
 struct SpoolOutlet<'a> {
     job: &'a Keeping<'a>,
     kept: &'a mut Kept,
-    /// Before anything was added.
-    settled: Settled,
+    /// Rows that are dealt with otherwise, and which of them another write may ask for.
+    dealt: RowSet,
+    set_aside: RowSet,
+    /// Whether the reading has ended, and only what was read is still to come.
+    is_last: bool,
     tick: &'a mut dyn FnMut() -> ControlFlow<()>,
 }
 
@@ -148,7 +153,9 @@ impl Outlet for SpoolOutlet<'_> {
     fn acquire(&mut self) -> Result<Buffer, Error> {
         let asked = Instant::now();
         loop {
-            self.poll()?;
+            if !self.is_last {
+                self.poll()?;
+            }
             let acquired = self.job.pool.acquire_within(TICK, asked, true);
             if let Some(buffer) = acquired.map_err(|NoMemory(bytes)| Error::of(Cause::NoMemory(bytes)))? {
                 return Ok(buffer);
@@ -189,9 +196,8 @@ impl Outlet for SpoolOutlet<'_> {
         if self.job.atomic {
             return Settled::up_to(0);
         }
-        let before = RowSet::from(0..self.settled.up_to);
-        let up_to = before.union(&self.kept.added).first_missing();
-        Settled { up_to, set_aside: self.settled.set_aside.clone() }
+        let up_to = self.dealt.union(&self.kept.added).first_missing();
+        Settled { up_to, set_aside: self.set_aside.clone() }
     }
 
     fn poll(&mut self) -> Result<(), Error> {
@@ -201,7 +207,8 @@ impl Outlet for SpoolOutlet<'_> {
         }
     }
 
-    fn takes_the_last(&self) -> bool {
+    fn takes_the_last(&mut self) -> bool {
+        self.is_last = true;
         true
     }
 }

@@ -205,12 +205,12 @@ impl Spool {
         self.check_waiting(id)?;
         let path = self.path(id);
         segment::read(&path)
-            .map_err(|error| if path.exists() || !self.folder.is_dir() { error } else { self.forget_removed() })
+            .map_err(|error| if is_gone(&path) && self.folder.is_dir() { self.forget_removed() } else { error })
     }
 
     /// Forgets the segments that somebody has removed, which would hold up all others for good, and tells of them.
     fn forget_removed(&self) -> SpoolError {
-        let gone: Vec<_> = self.waiting().into_iter().filter(|waiting| !self.path(waiting.id).exists()).collect();
+        let gone: Vec<_> = self.waiting().into_iter().filter(|waiting| is_gone(&self.path(waiting.id))).collect();
         let rows = gone.iter().filter_map(|gone| gone.header.as_ref().ok().map(|header| header.rows)).sum();
         for gone in &gone {
             let _ = self.left(gone.id);
@@ -291,6 +291,11 @@ impl Spool {
         // Nothing panics while the lock is held, so a poisoned state is still a sound one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether there is no such file, for certain.
+fn is_gone(path: &Path) -> bool {
+    path.try_exists().is_ok_and(|there| !there)
 }
 
 impl Drop for Spool {

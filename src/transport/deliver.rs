@@ -122,7 +122,7 @@ pub(crate) async fn deliver(transport: &HttpTransport, body: impl Into<Body>, te
         };
         let is_hopeless = verdicts.0.is_some() && verdicts.1 >= SAME_VERDICTS;
         // What may not go elsewhere is tried again here.
-        let stays = !terms.has_others || (in_doubt && !terms.deduplicated);
+        let stays = !terms.has_others || (in_doubt && terms.repeat == Repeat::InDoubt && !terms.deduplicated);
         let pause = match is_allowed && !is_hopeless && stays {
             true => backoff.next(),
             false => None,

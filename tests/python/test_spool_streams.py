@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from questframe.local import QuestDB
+
 BUSY = answer(503, b"busy")
 
 
@@ -210,3 +212,15 @@ def test_a_folder_that_is_not_there_is_told(fake: FakeQuestDB, folder: Path) -> 
     assert "there is no spool folder" in str(error)
     assert error.code is qf.IngressErrorCode.ConfigError
     assert not folder.exists()
+
+
+def test_a_column_whose_late_type_no_table_has(server: QuestDB, nobody: str, folder: Path, table: str) -> None:
+    """The plan for the rest fails, and what was read before is kept."""
+    late = [frame(10).with_columns(v=pl.lit(None)), frame(10, 10).with_columns(v=pl.lit(b"b"))]
+    data = iter(late)
+    error = failure(qf.write_questdb, data, nobody, table=table, spool_dir=folder)
+    assert error.column == "v"
+    assert rows(error.acked) == list(range(10))
+    assert "10 rows before that wait on disk" in str(error)
+    assert qf.spool.drain(server.conf, spool_dir=folder).rows == 10
+    assert server.wait_visible(table, 10) == 10

@@ -418,6 +418,15 @@ def test_empty_frames_first(empty: str, server: QuestDB, table: str) -> None:
     assert qf.write_questdb(typed, server.conf, table=table, at="ts").rows == 0
 
 
+@pytest.mark.parametrize("form", ["lazy", "list", "iterator"])
+def test_nothing_makes_no_table(form: str, server: QuestDB, table: str) -> None:
+    empty = pl.DataFrame({"v": pl.Series([], dtype=pl.Float64), "ts": pl.Series([], dtype=pl.Datetime)})
+    data = {"lazy": empty.lazy(), "list": [empty] * 2, "iterator": iter([empty] * 50)}[form]
+    report = qf.write_questdb(data, server.conf, table=table, at="ts")
+    assert (report.rows, report.created) == (0, False)
+    assert server.sql(f"select count() from tables() where table_name = '{table}'").scalar() == 0
+
+
 def test_many_frames(server: QuestDB, table: str) -> None:
     """More rows than are in flight at a time, over several connections, each column from another frame on."""
     rows, frames, count = 20_000, 12, 4
