@@ -133,3 +133,58 @@ impl Outlet for WriterOutlet<'_> {
         self.pool.buffer_size()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch, RecordBatchIterator};
+
+    use super::super::resumable::Settled;
+    use super::*;
+    use crate::options::At;
+
+    /// What is sent of a stream of which this many rows were let go, and two more read, but for those that are to be left out.
+    fn rest(let_go: u64, set_aside: &[u64], leave_out: &RowSet) -> std::result::Result<String, String> {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+        let all = RecordBatch::try_from_iter([("n", numbers)]).expect("sound");
+        // Of one schema, as only such are put together.
+        let batches = (0..5).map(|i| Ok(all.slice(2 * i, 2)));
+        let mut feed = Resumable::new(RecordBatchIterator::new(batches, all.schema()));
+        let set_aside: RowSet = set_aside.iter().map(|row| *row..row + 1).collect();
+        for _ in 0..let_go / 2 + 1 {
+            let settled = || Settled { up_to: let_go, set_aside: set_aside.clone() };
+            feed.next(settled).expect("more").expect("sound");
+        }
+        let options = WriteOptions::table("t").at(At::Server);
+        let plan = Plan::offline(&feed.schema(), &options, Target::Unknown).expect("sound");
+        let mut lines = Vec::new();
+        let mut outlet = WriterOutlet { pool: POOL.get_or_init(|| Pool::new(POOL_BYTES)), out: &mut lines, written: 0 };
+        let done = cut(&plan, &mut feed, leave_out, LIMITS, &mut outlet, &mut Read::default());
+        done.map_err(|error| error.to_string())?;
+        Ok(String::from_utf8_lossy(&lines).replace("t n=", "").replace("i\n", " "))
+    }
+
+    #[test]
+    fn nothing_is_sent_behind_rows_that_are_gone() {
+        assert_eq!(rest(4, &[], &RowSet::from(0..4)).as_deref(), Ok("4 5 6 7 8 9 "));
+        for (set_aside, leave_out, gone) in [
+            (&[][..], RowSet::default(), "rows 0 to 3"),
+            (&[], RowSet::from(0..2), "rows 2 to 3"),
+            (&[], [0..1, 2..4].into_iter().collect(), "rows 1 to 1"),
+            (&[1], [0..1, 3..4].into_iter().collect(), "rows 2 to 2"),
+        ] {
+            let error = rest(4, set_aside, &leave_out).expect_err("rows that nobody has");
+            assert!(error.contains(gone) && error.contains("open the stream again"), "{error}");
+        }
+    }
+
+    /// Small batches are put together, but not these.
+    #[test]
+    fn rows_that_were_set_aside_keep_their_numbers() {
+        let others: RowSet = [0..1, 2..3, 4..5].into_iter().collect();
+        assert_eq!(rest(6, &[1, 3, 5], &others).as_deref(), Ok("1 3 5 6 7 8 9 "));
+        let others: RowSet = [0..1, 2..4, 4..5].into_iter().collect();
+        assert_eq!(rest(6, &[1, 3, 5], &others).as_deref(), Ok("1 5 6 7 8 9 "));
+    }
+}

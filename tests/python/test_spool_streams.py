@@ -34,6 +34,14 @@ def numbers(fake: FakeQuestDB, folder: Path) -> list[int]:
     return lines(fake, first)
 
 
+def endless(given: list[int]) -> Iterator[pl.DataFrame]:
+    """A row now and then; `given` tells which."""
+    for number in itertools.count():
+        time.sleep(0.02)
+        given.append(number)
+        yield frame(1, number)
+
+
 def unhealthy() -> pl.DataFrame:
     """A frame that no plan takes, since it has no time in one row."""
     return frame(10, 20).with_columns(ts=pl.when(pl.col("n") == 25).then(None).otherwise(pl.col("ts")))
@@ -90,18 +98,10 @@ def test_the_spool_is_full(fake: FakeQuestDB, folder: Path) -> None:
 
 def test_a_deadline_ends_the_reading(fake: FakeQuestDB, folder: Path) -> None:
     """A second later: what a stream has ready is kept, but it may have no end."""
-    taken = []
-
-    def frames() -> Iterator[pl.DataFrame]:
-        for number in itertools.count():
-            time.sleep(0.02)
-            taken.append(number)
-            yield frame(1, number)
-
+    taken: list[int] = []
     fake.script = [BUSY] * 10_000
-    endless = frames()
     began = time.monotonic()
-    error = failure(qf.write_questdb, endless, conf(fake, folder), table="t", deadline=0.2)
+    error = failure(qf.write_questdb, endless(taken), conf(fake, folder), table="t", deadline=0.2)
     assert time.monotonic() - began < 10
     assert "deadline" in str(error)
     assert "wait on disk" in str(error)
@@ -112,17 +112,11 @@ def test_a_deadline_ends_the_reading(fake: FakeQuestDB, folder: Path) -> None:
 
 
 def test_a_task_is_cancelled_while_rows_are_kept(nobody: str, fake: FakeQuestDB, folder: Path) -> None:
-    asked = []
-
-    def frames() -> Iterator[pl.DataFrame]:
-        for number in itertools.count():
-            time.sleep(0.02)
-            asked.append(number)
-            yield frame(1, number)
+    asked: list[int] = []
 
     async def main() -> float:
         target = f"{nobody}spool_dir={folder};"
-        task = asyncio.ensure_future(qf.awrite_questdb(frames(), target, table="t", at="ts"))
+        task = asyncio.ensure_future(qf.awrite_questdb(endless(asked), target, table="t", at="ts"))
         while len(asked) < 10:
             await asyncio.sleep(0.01)
         began = time.monotonic()
