@@ -6,7 +6,8 @@
 use std::arch::x86_64::*;
 
 use super::tables::{
-    CONSTANTS, EXPONENT_TEXTS, LAST_PLACES, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, SCIENTIFIC, SHUFFLES, TEXT,
+    CONSTANTS, EXPONENT_TEXTS, LAST_PLACES, LEAST_EXPONENT, LEAST_POINT, POW10_HI, POW10_LO, POWERS_ROOM, SCIENTIFIC,
+    SHUFFLES, TEXT,
 };
 use super::{BLOCK, scalar, set_bits};
 use crate::fmt::lanes::avx2::{self as lanes, LANES, all, sixteen_digits};
@@ -111,12 +112,13 @@ fn store(values: &mut [u64; BLOCK], group: usize, vector: __m256i) {
     lanes::store(&mut groups[group], vector);
 }
 
-/// The entries of a table of powers.
+/// The entries of a table of powers: one by one, since the instruction that gathers them takes longer than the rest of
+/// this pass, on some processors many times as long.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn gather(table: &'static [u64], indices: __m256i) -> __m256i {
-    // SAFETY: an exponent field of 0..=2047 gives an index of 0..=616 (tested for all of them), the table's entries.
-    unsafe { _mm256_i64gather_epi64::<8>(table.as_ptr().cast(), indices) }
+fn entries(table: &'static [u64; POWERS_ROOM], indices: [u64; LANES]) -> __m256i {
+    let [a, b, c, d] = indices.map(|index| table[index as usize % POWERS_ROOM] as i64);
+    _mm256_setr_epi64x(a, b, c, d)
 }
 
 /// All bits of the lanes where `left` is less than `right`, both unsigned.
@@ -158,8 +160,10 @@ fn look_up(bits: &[u64; BLOCK], group: usize, scratch: &mut Scratch) {
     let index = _mm256_srli_epi64::<20>(scaled);
     let shift = _mm256_add_epi64(_mm256_mul_epu32(index, all(217_707)), all(2048 * 65_536 + 65_535 - 323 * 217_707));
     let shift = _mm256_add_epi64(_mm256_sub_epi64(_mm256_srli_epi64::<16>(shift), raw), all(1075 - 2048));
-    store(&mut scratch.hi, group, gather(&POW10_HI, index));
-    store(&mut scratch.lo, group, gather(&POW10_LO, index));
+    let mut indices = [0; LANES];
+    lanes::store(&mut indices, index);
+    store(&mut scratch.hi, group, entries(&POW10_HI, indices));
+    store(&mut scratch.lo, group, entries(&POW10_LO, indices));
     store(&mut scratch.shifts, group, shift);
     // Until the layout is known: the index.
     let index = _mm256_blendv_epi8(index, all(309), is_zero(_mm256_slli_epi64::<1>(bits)));

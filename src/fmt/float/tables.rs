@@ -5,17 +5,19 @@
 
 /// Decimal exponents of [`POW10_HI`]: entry `i` is 10^(323 - i).
 pub(super) const POWERS: usize = 617;
+/// Filled up, so that an index needs no check.
+pub(super) const POWERS_ROOM: usize = 1024;
 
 /// The upper and the lower half of the first 128 bits of powers of ten, rounded down. The highest bit is always set.
-pub(super) static POW10_HI: [u64; POWERS] = halves().0;
-pub(super) static POW10_LO: [u64; POWERS] = halves().1;
+pub(super) static POW10_HI: [u64; POWERS_ROOM] = halves().0;
+pub(super) static POW10_LO: [u64; POWERS_ROOM] = halves().1;
 
 const LARGEST: usize = 323;
 /// Enough for 10^323, and for 2^1152 / 10^293 to keep 128 bits.
 const LIMBS: usize = 19;
 
-const fn halves() -> ([u64; POWERS], [u64; POWERS]) {
-    let (mut hi, mut lo) = ([0; POWERS], [0; POWERS]);
+const fn halves() -> ([u64; POWERS_ROOM], [u64; POWERS_ROOM]) {
+    let (mut hi, mut lo) = ([0; POWERS_ROOM], [0; POWERS_ROOM]);
     // 10^k, exactly.
     let mut number = [0; LIMBS];
     number[0] = 1;
