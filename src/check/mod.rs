@@ -145,12 +145,17 @@ fn conforms(plan: &Plan, batch: &RecordBatch, row: u64, dictionaries: Option<&Di
         );
         return Err(Error::source(text).with_table(plan.table()));
     }
-    // Where the schema says that there is none, nobody looks for the nulls that would be written as false.
+    // Where the schema says that there is none, nobody looks for rows without any value, and for nulls that are written as
+    // something else.
     let mut nulls = plan.columns.iter().zip(batch.columns());
-    let is_false = |column: &ColumnPlan| {
-        !column.nullable && column.role == Role::Field(Wire::Boolean) && plan.null_bool == NullBool::Error
+    let is_wanted = |column: &ColumnPlan| match column.role {
+        Role::Skipped => true,
+        Role::Field(Wire::Boolean) => plan.null_bool != NullBool::Error,
+        _ => false,
     };
-    let has_null = |column: &ColumnPlan, array: &ArrayRef| array.null_count() > 0 && is_false(column);
+    let has_null = |column: &ColumnPlan, array: &ArrayRef| {
+        array.null_count() > 0 && !column.field.is_nullable() && !is_wanted(column)
+    };
     if let Some((column, array)) = nulls.find(|(column, array)| has_null(column, array)) {
         let first = (0..array.len()).find(|row| array.is_null(*row)).unwrap_or(0) as u64;
         let text = "the column is never null by the schema of the stream, and null here; give the stream a schema that says so";
@@ -473,7 +478,8 @@ mod tests {
             batch([("a", float(1.0)), ("b", float(1.0))], false),
             batch([("a", nothing.clone()), ("b", nothing)], true),
         ];
-        let [frame, _] = told(&batches);
+        let [frame, stream] = told(&batches);
         assert!(frame.contains("row 1: "), "{frame}");
+        assert!(stream.contains("column \"a\", row 1: ") && stream.contains("never null by the schema"), "{stream}");
     }
 }

@@ -153,7 +153,9 @@ impl<'a> Floats<'a> {
 
     /// Those of 64 bits, as such.
     fn bits_of(array: &'a dyn Array) -> Option<&'a [u64]> {
-        Some(array.as_primitive_opt::<Float64Type>()?.values().inner().typed_data::<u64>())
+        let memory = array.as_primitive_opt::<Float64Type>()?.values().inner();
+        // Else it ends with a part of a value, which arrow takes and does not look at.
+        memory.len().is_multiple_of(size_of::<u64>()).then(|| memory.typed_data::<u64>())
     }
 
     /// The value of a row, exactly.

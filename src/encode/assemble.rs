@@ -113,7 +113,6 @@ pub(super) enum Op<'a> {
         codes: &'a [u32],
         cells: &'a Cells,
     },
-    Text(TextLane<'a>),
     Array {
         arrays: &'a Arrays<'a>,
         base: usize,
@@ -219,12 +218,16 @@ pub(super) fn assemble<'a>(
                 last.push(lane, program.steps.len());
                 last.mends |= mends;
             }
-        } else {
-            match (ops.last_mut(), op(block, step)) {
-                (Some(Op::Segment(last)), Some(Op::Text(text))) if last.text.is_none() => last.text = Some(text),
-                (_, Some(op)) => ops.push(op),
-                (_, None) => {}
+        } else if let Some(text) = text(block, step) {
+            // Behind another string that may be null: between them stands nothing.
+            if !matches!(ops.last(), Some(Op::Segment(last)) if last.text.is_none()) {
+                ops.push(Op::Segment(Segment::default()));
             }
+            if let Some(Op::Segment(last)) = ops.last_mut() {
+                last.text = Some(text);
+            }
+        } else if let Some(op) = op(block, step) {
+            ops.push(op);
         }
     }
     for op in &mut *ops {
@@ -337,8 +340,6 @@ fn any_ops_any(
                     p += cell.len();
                     room(out, p, need);
                 }
-                // SAFETY: see above.
-                Op::Text(text) => p = unsafe { text.write::<true>(i, Portable, out, p, need) },
                 Op::Array { arrays, base } => {
                     p += arrays.write(base + i, out, p);
                     room(out, p, need);
@@ -427,6 +428,19 @@ fn end_with_run<'a>(
     }
 }
 
+/// A step that is a string behind a segment.
+fn text<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<TextLane<'a>> {
+    match step {
+        Step::Text(column) => block.column(*column).text,
+        Step::MaybeText(maybe) => {
+            let column = block.column(maybe.column);
+            let key = Key::new(block.program, maybe);
+            Some(TextLane { maybe: Some((key, full(column.valid, block.rows))), ..column.text? })
+        }
+        _ => None,
+    }
+}
+
 fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
     let PreparedBlock { program, rows, .. } = block;
     let rows = *rows;
@@ -441,9 +455,9 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
             }
         }
         // These are in segments.
+        Step::Text(_) | Step::MaybeText(_) => return None,
         Step::Run { .. } | Step::Slot(..) | Step::AtSlot(_) | Step::MaybeKeyed(..) | Step::MaybeAt(_) => return None,
         Step::FieldsStart | Step::FieldsEnd => return None,
-        Step::Text(column) => Op::Text(block.column(*column).text?),
         Step::MaybeSlot(maybe) => {
             let column = block.column(maybe.column);
             Op::MaybeSlot {
@@ -451,11 +465,6 @@ fn op<'a>(block: &'a PreparedBlock<'a>, step: &Step) -> Option<Op<'a>> {
                 slot: SlotLane::new(column.slots, column.lengths, SlotKey::NONE, SLOT, rows),
                 valid: full(column.valid, rows),
             }
-        }
-        Step::MaybeText(maybe) => {
-            let column = block.column(maybe.column);
-            let key = Key::new(program, maybe);
-            Op::Text(TextLane { maybe: Some((key, full(column.valid, rows))), ..column.text? })
         }
         Step::Array(column) => {
             let (arrays, base) = block.column(*column).arrays?;

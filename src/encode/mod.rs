@@ -71,7 +71,8 @@ const SMALL_BATCH: usize = 128;
 const PROGRAMS: usize = 8;
 
 /// Why a batch cannot be read that has the types that were planned.
-const BAD_BATCH: &str = "it is a dictionary of four billion values, and codes of 32 bits tell fewer apart";
+const BAD_BATCH: &str = "copy it first if its memory ends with a part of a value; of a dictionary's values codes of 32 bits tell \
+                         four billion apart";
 
 /// A batch whose columns have been downcast for a plan.
 #[derive(Debug)]
@@ -342,8 +343,8 @@ impl<'p> Encoder<'p> {
             }
             self.shapes.push(prepare_column(self.plan, wire.role, column, rows.clone(), scratch));
             bound += match &column.values {
-                // Under a null there may be any text, and none of it is written. It counts where it is among others.
-                Values::Text(_) if rows.len() == 1 && column.has_nulls(&rows) => 0,
+                // Under a null there may be anything, and none of it is written. It counts where it is among others.
+                Values::Text(_) | Values::Arrays(_) if rows.len() == 1 && column.has_nulls(&rows) => 0,
                 Values::Text(text) => 2 * text.bytes(rows.clone()),
                 Values::Arrays(arrays) => 8 * arrays.leaves(rows.clone()).len(),
                 _ => 0,

@@ -110,7 +110,7 @@ impl<'a> Asked<'a> {
     pub(super) fn prefetch(&self, i: usize) {
         self.columns.iter().for_each(|column| column.prefetch(i));
         let start = i / Ahead::ROWS * self.each;
-        if let Some(lines) = self.lines.get(start..start + self.each) {
+        if let Some(lines) = self.lines.get(start..self.lines.len().min(start + self.each)) {
             lines.iter().for_each(|line| prefetch_later(std::ptr::without_provenance::<u8>(*line)));
         }
     }

@@ -509,10 +509,11 @@ impl Cutter<'_, '_> {
         let room = &mut filling.buffer.spare()[..block.bound];
         let written = self.encoder.encode(batch, room, &mut self.skipped);
         filling.buffer.advance(written);
+        let lines = rows.len() - self.skipped.len();
         filling.advance(&mut self.skipped, rows.len(), block, read);
-        // The first block tells how long lines are: enough to share a small frame among the connections.
-        if filling.marks.len() == 1 && self.is_first && !self.limits.atomic {
-            self.share(written, rows.len());
+        // The first block with lines tells how long they are: enough to share a small frame among the connections.
+        if written > 0 && filling.buffer.len() == written && self.is_first && !self.limits.atomic {
+            self.share(written, lines);
         }
         Ok(())
     }
@@ -537,9 +538,9 @@ impl Cutter<'_, '_> {
         Ok(())
     }
 
-    fn share(&mut self, bytes: usize, rows: usize) {
+    fn share(&mut self, bytes: usize, lines: usize) {
         if let Some(total) = self.total_rows {
-            let frame = bytes as u128 * u128::from(total) / rows.max(1) as u128;
+            let frame = bytes as u128 * u128::from(total) / lines.max(1) as u128;
             let share = usize::try_from(frame / (2 * self.limits.connections.max(1)) as u128).unwrap_or(usize::MAX);
             // A little more, so that the last request is not a crumb.
             self.max_bytes = self.limits.max_bytes.min(share.saturating_add(share / 16).max(MIN_SHARED));
@@ -563,6 +564,8 @@ impl Cutter<'_, '_> {
         if block.bound / 2 > max_buf_size.saturating_add(1 << 20) {
             return Err(too_large(block.bound / 2));
         }
+        // Rows without a line may wait in a request, and its buffer is needed.
+        self.submit()?;
         // As much as one of the pool's is: who reads faster than the server takes such rows has to wait, too.
         let place = self.outlet.acquire_place()?;
         let mut buffer = Buffer::try_one_off(block.bound).ok_or_else(|| Error::of(Cause::NoMemory(block.bound)))?;
@@ -645,3 +648,6 @@ impl Cutter<'_, '_> {
         self.outlet.submit(Request { buffer, rows: first_row..end, skipped, at })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,7 +111,9 @@ impl Parts {
 
 fn primitive<T: ArrowPrimitiveType>(array: &dyn Array) -> Option<Part<'_>> {
     let array = array.as_primitive_opt::<T>()?;
-    Some(Part { memory: array.values().inner().as_slice(), nulls: array.nulls(), dictionary: None })
+    // Their memory may end with a part of a value.
+    let memory = array.values().inner().as_slice().get(..size_of_val(&**array.values()))?;
+    Some(Part { memory, nulls: array.nulls(), dictionary: None })
 }
 
 fn dictionary<K: ArrowDictionaryKeyType>(array: &dyn Array) -> Option<Part<'_>> {
@@ -281,7 +283,7 @@ mod tests {
     use arrow_select::concat::concat_batches;
 
     use super::*;
-    use crate::{WriteOptions, to_ilp};
+    use crate::{At, WriteOptions, to_ilp};
 
     /// A frame of each kind of column that is put together, with nulls.
     fn frame(rows: usize) -> RecordBatch {
@@ -360,6 +362,20 @@ mod tests {
         let texts = texts.expect("a frame");
         assert!(!gather.push(&texts) && !gather.push(&texts) && !gather.push(&texts));
         assert_eq!(gather.rows(), 0);
+    }
+
+    #[test]
+    fn memory_that_ends_with_a_part_of_a_value_is_no_value() {
+        let three = |array: ArrayRef| {
+            let batch = RecordBatch::try_from_iter([("n", array)]).expect("a frame");
+            to_ilp([batch.clone(), batch.clone(), batch].as_slice(), &WriteOptions::table("t").at(At::Server))
+        };
+        let bytes = Buffer::from(&[1, 0, 0, 0, 2, 0, 0, 0, 9, 9][..]);
+        let lines = three(Arc::new(Int32Array::new(bytes.into(), None)));
+        assert_eq!(lines.expect("sound"), b"t n=1i\nt n=2i\n".repeat(3));
+        let bytes = Buffer::from(&[0_u8; 12][..]);
+        let error = three(Arc::new(Float64Array::new(bytes.into(), None))).expect_err("not read in place");
+        assert!(error.to_string().contains("copy it first"), "{error}");
     }
 
     #[test]
