@@ -109,7 +109,7 @@ impl FrameStream {
             batches = Box::new(all.into_iter().map(Ok));
         }
         let unseen = Unseen::begin(&mut fields, of_pandas.as_deref(), at);
-        let schema = Arc::new(Schema::new(fields));
+        let schema = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
         Ok(Self {
             frames: frames.clone().unbind(),
             schema,

@@ -150,7 +150,8 @@ fn conforms(plan: &Plan, batch: &RecordBatch, row: u64, dictionaries: Option<&Di
     let mut nulls = plan.columns.iter().zip(batch.columns());
     let is_wanted = |column: &ColumnPlan| match column.role {
         Role::Skipped => true,
-        Role::Field(Wire::Boolean) => plan.null_bool != NullBool::Error,
+        Role::Field(Wire::Boolean) => plan.null_bool == NullBool::False,
+        Role::Timestamp => plan.null_at == NullAt::Server,
         _ => false,
     };
     let has_null = |column: &ColumnPlan, array: &ArrayRef| {
@@ -426,11 +427,11 @@ fn at_limit(plan: &Plan, unit: WireUnit, designated: Option<&ColumnType>) -> (i6
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::{BooleanArray, Float64Array, RecordBatchIterator};
+    use arrow_array::{BooleanArray, Float64Array, RecordBatchIterator, TimestampMicrosecondArray};
     use arrow_schema::{Field, Schema};
 
     use super::*;
-    use crate::options::{At, WriteOptions};
+    use crate::options::{At, NullAt, WriteOptions};
     use crate::to_ilp;
 
     fn batch(columns: [(&str, ArrayRef); 2], nullable: bool) -> RecordBatch {
@@ -481,5 +482,22 @@ mod tests {
         let [frame, stream] = told(&batches);
         assert!(frame.contains("row 1: "), "{frame}");
         assert!(stream.contains("column \"a\", row 1: ") && stream.contains("never null by the schema"), "{stream}");
+    }
+
+    #[test]
+    fn a_null_that_the_caller_has_an_answer_for_is_that() {
+        let flag = Arc::new(BooleanArray::from(vec![None])) as ArrayRef;
+        let at = Arc::new(TimestampMicrosecondArray::from(vec![None])) as ArrayRef;
+        let never = |(name, array): (&str, &ArrayRef)| Field::new(name, array.data_type().clone(), false);
+        let schema = Arc::new(Schema::new(vec![never(("b", &flag)), never(("ts", &at))]));
+        let lines = |options: WriteOptions| {
+            let batch = batch([("b", flag.clone()), ("ts", at.clone())], true);
+            let stream = RecordBatchIterator::new([Ok(batch)], schema.clone());
+            to_ilp(stream, &options.at("ts").null_at(NullAt::Server)).map_err(|error| error.to_string())
+        };
+        let options = || WriteOptions::table("t");
+        assert_eq!(lines(options().null_bool(NullBool::False)).as_deref(), Ok(&b"t b=f\n"[..]));
+        let error = lines(options().null_bool(NullBool::Omit)).expect_err("a row without any value");
+        assert!(error.contains("column \"b\", row 0: "), "{error}");
     }
 }

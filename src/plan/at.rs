@@ -14,12 +14,25 @@ use crate::options::{At, Create, ProtocolVersion, WriteOptions};
 /// Fields with this key in their metadata are a pandas index: never written, but they may be `at`.
 const INDEX: &str = "questframe:index";
 
+/// Schemas with this key in their metadata are of a frame with an index that could be no column: its names.
+const NO_COLUMN: &str = "questframe:index_names";
+
 /// What such a column may be called in any case.
 const INDEX_NAME: &str = "index";
 
 /// Whether this field is the frame's index.
 pub(super) fn is_index(field: &Field) -> bool {
     field.metadata().contains_key(INDEX)
+}
+
+/// The note on a pandas index that is not written, and not `at` either.
+pub(super) fn unwritten_index(schema: &Schema, at: Option<usize>) -> Option<String> {
+    let column = schema.fields().iter().enumerate().find(|(index, field)| is_index(field) && Some(*index) != at);
+    let names = match column {
+        Some((_, field)) => format!("{:?}", field.name()),
+        None => schema.metadata().get(NO_COLUMN)?.clone(),
+    };
+    Some(format!("the frame's index ({names}) is not written; pass frame.reset_index() to have it as columns"))
 }
 
 /// The unit in which a column of this type serves as `at`.

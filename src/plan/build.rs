@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use arrow_schema::{Field, FieldRef, Schema};
 
-use super::at::{is_index, resolve_at};
+use super::at::{is_index, resolve_at, unwritten_index};
 use super::column_type::ColumnType;
 use super::ddl::{self, Declared};
 use super::kind::Kind;
@@ -140,6 +140,7 @@ impl Plan {
         }
         let mut notes = spec.not_applied(context);
         notes.extend(columns.iter().filter_map(|column| not_null(column, context)).chain(named_as_time));
+        notes.extend(unwritten_index(schema, at_index));
         let added = added(&columns, context);
         match table {
             Some(table) if problems.is_empty() => Ok(Self {

@@ -151,6 +151,9 @@ pub enum PlanError {
         /// The earlier column.
         other: String,
     },
+    /// A column whose name an earlier one has, too.
+    #[error("the frame has more than one column of this name; rename or drop all but one")]
+    NameTwice,
     /// A field that the server would take for the designated timestamp.
     #[error(
         "the table's designated timestamp is called {designated:?}, so the server would let this column override `at`; pass at={name:?} if it is the row's time, else rename it"
@@ -302,6 +305,7 @@ impl PlanError {
             | Self::SeveralAtCandidates { .. }
             | Self::SymbolIsAt
             | Self::SameName { .. }
+            | Self::NameTwice
             | Self::MissingTable { .. }
             | Self::MissingColumn { .. }
             | Self::CannotLook

@@ -100,7 +100,10 @@ pub(super) fn same_names(schema: &Schema, at: Option<usize>) -> Vec<Problem> {
     for (_, field) in fields {
         match seen.entry(folded(field.name())) {
             Entry::Occupied(other) => {
-                let error = PlanError::SameName { other: (*other.get()).to_owned() };
+                let error = match *other.get() {
+                    other if other == field.name() => PlanError::NameTwice,
+                    other => PlanError::SameName { other: other.to_owned() },
+                };
                 problems.push(Problem::new(error).with_column(field.name()));
             }
             Entry::Vacant(name) => {

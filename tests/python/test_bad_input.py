@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import datetime as dt
 import decimal
+import enum
 import os
+import pickle
+import typing
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -809,6 +814,54 @@ def test_unknown_options_name_the_function(function: str, fake: FakeQuestDB) -> 
             qf.IngressTypeError, match=rf"^{function}\(\) has no option 'sybols'; did you mean 'symbols'"
         ):
             call(frame(), table="t", sybols=[])
+
+
+@pytest.mark.parametrize("function", [qf.to_ilp, qf.plan])
+def test_options_of_writes_are_told_as_such(function: Any) -> None:
+    for option in ("atomic", "resume", "wait_visible"):
+        with pytest.raises(qf.IngressTypeError, match=f"'{option}' is an option of writes"):
+            function(frame(), table="t", **{option: None})
+
+
+@pytest.mark.parametrize(
+    "names",
+    [pd.Index(["side", "venue"]), np.array(["side", "venue"]), pl.Series(["side", "venue"]), {"side": 1, "venue": 2}],
+    ids=["index", "array", "series", "keys"],
+)
+def test_symbols_may_come_in_any_collection(names: Any) -> None:
+    lines = qf.to_ilp(frame(side="b", venue="v"), table="t", symbols=names)
+    assert lines.startswith(b"t,side=b,venue=v ")
+
+
+def test_symbols_may_be_of_a_class_of_texts() -> None:
+    side = enum.Enum("Column", {"SIDE": "side"}, type=str)
+    assert qf.to_ilp(frame(side="b"), table="t", symbols=list(side)).startswith(b"t,side=b ")
+    with pytest.raises(qf.IngressError, match="lone surrogates"):
+        qf.to_ilp(frame(), table="t", symbols={"\ud800"})
+
+
+def test_numbers_may_be_those_of_numpy(fake: FakeQuestDB) -> None:
+    options: Any = {"connections": np.int64(2), "deadline": np.int32(60), "protocol_version": np.uint8(2)}
+    assert qf.write_questdb(frame(), fake.conf, table="t", **options).protocol_version == 2
+
+
+def test_a_table_spec_tells_what_is_none_and_what_its_types_are() -> None:
+    for name in ("dedup_keys", "types", "symbol_capacity", "symbol_index"):
+        with pytest.raises(qf.IngressTypeError, match=f"{name} must be"):
+            qf.TableSpec(**{name: None})
+    with pytest.raises(qf.IngressTypeError, match="dedup_keys must be a list"):
+        qf.TableSpec(dedup_keys=(name for name in ["n"]))  # type: ignore[arg-type]
+    assert set(typing.get_type_hints(qf.TableSpec)) == {field.name for field in dataclasses.fields(qf.TableSpec)}
+
+
+@pytest.mark.parametrize("kind", [qf.TimestampNanos, qf.TimestampMicros])
+def test_instants_are_values(kind: Any) -> None:
+    assert kind(5) == kind(5) != kind(6)
+    assert len({kind(5), kind(5)}) == 1
+    assert pickle.loads(pickle.dumps(kind(5))) == kind(5) == copy.deepcopy(kind(5))
+    own = type("Own", (kind,), {})
+    assert type(copy.copy(own(5))) is own
+    assert qf.TimestampNanos(5) != qf.TimestampMicros(5)
 
 
 def test_options_that_are_none_are_as_if_left_out(fake: FakeQuestDB) -> None:

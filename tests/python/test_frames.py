@@ -22,6 +22,8 @@ import questframe as qf
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from servers import FakeQuestDB
+
 PANDAS = int(pd.__version__.partition(".")[0])
 START = 1_735_689_600_000_000  # 2025-01-01 in microseconds
 
@@ -590,6 +592,63 @@ def test_the_pandas_index_is_never_written(index: pd.Index) -> None:
     frame = pd.DataFrame({"a": [1, 2]}, index=index)
     assert lines(frame) == ["a=1i", "a=2i"]
     assert [column.name for column in qf.plan(frame, table="t", at=qf.ServerTimestamp).columns] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("index", "told"),
+    [
+        (pd.Index([7, 8], name="idx"), '"idx"'),
+        (pd.Index(["x", "y"], name=5), "5"),
+        (pd.Index(["x", "y"], name="\ud800"), "d800"),
+        (pd.DatetimeIndex(["2025-01-01", "2025-01-02"], name="when"), '"when"'),
+        (pd.DatetimeIndex(["2025-01-01", "2025-01-02"]), '"index"'),
+        (pd.MultiIndex.from_tuples([("x", 1), ("y", 2)], names=["p", "q"]), '"p", "q"'),
+        (pd.MultiIndex.from_tuples([("x", 1), ("y", 2)]), "2 levels"),
+        (pd.MultiIndex.from_tuples([("x", 1), ("y", 2)], names=["a", None]), "2 levels"),
+        (pd.Index([7, 8]), None),
+        (pd.Index([7, 8], name="a"), None),
+    ],
+    ids=[
+        "named",
+        "number",
+        "surrogate",
+        "datetime",
+        "datetime_unnamed",
+        "multi",
+        "multi_unnamed",
+        "multi_one",
+        "unnamed",
+        "column",
+    ],
+)
+def test_that_a_named_pandas_index_is_not_written_is_told(index: pd.Index, told: str | None, fake: FakeQuestDB) -> None:
+    frame = pd.DataFrame({"a": [1, 2]}, index=index)
+    for data in (frame, [frame, frame], iter([frame])):
+        report = qf.write_questdb(data, fake.conf, table="t", at=qf.ServerTimestamp)
+        notes = [note for note in report.notes if "index" in note]
+        assert len(notes) == (told is not None), report.notes
+        if told is not None:
+            assert told in notes[0]
+            assert "frame.reset_index()" in notes[0]
+    assert ("reset_index" in str(qf.plan(frame, table="t", at=qf.ServerTimestamp))) == (told is not None)
+
+
+def test_an_index_of_times_beside_a_column_called_index_is_told() -> None:
+    frame = pd.DataFrame({"index": [1]}, index=pd.DatetimeIndex(["2025-01-01"]))
+    assert "index (times) is not written" in str(qf.plan(frame, table="t", at=qf.ServerTimestamp))
+
+
+def test_a_pandas_index_that_is_at_is_not_told_to_be_missing(fake: FakeQuestDB) -> None:
+    frame = pd.DataFrame({"a": [1]}, index=pd.DatetimeIndex(["2025-01-01"], name="when"))
+    for at in ("when", "index"):
+        assert not any("index" in note for note in qf.write_questdb(frame, fake.conf, table="t", at=at).notes)
+
+
+def test_a_frame_with_two_columns_of_one_name_is_refused() -> None:
+    frame = pd.DataFrame([[1, 2]], columns=["a", "a"])
+    with pytest.raises(qf.IngressError, match="more than one column of this name") as caught:
+        v1(frame, at=qf.ServerTimestamp)
+    assert caught.value.column == "a"
 
 
 @pytest.mark.parametrize("label", [0, ("a", "b"), None, 1.5], ids=repr)

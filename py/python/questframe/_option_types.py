@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Literal, TypedDict, Union
 
 import questframe
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: What `at` takes.
 At: TypeAlias = Union[str, ServerTimestampType, TimestampNanos, TimestampMicros, dt.datetime]
 #: What `symbols` takes.
-Symbols: TypeAlias = Union[Literal["auto"], bool, Sequence[str]]
+Symbols: TypeAlias = Union[Literal["auto"], bool, Collection[str]]
 
 
 class PlanOptions(TypedDict, total=False):

@@ -41,6 +41,9 @@ def normalize(options: dict[str, Any], known: frozenset[str], function: str) -> 
     """
     for name in options:
         if name not in known:
+            if name in WRITE:
+                msg = f"{name!r} is an option of writes, and {function}() makes none: leave it out"
+                raise _wrong(msg)
             import difflib
 
             nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
@@ -53,7 +56,7 @@ def normalize(options: dict[str, Any], known: frozenset[str], function: str) -> 
             continue
         normalized[name] = _VALUES[name](name, value)
         if name in {"table", "at", "symbols"}:
-            check_unicode(name, value)
+            check_unicode(name, normalized[name])
     return normalized
 
 
@@ -114,10 +117,22 @@ def _flag(name: str, value: object) -> object:
     return value
 
 
+def _whole(value: object) -> int | None:
+    """The value of an integer, also of NumPy's; None for what is none, or a bool."""
+    import operator
+
+    try:
+        return None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
 def _seconds(name: str, value: object) -> object:
     import datetime as dt
 
     seconds = value.total_seconds() if isinstance(value, dt.timedelta) else value
+    whole = _whole(seconds)
+    seconds = seconds if whole is None else whole
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < _MAX_SECONDS:
         msg = f"{name} must be a positive number of seconds or a timedelta, not {value!r}"
         raise _wrong(msg)
@@ -132,10 +147,11 @@ def _folder(name: str, value: object) -> object:
 
 
 def _count(name: str, value: object) -> object:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
+    count = _whole(value)
+    if count is None or not 0 <= count < 1 << 63:
         msg = f"{name} must be an int of at least 0, not {value!r}"
         raise _wrong(msg)
-    return value
+    return count
 
 
 def _resume(name: str, value: object) -> object:
@@ -157,17 +173,19 @@ def _is_range_of_rows(rows: object) -> bool:
 
 
 def _connections(name: str, value: object) -> object:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 64:  # noqa: PLR2004
+    count = _whole(value)
+    if count is None or not 1 <= count <= 64:  # noqa: PLR2004
         msg = f"{name} must be an int from 1 to 64, not {value!r}"
         raise _wrong(msg)
-    return value
+    return count
 
 
 def _version(name: str, value: object) -> object:
-    if value not in (1, 2, 3) or type(value) is not int:
+    version = _whole(value)
+    if version not in {1, 2, 3}:
         msg = f"{name} must be 1, 2 or 3, not {value!r}"
         raise _wrong(msg)
-    return value
+    return version
 
 
 def _at(name: str, value: object) -> object:
@@ -205,10 +223,15 @@ def _symbols(name: str, value: object) -> object:
         return "all"
     if value is False:
         return "none"
-    if value == "auto":
+    if isinstance(value, str) and value == "auto":
         return value
-    if isinstance(value, (list, tuple)) and all(isinstance(column, str) for column in value):
-        return list(value)
+    # Any names: also an index of pandas or a Series.
+    try:
+        names = [None] if isinstance(value, (str, bytes)) else list(value)  # type: ignore[call-overload]
+    except TypeError:
+        names = [None]
+    if all(isinstance(column, str) for column in names):
+        return names
     msg = f"{name} must be 'auto', True, False or a list of column names, not {value!r}"
     raise _wrong(msg)
 

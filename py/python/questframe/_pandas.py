@@ -1,7 +1,7 @@
 """pandas frames: NumPy-backed columns are read from their own buffers, without pyarrow; Arrow-backed ones as Arrow.
 
 NaN in float columns stays NaN; `pd.NA`, None and NaT are missing. The index is never a column: a DatetimeIndex is
-handed over beside the columns, marked, and only serves as `at`.
+handed over beside the columns, marked, and only serves as `at`; that a named one is not written is told.
 """
 
 from __future__ import annotations
@@ -108,11 +108,20 @@ def _add_index(columns: Columns, frame: pd.DataFrame, at: object) -> None:
                 columns.mark_index()
                 return
     elif isinstance(at, str) and at not in frame.columns and at in {"index", *index.names}:
+        cure = "to_timestamp()" if isinstance(index, pd.PeriodIndex) else "reset_index() and pandas.to_datetime()"
         msg = (
             f"`at` names the frame's index, which is a {type(index).__name__}, not a DatetimeIndex; make it a column "
-            f"of datetimes with frame.reset_index() and pandas.to_datetime(), and name that"
+            f"of datetimes with frame.{cure}, and name that"
         )
         raise IngressError(IngressErrorCode.InvalidApiCall, msg, column=at)
+    # One without a name numbers the rows, and one that is a column, too, is written.
+    names = [name for name in index.names if name is not None and name not in frame.columns]
+    if names:
+        columns.name_index(", ".join(quoted(name) if isinstance(name, str) else repr(name) for name in names))
+    elif index.nlevels > 1 and None in index.names:
+        columns.name_index(f"{index.nlevels} levels")
+    elif isinstance(index, pd.DatetimeIndex) and index.name is None:
+        columns.name_index("times")
 
 
 def _add(columns: Columns, name: str, series: pd.Series[Any]) -> None:

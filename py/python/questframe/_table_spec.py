@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,8 +10,6 @@ from questframe import _questframe
 from questframe.exceptions import IngressErrorCode, IngressTypeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from questframe._option_types import At, Symbols
     from questframe.types import ArrowSchemaExportable, Frame
 
@@ -58,8 +57,13 @@ PARTITION BY MONTH WAL DEDUP UPSERT KEYS("ts", "id")
         """Refuse what has another form; whether it fits a frame is seen when there is one."""
         for name in ("dedup_keys", "symbol_index"):
             value = getattr(self, name)
-            if isinstance(value, str) or not all(isinstance(column, str) for column in value):
+            if isinstance(value, str) or not isinstance(value, Collection):
                 _refuse(f"{name} must be a list of column names, not {value!r}")
+            if not all(isinstance(column, str) for column in value):
+                _refuse(f"{name} must be a list of column names, not {value!r}")
+        for name in ("types", "symbol_capacity"):
+            if not isinstance(getattr(self, name), Mapping):
+                _refuse(f"{name} must be a dict, not {getattr(self, name)!r}")
         if not all(isinstance(column, str) and isinstance(kind, str) for column, kind in self.types.items()):
             _refuse(f"types must be a dict of column names and types, not {dict(self.types)!r}")
         self._check_capacities()

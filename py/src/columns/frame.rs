@@ -45,6 +45,8 @@ pub(crate) struct CollectedFrame {
     pub(super) rows: usize,
     pub(super) fields: Vec<Field>,
     pub(super) columns: Vec<Data>,
+    /// Of the schema.
+    pub(super) metadata: HashMap<String, String>,
 }
 
 impl CollectedFrame {
@@ -126,7 +128,7 @@ fn read(data: &Data, place: &mut Place, start: usize, end: usize) -> Result<Arra
 
 impl Frame for CollectedFrame {
     fn schema(&self) -> SchemaRef {
-        Arc::new(Schema::new(self.fields.clone()))
+        Arc::new(Schema::new_with_metadata(self.fields.clone(), self.metadata.clone()))
     }
 
     fn rows(&self) -> u64 {

@@ -189,6 +189,11 @@ impl Columns {
         }
     }
 
+    /// Names the frame's index, which is not among the columns: whoever plans for the frame tells that it is not written.
+    fn name_index(&mut self, names: String) {
+        self.0.metadata.insert("questframe:index_names".to_owned(), names);
+    }
+
     /// The frame for whoever reads Arrow: an Arrow C stream of its batches.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDateTime, PyInt, PyString};
+use pyo3::types::{PyBytes, PyDateTime, PyInt, PyString, PyType};
 
 /// Microseconds since the epoch of a datetime; a naive one is local time.
 pub(super) fn micros_of(datetime: &Bound<'_, PyAny>) -> PyResult<i64> {
@@ -47,8 +47,8 @@ fn now() -> PyResult<i64> {
 macro_rules! instant {
     ($name:ident, $nanos:literal, $unit:literal) => {
         #[doc = concat!("An instant in ", $unit, " since 1970-01-01 UTC.")]
-        #[pyclass(frozen, subclass, module = "questframe")]
-        #[derive(Debug)]
+        #[pyclass(frozen, eq, hash, subclass, module = "questframe")]
+        #[derive(Debug, PartialEq, Eq, Hash)]
         pub(crate) struct $name {
             #[doc = concat!("The ", $unit, " since 1970-01-01 UTC.")]
             #[pyo3(get)]
@@ -85,6 +85,10 @@ macro_rules! instant {
 
             fn __repr__(&self) -> String {
                 format!(concat!(stringify!($name), "({})"), self.value)
+            }
+
+            fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyType>, (i64,)) {
+                (slf.get_type(), (slf.get().value,))
             }
         }
     };

@@ -21,8 +21,8 @@ The configuration string is best left in QDB_CLIENT_CONF: what stands on a comma
 """
 
 _EPILOG = """\
-Exit status: 0 if nothing waits any more, 1 if it could not be sent or if something was refused and set aside, 2 if the
-arguments are wrong.
+Exit status: 0 if nothing waits any more; 1 if it could not be sent, for whatever reason the error says, or if something
+was refused and set aside; 2 if the arguments are no such ones; 130 after Ctrl-C.
 """
 
 
