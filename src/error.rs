@@ -254,7 +254,7 @@ pub struct Delivery {
 impl Delivery {
     /// The number of acknowledged rows.
     pub fn rows_acked(&self) -> u64 {
-        self.acked.iter().map(|range| range.end - range.start).sum()
+        self.acked.iter().map(|range| range.end.saturating_sub(range.start)).sum()
     }
 }
 
@@ -595,7 +595,7 @@ macro_rules! from_cause {
     )*};
 }
 
-from_cause!(ConfigError, PlanError, ValueError, TransportError);
+from_cause!(ConfigError, PlanError, ValueError, RowError, TransportError);
 
 const _: () = {
     const fn sent_between_threads<T: Send + Sync>() {}

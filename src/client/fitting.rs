@@ -174,6 +174,7 @@ fn anew(header: &Header, made_for: &MadeFor, body: &[u8], place: Place) -> Resul
         nanos: place.nanos,
         target,
         is_official: false,
+        takes_cells: false,
         is_offline: false,
         cuts_nanos: false,
     };

@@ -352,6 +352,7 @@ impl Client {
             nanos: host.server.get().is_none_or(ServerInfo::has_nanos),
             target,
             is_official: false,
+            takes_cells: false,
             is_offline: false,
             cuts_nanos: options.check == Some(false),
         };

@@ -28,6 +28,7 @@ impl Client {
             nanos: true,
             target: Target::Unknown,
             is_official: false,
+            takes_cells: false,
             is_offline: false,
             cuts_nanos: true,
         };

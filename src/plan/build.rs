@@ -32,17 +32,24 @@ impl Plan {
             nanos: true,
             target,
             is_official: false,
+            takes_cells: false,
             is_offline: true,
             cuts_nanos: true,
         };
         Self::try_new(schema, options, &context)
     }
 
-    /// Plans a frame whose lines go among others, by the rules of the official client.
+    /// Plans a frame whose lines go among others, by the rules of the official client. `takes_cells` is for frames whose
+    /// metadata is our own: see [`Kind::of`].
     ///
     /// # Errors
     /// As [`try_new`](Self::try_new).
-    pub(crate) fn official(schema: &Schema, options: &WriteOptions, max_name_len: usize) -> Result<Self, Error> {
+    pub(crate) fn official(
+        schema: &Schema,
+        options: &WriteOptions,
+        max_name_len: usize,
+        takes_cells: bool,
+    ) -> Result<Self, Error> {
         let context = Context {
             table: options.table.as_deref(),
             default_at: None,
@@ -51,6 +58,7 @@ impl Plan {
             nanos: true,
             target: Target::Unknown,
             is_official: true,
+            takes_cells,
             is_offline: true,
             cuts_nanos: true,
         };
@@ -291,13 +299,13 @@ impl Builder<'_> {
             }
             return Ok(ColumnPlan {
                 role: Role::Timestamp,
-                ..skipped(index, field, Kind::of(field, context.is_official)?)
+                ..skipped(index, field, Kind::of(field, context.takes_cells)?)
             });
         }
         if is_index(field) {
             return Ok(ColumnPlan { is_listed: false, ..skipped(index, field, Kind::Null) });
         }
-        let mut kind = Kind::of(field, context.is_official)?;
+        let mut kind = Kind::of(field, context.takes_cells)?;
         if self.is_of_nothing(field, existing, spec) {
             kind = Kind::Null;
         }

@@ -152,7 +152,7 @@ pub enum PlanError {
         other: String,
     },
     /// A column whose name an earlier one has, too.
-    #[error("the frame has more than one column of this name; rename or drop all but one")]
+    #[error("the frame has more than one column of this name; rename one of them, or leave it out")]
     NameTwice,
     /// A field that the server would take for the designated timestamp.
     #[error(

@@ -107,6 +107,8 @@ pub(crate) struct Context<'a> {
     /// Whether the drop-in asks, which sends what the official client sends: names that the server will refuse, two
     /// columns of one name.
     pub(crate) is_official: bool,
+    /// Whether metadata may say that binary values are in wire form.
+    pub(crate) takes_cells: bool,
     /// Whether the lines go to the caller and not to a server.
     pub(crate) is_offline: bool,
     /// Whether nanoseconds in fields are cut to the microseconds of protocol version 1, as the official client does, and

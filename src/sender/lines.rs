@@ -8,7 +8,7 @@ use super::resumable::Resumable;
 use crate::buffer::{Buffer, Home, NoMemory, Pool};
 use crate::encode::{Mark, RowBuffer, TableName, line_ends};
 use crate::error::{Cause, Error, Problem, Result};
-use crate::frontend::IntoSource;
+use crate::frontend::{IntoSource, Source};
 use crate::options::WriteOptions;
 use crate::plan::Plan;
 use crate::rows::RowSet;
@@ -40,8 +40,9 @@ impl RowBuffer {
     /// buffer lets them; the protocol version is the buffer's.
     ///
     /// # Errors
-    /// Everything [`to_ilp`](crate::to_ilp) refuses. The buffer is as it was before; with `flush` the rows of the frame
-    /// that were flushed stay so, and the buffer holds what it held before as far as that was not flushed.
+    /// What has no form in ILP, and names and values that the official client refuses; what only a server refuses, such as two
+    /// columns of one name or instants beyond its years, goes out. The buffer is as it was before; with `flush` the rows of
+    /// the frame that were flushed stay so, and the buffer holds what it held before as far as that was not flushed.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -60,7 +61,33 @@ impl RowBuffer {
         tables: Option<&FrameTables>,
         flush: Option<(FlushAt, Flush<'_>)>,
     ) -> Result<()> {
-        let mut feed = Resumable::keeping(data.into_source(), false);
+        self.append_frame(data.into_source(), options, tables, flush, false)
+    }
+
+    /// As [`frame`](Self::frame), of a frame of ours, whose metadata may say that binary values are in wire form.
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(hidden)]
+    pub fn frame_with_cells<'a, Via>(
+        &mut self,
+        data: impl IntoSource<'a, Via>,
+        options: &WriteOptions,
+        tables: Option<&FrameTables>,
+        flush: Option<(FlushAt, Flush<'_>)>,
+    ) -> Result<()> {
+        self.append_frame(data.into_source(), options, tables, flush, true)
+    }
+
+    fn append_frame(
+        &mut self,
+        source: Source<'_>,
+        options: &WriteOptions,
+        tables: Option<&FrameTables>,
+        flush: Option<(FlushAt, Flush<'_>)>,
+        takes_cells: bool,
+    ) -> Result<()> {
+        let mut feed = Resumable::keeping(source, false);
         let mut options = options.clone().protocol_version(self.version());
         let names = match tables {
             None => None,
@@ -69,7 +96,7 @@ impl RowBuffer {
                 Some((tables.codes.as_slice(), self.table_names(tables)?))
             }
         };
-        let plan = Plan::official(&feed.schema(), &options, self.max_name_len())?;
+        let plan = Plan::official(&feed.schema(), &options, self.max_name_len(), takes_cells)?;
         if names.is_none() && flush.is_none() {
             return self.encode_in_place(&plan, &mut feed);
         }
@@ -384,7 +411,9 @@ mod tests {
         let error = crate::to_ilp(&frame, &options).expect_err("binary values have no form");
         assert!(error.to_string().contains("LargeBinary"), "{error}");
         let mut buffer = RowBuffer::new(ProtocolVersion::V3, 127, 0);
-        buffer.frame(&frame, &options, None, None).expect("lines");
+        let error = buffer.frame(&frame, &options, None, None).expect_err("anybody's metadata");
+        assert!(error.to_string().contains("LargeBinary"), "{error}");
+        buffer.frame_with_cells(&frame, &options, None, None).expect("lines");
         assert_eq!(buffer.as_bytes(), b"t d==\x17\x01\x02\x00\x0f\n");
     }
 

@@ -855,13 +855,11 @@ def test_a_table_spec_tells_what_is_none_and_what_its_types_are() -> None:
 
 
 @pytest.mark.parametrize("kind", [qf.TimestampNanos, qf.TimestampMicros])
-def test_instants_are_values(kind: Any) -> None:
-    assert kind(5) == kind(5) != kind(6)
-    assert len({kind(5), kind(5)}) == 1
-    assert pickle.loads(pickle.dumps(kind(5))) == kind(5) == copy.deepcopy(kind(5))
+def test_instants_go_to_other_processes(kind: Any) -> None:
+    for there in (pickle.loads(pickle.dumps(kind(5))), copy.deepcopy(kind(5))):
+        assert (type(there), there.value) == (kind, 5)
     own = type("Own", (kind,), {})
     assert type(copy.copy(own(5))) is own
-    assert qf.TimestampNanos(5) != qf.TimestampMicros(5)
 
 
 def test_options_that_are_none_are_as_if_left_out(fake: FakeQuestDB) -> None:

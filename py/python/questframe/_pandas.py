@@ -108,7 +108,9 @@ def _add_index(columns: Columns, frame: pd.DataFrame, at: object) -> None:
                 columns.mark_index()
                 return
     elif isinstance(at, str) and at not in frame.columns and at in {"index", *index.names}:
-        cure = "to_timestamp()" if isinstance(index, pd.PeriodIndex) else "reset_index() and pandas.to_datetime()"
+        cure = "reset_index() and pandas.to_datetime()"
+        if isinstance(index, pd.PeriodIndex):
+            cure = "to_timestamp().reset_index(), without pandas.to_datetime()"
         msg = (
             f"`at` names the frame's index, which is a {type(index).__name__}, not a DatetimeIndex; make it a column "
             f"of datetimes with frame.{cure}, and name that"

@@ -159,7 +159,7 @@ impl Buffer {
         let tables = self::tables(tables);
         let mut lines = self.lock(py)?;
         let lines: &mut RowBuffer = &mut lines;
-        py.detach(|| lines.frame(source, &options, tables.as_ref(), None)).map_err(|error| map(py, &error))
+        py.detach(|| lines.frame_with_cells(source, &options, tables.as_ref(), None)).map_err(|error| map(py, &error))
     }
 
     /// What `pickle` would need: there is none, as of the official class.

@@ -47,8 +47,8 @@ fn now() -> PyResult<i64> {
 macro_rules! instant {
     ($name:ident, $nanos:literal, $unit:literal) => {
         #[doc = concat!("An instant in ", $unit, " since 1970-01-01 UTC.")]
-        #[pyclass(frozen, eq, hash, subclass, module = "questframe")]
-        #[derive(Debug, PartialEq, Eq, Hash)]
+        #[pyclass(frozen, subclass, module = "questframe")]
+        #[derive(Debug)]
         pub(crate) struct $name {
             #[doc = concat!("The ", $unit, " since 1970-01-01 UTC.")]
             #[pyo3(get)]

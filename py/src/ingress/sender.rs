@@ -333,7 +333,7 @@ impl RowSender {
             let State { lines, link, auto, last_flush, .. } = state;
             let of_frame = |error| (Failed::Frame(error), None);
             let (Some((at, interval)), Some(link), false) = (*auto, link, in_transaction) else {
-                return lines.frame(source, &options, tables.as_ref(), None).map_err(of_frame);
+                return lines.frame_with_cells(source, &options, tables.as_ref(), None).map_err(of_frame);
             };
             let mut failure = None;
             let mut flush = |lines: &mut RowBuffer, is_full: bool| {
@@ -352,7 +352,7 @@ impl RowSender {
                     }
                 }
             };
-            let done = lines.frame(source, &options, tables.as_ref(), Some((at, &mut flush)));
+            let done = lines.frame_with_cells(source, &options, tables.as_ref(), Some((at, &mut flush)));
             done.map_err(|error| failure.unwrap_or_else(|| of_frame(error)))
         })
     }

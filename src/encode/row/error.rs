@@ -79,6 +79,9 @@ pub enum RowError {
     /// An array that is too large.
     #[error("Array buffer size too big: {0}")]
     ArraySize(usize),
+    /// An array with more or fewer elements than its dimensions say.
+    #[error("Array dimensions say that there are {0} elements, and there are others")]
+    Elements(usize),
     /// A decimal with too many fractional digits.
     #[error("Decimal scale {0} exceeds the maximum supported scale of {MOST_SCALE}")]
     DecimalScale(u32),
@@ -104,7 +107,7 @@ impl RowError {
             | Self::NameTooLong { .. } => ErrorKind::InvalidName,
             Self::NegativeAt(_) | Self::AtOutOfRange(_) => ErrorKind::InvalidTimestamp,
             Self::Version { .. } => ErrorKind::ProtocolVersionError,
-            Self::NoDimensions | Self::Dimensions(_) | Self::ArraySize(_) => ErrorKind::ArrayError,
+            Self::NoDimensions | Self::Dimensions(_) | Self::ArraySize(_) | Self::Elements(_) => ErrorKind::ArrayError,
             Self::DecimalScale(_) | Self::DecimalSize => ErrorKind::BadDataFrame,
             Self::Empty | Self::LateSymbol => ErrorKind::InvalidApiCall,
         }

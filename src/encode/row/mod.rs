@@ -269,20 +269,39 @@ impl Row<'_> {
         if self.in_fields {
             return Err(RowError::LateSymbol);
         }
-        self.buffer.bytes.push(b',');
-        push_name(&mut self.buffer.bytes, name, "Column", self.buffer.max_name_len)?;
-        self.buffer.bytes.push(b'=');
+        self.begin(b',', name)?;
         self.buffer.bytes.push_escaped(value, Escape::Unquoted);
         Ok(())
     }
 
+    /// Writes what stands before a value. A name that breaks the rules leaves nothing behind.
+    fn begin(&mut self, separator: u8, name: &str) -> Result<(), RowError> {
+        let RowBuffer { bytes, max_name_len, .. } = &mut *self.buffer;
+        let before = bytes.len;
+        bytes.push(separator);
+        let pushed = push_name(bytes, name, "Column", *max_name_len);
+        match pushed {
+            Ok(()) => bytes.push(b'='),
+            Err(_) => bytes.truncate(before),
+        }
+        pushed
+    }
+
     fn key(&mut self, name: &str) -> Result<&mut Lines, RowError> {
-        let bytes = &mut self.buffer.bytes;
-        bytes.push(if self.in_fields { b',' } else { b' ' });
+        self.begin(if self.in_fields { b',' } else { b' ' }, name)?;
         self.in_fields = true;
-        push_name(bytes, name, "Column", self.buffer.max_name_len)?;
-        bytes.push(b'=');
-        Ok(bytes)
+        Ok(&mut self.buffer.bytes)
+    }
+
+    /// Writes a field whose value may turn out to be none: then the row is as it was.
+    fn field(&mut self, name: &str, write: impl FnOnce(&mut Lines) -> Result<(), RowError>) -> Result<(), RowError> {
+        let (before, in_fields) = (self.buffer.bytes.len, self.in_fields);
+        let written = self.key(name).and_then(write);
+        if written.is_err() {
+            self.buffer.bytes.truncate(before);
+            self.in_fields = in_fields;
+        }
+        written
     }
 
     /// Writes a boolean.
@@ -361,7 +380,7 @@ impl Row<'_> {
     /// Writes an array of floats: its dimensions, and its elements in row-major order.
     ///
     /// # Errors
-    /// The name breaks the rules; no dimensions or more than 32; protocol version 1.
+    /// The name breaks the rules; no dimensions or more than 32; more or fewer elements than they have; protocol version 1.
     pub fn array(
         &mut self,
         name: &str,
@@ -375,27 +394,31 @@ impl Row<'_> {
         if version == ProtocolVersion::V1 {
             return Err(RowError::Version { version, what: "array datatype" });
         }
-        let bytes = self.key(name)?;
-        if dims.len() > MOST_DIMS {
-            return Err(RowError::Dimensions(dims.len()));
-        }
-        let size = dims.iter().fold(8_usize, |size, dim| size.saturating_mul(*dim));
-        if size > MOST_ARRAY_BYTES {
-            return Err(RowError::ArraySize(size));
-        }
-        bytes.extend_from_slice(&[b'=', 14, 10, dims.len() as u8]);
-        for dim in dims {
-            // Of an array without elements one may be larger.
-            let dim = u32::try_from(*dim).map_err(|_| RowError::ArraySize(*dim))?;
-            bytes.extend_from_slice(&dim.to_le_bytes());
-        }
-        let (room, _) = bytes.spare(size).as_chunks_mut::<8>();
-        let mut elements = elements.into_iter();
-        for place in room {
-            *place = elements.next().unwrap_or(0.0).to_le_bytes();
-        }
-        bytes.len += size;
-        Ok(())
+        self.field(name, |bytes| {
+            if dims.len() > MOST_DIMS {
+                return Err(RowError::Dimensions(dims.len()));
+            }
+            let size = dims.iter().fold(8_usize, |size, dim| size.saturating_mul(*dim));
+            if size > MOST_ARRAY_BYTES {
+                return Err(RowError::ArraySize(size));
+            }
+            bytes.extend_from_slice(&[b'=', 14, 10, dims.len() as u8]);
+            for dim in dims {
+                // Of an array without elements one may be larger.
+                let dim = u32::try_from(*dim).map_err(|_| RowError::ArraySize(*dim))?;
+                bytes.extend_from_slice(&dim.to_le_bytes());
+            }
+            let (room, _) = bytes.spare(size).as_chunks_mut::<8>();
+            let mut elements = elements.into_iter();
+            for place in room {
+                *place = elements.next().ok_or(RowError::Elements(size / 8))?.to_le_bytes();
+            }
+            if elements.next().is_some() {
+                return Err(RowError::Elements(size / 8));
+            }
+            bytes.len += size;
+            Ok(())
+        })
     }
 
     /// Writes a decimal: `unscaled` / 10^`scale`.
@@ -407,8 +430,7 @@ impl Row<'_> {
         if version < ProtocolVersion::V3 {
             return Err(RowError::Version { version, what: "the decimal datatype" });
         }
-        let bytes = self.key(name)?;
-        push_decimal(bytes, unscaled, scale)
+        self.field(name, |bytes| push_decimal(bytes, unscaled, scale))
     }
 
     /// Ends the row.
@@ -510,6 +532,35 @@ mod tests {
         assert!(buffer.has_several_tables());
         buffer.clear();
         assert_eq!((buffer.rows(), buffer.has_several_tables(), buffer.as_bytes()), (0, false, &b""[..]));
+    }
+
+    #[test]
+    fn what_is_refused_leaves_the_row_as_it_was() {
+        let refuse = |row: &mut Row<'_>| {
+            let dims = [1; MOST_DIMS + 1];
+            assert!(matches!(row.integer("b.c", 1), Err(RowError::NameCharacter { .. })));
+            assert_eq!(row.array("a", &dims, [1.0]), Err(RowError::Dimensions(dims.len())));
+            assert!(matches!(row.array("a", &[usize::MAX, 2], []), Err(RowError::ArraySize(_))));
+            assert!(matches!(row.array("a", &[0, usize::MAX], []), Err(RowError::ArraySize(_))));
+            assert_eq!(row.array("a", &[3], [1.0]), Err(RowError::Elements(3)));
+            assert_eq!(row.array("a", &[2], [1.0, 2.0, 3.0]), Err(RowError::Elements(2)));
+            assert_eq!(row.decimal("d", i256::ONE, 77), Err(RowError::DecimalScale(77)));
+        };
+        let written = line(ProtocolVersion::V3, |row| {
+            assert!(matches!(row.symbol("s?", "x"), Err(RowError::NameCharacter { .. })));
+            refuse(row);
+            row.symbol("s", "x")?;
+            refuse(row);
+            row.integer("n", 1)?;
+            refuse(row);
+            row.integer("m", 2)
+        });
+        assert_eq!(written.as_deref(), Ok(&b"t,s=x n=1i,m=2i\n"[..]));
+        let nothing = line(ProtocolVersion::V3, |row| {
+            refuse(row);
+            Ok(())
+        });
+        assert_eq!(nothing, Err(RowError::Empty));
     }
 
     #[test]
